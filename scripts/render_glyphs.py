@@ -1,0 +1,38 @@
+"""Renders the emoji glyphs that the test-bed's scenes are drawn from.
+
+The font itself is not part of this project: install Debian's `fonts-noto-color-emoji` (or pass the
+path of a NotoColorEmoji.ttf with bitmap glyphs) and run `python scripts/render_glyphs.py`. It writes
+one square RGBA image for each object into `src/fia/testbed/glyphs/`.
+"""
+
+import argparse
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from fia.testbed.scenes import GLYPH_FOLDER, GLYPH_SIZE, OBJECTS
+
+FONT_SIZE = 109  # the only size of the font's embedded bitmaps
+
+
+def render_glyph(character: str, font: ImageFont.FreeTypeFont) -> Image.Image:
+    """Draws one emoji, crops it to its ink and centres it in a square of GLYPH_SIZE pixels."""
+    canvas = Image.new("RGBA", (160, 160), (0, 0, 0, 0))
+    ImageDraw.Draw(canvas).text((10, 10), character, font=font, embedded_color=True)
+    ink = canvas.crop(canvas.getbbox())
+    square = Image.new("RGBA", (max(ink.size), max(ink.size)), (0, 0, 0, 0))
+    square.paste(ink, ((square.width - ink.width) // 2, square.height - ink.height))
+    return square.resize((GLYPH_SIZE, GLYPH_SIZE), Image.Resampling.LANCZOS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+    font = ImageFont.truetype(parser.parse_args().font, FONT_SIZE)
+    Path(GLYPH_FOLDER).mkdir(exist_ok=True)
+    for thing in OBJECTS:
+        render_glyph(thing.character, font).save(GLYPH_FOLDER / thing.filename, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Makes text-to-image diffusion models forget concepts, without training, by pruning the few weights behind them.
+
+The public names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .concepts import Concept, preset
+    from .mask import NeuronMask
+    from .settings import Settings
+    from .testbed import load_testbed
+    from .unlearn import find, forget
+
+__version__ = "0.1.0"
+__all__ = ["Concept", "NeuronMask", "Settings", "find", "forget", "load_testbed", "preset"]
+
+_HOMES = {
+    "Concept": "concepts",
+    "NeuronMask": "mask",
+    "Settings": "settings",
+    "find": "unlearn",
+    "forget": "unlearn",
+    "load_testbed": "testbed",
+    "preset": "concepts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

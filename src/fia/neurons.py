@@ -1,0 +1,87 @@
+"""One concept's sensitive neurons in one layer: integration over the steps and two top-k filters (Eq. 3-6).
+
+Points the paper leaves open, decided here:
+- The threshold of Eq. 3 is strict: connections equal to it do not count, unless `count_ties` says so.
+- A share of n things is rounded to the nearest whole number, and is at least one where the share is above zero.
+- A connection whose saliency was zero at every step is never selected, even where fewer than k others exist.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .settings import Magnitude
+
+
+def share(ratio: float, number: int) -> int:
+    """Returns ratio * number as a whole number, at least 1 where the ratio is above zero."""
+    return min(number, max(round(ratio * number), 1 if ratio > 0 else 0))
+
+
+def active_connections(
+    saliency: Float[Tensor, "outputs inputs"], temporal_ratio: float, *, count_ties: bool = False
+) -> Tensor:
+    """Marks the top r1 of a layer's connections at one step: 1[S > tau] of Eq. 3.
+
+    tau is the largest value outside the top n = r1 * size (strict comparison), or the smallest inside of it where ties
+    count. The two agree unless values are equal there. Zero saliency is never active.
+    """
+    number = share(temporal_ratio, saliency.numel())
+    if number == 0:
+        return torch.zeros_like(saliency, dtype=torch.bool)
+    if number == saliency.numel():
+        return saliency > 0
+    top = saliency.flatten().topk(number + 1).values
+    active = saliency >= top[-2] if count_ties else saliency > top[-1]
+    return active & (saliency > 0)
+
+
+class TemporalIntegral:
+    """The sums over steps that Eq. 3 needs: two tensors of the layer's shape, however many steps are added."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.magnitude: Tensor = torch.empty(0)
+        self.frequency: Tensor = torch.empty(0)
+
+    def add(
+        self, saliency: Float[Tensor, "outputs inputs"], temporal_ratio: float, *, count_ties: bool = False
+    ) -> None:
+        """Takes S of one more step; it may be reused as memory and must not be used afterwards."""
+        active = active_connections(saliency, temporal_ratio, count_ties=count_ties)
+        self.steps += 1
+        if self.steps == 1:
+            self.magnitude, self.frequency = saliency, active.to(saliency.dtype)
+        else:
+            self.magnitude += saliency
+            self.frequency += active
+
+    def aggregate(self, magnitude: Magnitude = "raw") -> Float[Tensor, "outputs inputs"]:
+        """A = 1/2 mean_t S + 1/2 mean_t 1[S > tau_t] (Eq. 3).
+
+        Args:
+            magnitude: "raw" takes mean_t S as it is; "max" divides it by its largest value, so that both terms lie in
+                [0, 1] whatever the scale of the activations.
+        """
+        mean = self.magnitude / self.steps
+        if magnitude == "max":
+            mean /= mean.max().clamp(min=torch.finfo(mean.dtype).tiny)
+        return mean.add_(self.frequency, alpha=1 / self.steps).mul_(0.5)
+
+
+def select_neurons(aggregated: Float[Tensor, "outputs inputs"], spatial_ratio: float) -> Int[Tensor, " neurons"]:
+    """Returns the flat indices, ascending, of a concept's sensitive neurons in a layer (Eq. 4-6).
+
+    They are in the top k = r2 * inputs of their row and in the top K = r2 * outputs * inputs of the layer. Among equal
+    values at a boundary, those that torch.topk picks.
+
+    Args:
+        aggregated: A of Eq. 3, not negative.
+        spatial_ratio: r2 in [0, 1].
+    """
+    in_row = torch.zeros_like(aggregated, dtype=torch.bool)
+    in_row.scatter_(1, aggregated.topk(share(spatial_ratio, aggregated.shape[1]), dim=1).indices, True)
+    flat = aggregated.flatten()
+    in_layer = flat.topk(share(spatial_ratio, flat.numel())).indices
+    chosen = in_layer[in_row.flatten()[in_layer] & (flat[in_layer] > 0)]
+    return chosen.sort().values

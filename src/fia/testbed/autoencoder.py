@@ -1,0 +1,52 @@
+"""The test-bed's autoencoder: 64x64 pixels to 8x8 latents of 16 channels, as Stable Diffusion's by a factor of 8."""
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from .places import IMAGE_SIZE
+from .scenes import Scenes
+
+LATENT_CHANNELS = 16
+LATENT_SIZE = 8
+KL_WEIGHT = 0.01  # relative to the absolute error summed over an image
+
+
+def build_autoencoder() -> AutoencoderKL:
+    """Returns an untrained AutoencoderKL without attention (2.6M parameters)."""
+    widths = (16, 32, 64, 128)
+    return AutoencoderKL(
+        latent_channels=LATENT_CHANNELS,
+        block_out_channels=widths,
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        norm_num_groups=8,
+        sample_size=IMAGE_SIZE,
+        mid_block_add_attention=False,
+    )
+
+
+class AutoencoderTask(nn.Module):
+    """Absolute error of pixels and of their differences (edges), plus a little Kullback-Leibler divergence."""
+
+    def __init__(self, autoencoder: AutoencoderKL, scenes: Scenes, batch_size: int) -> None:
+        super().__init__()
+        self.autoencoder, self.scenes, self.batch_size = autoencoder, scenes, batch_size
+
+    def forward(self, generator: torch.Generator) -> Tensor:
+        images = self.scenes.sample(self.batch_size, generator).images
+        images = images.contiguous(memory_format=torch.channels_last)
+        posterior = self.autoencoder.encode(images).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(images.device)
+        error = self.autoencoder.decode(posterior.mean + posterior.std * noise).sample.float() - images
+        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        kl = posterior.kl().float().mean() / images[0].numel()
+        return error.abs().mean() + edges + KL_WEIGHT * kl
+
+
+@torch.no_grad()
+def set_scaling_factor(autoencoder: AutoencoderKL, scenes: Scenes) -> None:
+    """Records the factor that brings latents to unit variance, as diffusers pipelines expect it."""
+    images = scenes.sample(512, torch.Generator().manual_seed(0)).images
+    std = autoencoder.encode(images).latent_dist.mean.std()
+    autoencoder.register_to_config(scaling_factor=1 / std.item())

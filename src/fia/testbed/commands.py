@@ -1,0 +1,105 @@
+"""`fia testbed ...`: train, demo and sheet."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from ..evaluation import generate_images
+from ..evaluation.figure import contact_sheet
+from ..prompts import with_articles
+from ..settings import Settings
+from .demo import DEMO_SETTINGS, DemoConfig, run_demo, summary
+from .judge import judge
+from .pretrained import FOLDER, load_classifier, load_testbed
+from .recipe import TrainingRecipe, train_testbed
+from .scenes import OBJECT_NAMES, PLACE_NAMES
+
+
+@dataclass
+class Train:
+    """Trains the embedded model from nothing; started again with the same folder, it goes on where it stopped.
+
+    Example: fia testbed train --out runs/testbed --denoiser.images 2000000
+    """
+
+    out: Path
+    """Folder for the checkpoints and the finished model, CLIP and classifier."""
+    recipe: Annotated[TrainingRecipe, tyro.conf.arg(name="")] = field(default_factory=TrainingRecipe)
+    device: str = "auto"
+    """Device to train on: auto takes a GPU where there is one."""
+
+    def run(self) -> None:
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        train_testbed(self.out, self.recipe, torch.device(device))
+        print(f"The model is in {self.out / 'model'}; look at it with: fia testbed sheet --weights {self.out}")
+
+
+@dataclass
+class Demo:
+    """Forgets five of ten objects on the embedded model and shows what became of them and of the rest.
+
+    Example: fia testbed demo --out runs/demo
+    """
+
+    out: Path = Path("runs/demo")
+    """Folder for result.json, comparison.png and mask/."""
+    settings: OmitArgPrefixes[Settings] = DEMO_SETTINGS
+    evaluation: DemoConfig = field(default_factory=DemoConfig)
+    weights: Path = FOLDER
+    """Folder written by `fia testbed train`; the weights of the package by default."""
+    json: bool = False
+    """Print the result as JSON instead of a table."""
+
+    def run(self) -> None:
+        result = run_demo(self.out, self.settings, self.evaluation, self.weights)
+        if self.json:
+            print(json.dumps(result, indent=2))
+            return
+        print(f"\n{summary(result)}\n\nThe picture is {self.out / 'comparison.png'}")
+
+
+@dataclass
+class Sheet:
+    """Draws every object and every place of the embedded model on one sheet, with the judge's answers.
+
+    Example: fia testbed sheet --out sheet.png
+    """
+
+    out: Path = Path("sheet.png")
+    """The picture to write."""
+    weights: Path = FOLDER
+    """Folder written by `fia testbed train`; the weights of the package by default."""
+    seed: int = 0
+    """Seed of the first image."""
+    num_inference_steps: int = 50
+    """Denoising steps."""
+    guidance_scale: float = 7.5
+    """Classifier-free guidance."""
+
+    def run(self) -> None:
+        objects = [with_articles(f"a {o} in a {PLACE_NAMES[i % 8]}") for i, o in enumerate(OBJECT_NAMES)]
+        prompts = objects + [with_articles(f"a {place}") for place in PLACE_NAMES]
+        images = generate_images(
+            load_testbed(self.weights),
+            prompts,
+            [self.seed + i for i in range(len(prompts))],
+            num_inference_steps=self.num_inference_steps,
+            guidance_scale=self.guidance_scale,
+        )
+        seen, places = judge(load_classifier(self.weights), images)
+        labels = [f"{p.removeprefix('a ')}: {s}, {q}" for p, s, q in zip(prompts, seen, places, strict=True)]
+        contact_sheet(images, labels, columns=8).save(self.out)
+        right = sum(a == b for a, b in zip(OBJECT_NAMES, seen, strict=False))
+        print(f"{right} of {len(OBJECT_NAMES)} objects recognised; the sheet is {self.out}")
+
+
+TestbedCommand = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Sheet, tyro.conf.subcommand("sheet")]
+)

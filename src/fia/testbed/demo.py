@@ -1,0 +1,190 @@
+"""The demonstration: forget five of the ten Imagenette objects on the embedded model, keep everything else.
+
+The same prompts and seeds are drawn by the untouched model, by the model under the mask, and under a mask of as many
+random connections. Prompts and seeds differ from those the neurons were found with.
+"""
+
+import importlib.metadata
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+from transformers import ResNetForImageClassification
+
+from .. import __version__
+from ..evaluation import ForgettingScores, comparison_figure, generate_images
+from ..evaluation.figure import Column
+from ..methods import random_mask
+from ..prompts import with_articles
+from ..settings import Settings
+from ..unlearn import find
+from .judge import judge
+from .pretrained import FOLDER, load_classifier, load_testbed
+from .scenes import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
+
+FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
+REST = OBJECT_NAMES[10:]
+DEMO_SETTINGS = Settings()
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """What the demonstration draws."""
+
+    images_per_object: int = 16
+    """Images of each of the ten objects."""
+    images_per_rest_object: int = 4
+    """Images of each of the other objects."""
+    num_inference_steps: int = 50
+    """Denoising steps of every image."""
+    guidance_scale: float = 7.5
+    """Classifier-free guidance of every image."""
+    seed: int = 1000
+    """Seed of the first image; the others count up from it."""
+    random_seed: int = 0
+    """Seed of the random control."""
+
+
+@dataclass
+class Drawn:
+    """Images and what the judge sees in them."""
+
+    images: list[Image.Image]
+    objects: list[str]
+    places: list[str]
+
+
+def evaluation_prompts(config: DemoConfig) -> tuple[list[str], list[str], list[str], list[int]]:
+    """Returns for each image the object, the place, the prompt and the seed; places take turns."""
+    numbers = dict.fromkeys(IMAGENETTE, config.images_per_object) | dict.fromkeys(REST, config.images_per_rest_object)
+    objects = [name for name, number in numbers.items() for _ in range(number)]
+    places = [PLACE_NAMES[(i + j) % len(PLACE_NAMES)] for j, name in enumerate(numbers) for i in range(numbers[name])]
+    prompts = [with_articles(f"a photo of a {o} in a {p}") for o, p in zip(objects, places, strict=True)]
+    return objects, places, prompts, [config.seed + i for i in range(len(objects))]
+
+
+def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = FOLDER) -> dict[str, Any]:
+    """Runs the demonstration and writes `result.json`, `comparison.png` and `mask/` into `out`; returns the result."""
+    out.mkdir(parents=True, exist_ok=True)
+    pipe, classifier = load_testbed(weights), load_classifier(weights)
+    objects, places, prompts, seeds = evaluation_prompts(config)
+
+    def draw(description: str) -> Drawn:
+        return draw_and_judge(pipe, classifier, prompts, seeds, config, description)
+
+    before = draw("Drawing: untouched")
+    started = time.perf_counter()
+    mask = find(pipe, FORGOTTEN, settings)
+    seconds = time.perf_counter() - started
+    mask.save_pretrained(out / "mask")
+    control = random_mask(mask, config.random_seed)
+    with mask.applied(pipe):
+        after = draw("Drawing: masked")
+    with control.applied(pipe):
+        random = draw("Drawing: random mask")
+    few = slice(0, 4)
+    again = generate_images(
+        pipe,
+        prompts[few],
+        seeds[few],
+        batch_size=4,
+        num_inference_steps=config.num_inference_steps,
+        guidance_scale=config.guidance_scale,
+        progress=False,
+    )
+    reference = generate_images(
+        load_testbed(weights),
+        prompts[few],
+        seeds[few],
+        batch_size=4,
+        num_inference_steps=config.num_inference_steps,
+        guidance_scale=config.guidance_scale,
+        progress=False,
+    )
+    result = {
+        **scores(after, objects, places),
+        "base": scores(before, objects, places),
+        "random": scores(random, objects, places),
+        "forgotten": FORGOTTEN,
+        "kept": KEPT,
+        "sparsity": mask.sparsity,
+        "denoiser_sparsity": mask.denoiser_sparsity,
+        "pruned_connections": mask.number_pruned,
+        "spared_connections": mask.number_spared,
+        "seconds_per_concept": seconds / len(FORGOTTEN),
+        "images": len(prompts),
+        "bit_identical_after_removal": all(a.tobytes() == b.tobytes() for a, b in zip(again, reference, strict=True)),
+        "settings": asdict(settings),
+        "evaluation": asdict(config),
+        "versions": {
+            "fia": __version__,
+            **{name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")},
+        },
+        "device": f"{pipe.device.type}, {torch.get_num_threads()} threads",
+    }
+    figure(objects, [before, after, random]).save(out / "comparison.png")
+    partial = out / "result.json.partial"
+    partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    partial.replace(out / "result.json")
+    return result
+
+
+def draw_and_judge(
+    pipe: StableDiffusionPipeline,
+    classifier: ResNetForImageClassification,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    config: DemoConfig,
+    description: str,
+) -> Drawn:
+    """Draws every prompt and asks the judge."""
+    images = generate_images(
+        pipe,
+        prompts,
+        seeds,
+        num_inference_steps=config.num_inference_steps,
+        guidance_scale=config.guidance_scale,
+        description=description,
+    )
+    return Drawn(images, *judge(classifier, images))
+
+
+def scores(drawn: Drawn, objects: Sequence[str], places: Sequence[str]) -> dict[str, float]:
+    """Returns the accuracies in percent; also how often the place is right where the object should be forgotten."""
+    result = asdict(ForgettingScores.from_answers(objects, drawn.objects, FORGOTTEN, KEPT))
+    right = [
+        asked == seen for thing, asked, seen in zip(objects, places, drawn.places, strict=True) if thing in FORGOTTEN
+    ]
+    return result | {"place_accuracy_forgotten": 100 * sum(right) / len(right)}
+
+
+def figure(objects: Sequence[str], states: Sequence[Drawn]) -> Image.Image:
+    """Returns the comparison: the first image of each of the ten and of two others, before, after and at random."""
+    columns = []
+    for name in (*IMAGENETTE, *REST[:2]):
+        i = objects.index(name)
+        images, answers = [state.images[i] for state in states], [state.objects[i] for state in states]
+        columns.append(Column(name, images, answers, "forgotten" if name in FORGOTTEN else "kept"))
+    return comparison_figure(columns, ["before", "after", "random\nmask of\nequal size"])
+
+
+def summary(result: dict[str, Any]) -> str:
+    """Returns the result as a small table for the terminal."""
+    rows = (
+        ("forgetting accuracy (lower is better)", "forgetting_accuracy"),
+        ("preserving accuracy, the other five", "preserving_accuracy"),
+        ("preserving accuracy, the rest", "preserving_accuracy_rest"),
+        ("overall", "overall"),
+        ("place right where the object is forgotten", "place_accuracy_forgotten"),
+    )
+    lines = [f"{'percent':<44}{'before':>9}{'after':>9}{'random':>9}"]
+    for label, key in rows:
+        values = "".join(f"{state[key]:>9.1f}" for state in (result["base"], result, result["random"]))
+        lines.append(f"{label:<44}{values}")
+    return "\n".join(lines)

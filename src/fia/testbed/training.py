@@ -1,0 +1,108 @@
+"""Trains every part of the test-bed, one stage after another; interrupted work resumes.
+
+A stage is a model and a loss over freshly rendered scenes. All stages share this loop: AdamW with warm-up, a constant
+rate and a linear decay over the last fifth, bf16 autocast, an exponential moving average (EMA) of the weights, and a
+checkpoint every minute. Step k of a stage always sees the scenes and the noise of seed (stage, k), so that a resumed
+run continues as if it had not stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+SECONDS_BETWEEN_CHECKPOINTS = 60
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one stage is trained: the number of images it sees in all, and how."""
+
+    images: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    warmup_steps: int = 200
+    ema_decay: float = 0.999
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(self.images / self.batch_size)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Returns the learning rate: linear warm-up, constant, linear to a twentieth over the last fifth."""
+        decay = min(1.0, max(0.05, (self.steps - step) / (0.2 * self.steps)))
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * decay
+
+
+def train_stage(
+    name: str, model: nn.Module, loss: Callable[[torch.Generator], Tensor], recipe: Recipe, checkpoint: Path
+) -> None:
+    """Trains `model` in place and leaves the averaged (EMA) weights in it.
+
+    Args:
+        name: of the stage, for the progress bar and the seeds.
+        model: whose parameters are trained, already on its device.
+        loss: computes the loss of one step from that step's generator.
+        recipe: how long and how fast.
+        checkpoint: the file to resume from and to save to.
+    """
+    device = next(model.parameters()).device
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
+    )
+    average = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    first = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        average, first = state["average"], state["step"]
+    saved = time.monotonic()
+    bar = tqdm(
+        range(first, recipe.steps), initial=min(first, recipe.steps), total=recipe.steps, desc=name, mininterval=5
+    )
+    for step in bar:
+        model.train()
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate_at(step)
+        generator = torch.Generator().manual_seed(crc32(f"{name} {step}".encode()))
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            value = loss(generator)
+        value.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        update_average(average, model, min(recipe.ema_decay, (1 + step) / (10 + step)))
+        if step % 20 == 0:
+            bar.set_postfix(loss=f"{value.item():.4f}")
+        if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS or step + 1 == recipe.steps:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            save_checkpoint(state | {"average": average, "step": step + 1}, checkpoint)
+            saved = time.monotonic()
+    model.load_state_dict(average)
+    model.eval()
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
+    """Moves the average towards the model's weights; whole numbers (counters) are copied."""
+    for key, value in model.state_dict().items():
+        if value.is_floating_point():
+            average[key].lerp_(value, 1 - decay)
+        else:
+            average[key].copy_(value)
+
+
+def save_checkpoint(state: dict, path: Path) -> None:
+    """Writes a checkpoint under a temporary name first: a kill never leaves half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)

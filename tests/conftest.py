@@ -1,0 +1,45 @@
+"""Fixtures: tiny pipelines with random weights, and a mask that fits one of them."""
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from tiny_pipelines import tiny_sd, tiny_sdxl
+
+from fia import NeuronMask
+from fia.layers import count_parameters, layer_shapes, maskable_layers
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def pipe() -> StableDiffusionPipeline:
+    """A fresh pipeline of Stable Diffusion 1.x's shape."""
+    return tiny_sd()
+
+
+@pytest.fixture
+def xl_pipe() -> StableDiffusionXLPipeline:
+    """A fresh pipeline of Stable Diffusion XL's shape."""
+    return tiny_sdxl()
+
+
+@pytest.fixture
+def mask(pipe: StableDiffusionPipeline) -> NeuronMask:
+    """A mask of three concepts for `pipe`, at random, in which some neurons are claimed by one, two and all three."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = layer_shapes(maskable_layers(pipe.unet))
+    neurons = {
+        concept: {
+            name: torch.randperm(outputs * inputs, generator=generator)[:400].sort().values.int()
+            for name, (outputs, inputs) in shapes.items()
+        }
+        for concept in ("church", "golf ball", "Van Gogh")
+    }
+    return NeuronMask(
+        neurons=neurons,
+        shapes=shapes,
+        agnostic_ratio=0.9,
+        architecture="UNet2DConditionModel",
+        denoiser_parameters=count_parameters(pipe.unet),
+        provenance={"model": "tiny", "settings": {"seed": 0}},
+    )

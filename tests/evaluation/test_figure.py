@@ -1,0 +1,32 @@
+"""The figures: every image lands in its place."""
+
+from PIL import Image
+
+from fia.evaluation.figure import ANSWER, GAP, LEFT, TILE, Column, comparison_figure, contact_sheet
+
+RED, BLUE = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (64, 64), "blue")
+
+
+def test_columns_and_rows_are_where_they_belong() -> None:
+    columns = [
+        Column("church", [RED, BLUE], ["church", "none"], "forgotten"),
+        Column("cat", [BLUE, RED], ["cat", "cat"], "kept"),
+    ]
+    picture = comparison_figure(columns, ["before", "after"])
+    row = TILE + GAP + ANSWER
+    middle = TILE // 2
+    second = LEFT + TILE + GAP + 2 * GAP
+    assert picture.getpixel((LEFT + middle, 64 + middle)) == (255, 0, 0)
+    assert picture.getpixel((LEFT + middle, 64 + row + middle)) == (0, 0, 255)
+    assert picture.getpixel((second + middle, 64 + middle)) == (0, 0, 255)
+    assert picture.getpixel((second + middle, 64 + row + middle)) == (255, 0, 0)
+
+
+def test_answers_and_headings_may_be_left_out() -> None:
+    picture = comparison_figure([Column("a very long prompt " * 6, [RED])], ["before"])
+    assert picture.size == (LEFT + TILE + GAP, 32 + TILE + GAP + GAP)
+
+
+def test_a_contact_sheet_fills_row_after_row() -> None:
+    picture = contact_sheet([RED, RED, BLUE], ["a", "b", "c"], columns=2)
+    assert picture.getpixel((GAP + 50, GAP + TILE + GAP + ANSWER + 50)) == (0, 0, 255)

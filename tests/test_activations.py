@@ -1,0 +1,122 @@
+"""Eq. 1 and the hooks that measure it."""
+
+import numpy as np
+import pytest
+import reference
+import torch
+from torch import nn
+
+from fia.activations import connection_saliency, observe_saliency
+from fia.denoise import Position
+
+
+def random_layer(tokens=7, inputs=6, outputs=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(tokens, inputs, generator=generator)
+    weight = torch.randn(outputs, inputs, generator=generator)
+    return weight, x, x @ weight.T
+
+
+def test_worked_example_of_equation_1():
+    # Column norms of X: 5 and 1. Y = X W^T is [[6], [8]], of norm 10.
+    # U[0,0] = 2 * 5 * |3*6 + 4*8| / (5 * 10) = 10; U[0,1] = 0 * ... = 0 although the column and Y agree.
+    x = torch.tensor([[3.0, 0.0], [4.0, 1.0]])
+    weight = torch.tensor([[2.0, 0.0]])
+    saliency = connection_saliency(weight, x, x @ weight.T)
+    # float32 rounds at 6e-8 of the value, and eps in the denominator takes 1e-8 / 50 of it.
+    torch.testing.assert_close(saliency, torch.tensor([[10.0, 0.0]]), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equation_1_against_loops(seed):
+    weight, x, y = random_layer(seed=seed)
+    expected = reference.connection_saliency(weight, x, y)
+    # A few float32 roundings (6e-8 each), relative to the terms of <X, Y>, which may cancel: hence the absolute part.
+    np.testing.assert_allclose(connection_saliency(weight, x, y).numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_signs_do_not_matter():
+    weight, x, y = random_layer()
+    expected = connection_saliency(weight, x, y)
+    assert torch.equal(connection_saliency(-weight, x, y), expected)
+    assert torch.equal(connection_saliency(weight, -x, y), expected)
+    assert torch.equal(connection_saliency(weight, x, -y), expected)
+
+
+def test_silent_channels_and_outputs_have_no_saliency_and_no_nan():
+    weight, x, _ = random_layer()
+    x[:, 2] = 0
+    weight[1] = 0
+    saliency = connection_saliency(weight, x, x @ weight.T)
+    assert saliency[:, 2].count_nonzero() == 0
+    assert saliency[1].count_nonzero() == 0
+    assert saliency.isfinite().all()
+    assert saliency.count_nonzero() == 3 * 5
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_saliency_is_computed_in_float32(dtype):
+    weight, x, y = (tensor.to(dtype) for tensor in random_layer())
+    saliency = connection_saliency(weight, x, y)
+    assert saliency.dtype == torch.float32
+    assert torch.equal(saliency, connection_saliency(weight.float(), x.float(), y.float()))
+
+
+def test_large_half_precision_activations_do_not_overflow():
+    x = torch.full((100, 2), 1000.0, dtype=torch.float16)
+    weight = torch.ones(1, 2, dtype=torch.float16)
+    assert connection_saliency(weight, x, 2 * x[:, :1]).isfinite().all()
+
+
+def test_the_arguments_are_left_as_they_were():
+    tensors = random_layer()
+    before = [tensor.clone() for tensor in tensors]
+    connection_saliency(*tensors)
+    assert all(torch.equal(tensor, copy) for tensor, copy in zip(tensors, before, strict=True))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
+    torch.manual_seed(0)
+    layer = nn.Linear(6, 4, bias=bias)
+    rows = torch.randn(2, 7, 6)
+    position, received = Position(), []
+    with observe_saliency({"ff": layer}, position, lambda *event: received.append(event)), torch.no_grad():
+        position.prompts = range(3, 5)
+        layer(rows)
+    assert [(name, prompt) for name, prompt, _ in received] == [("ff", 3), ("ff", 4)]
+    for (_, _, saliency), x in zip(received, rows.double(), strict=True):
+        expected = reference.connection_saliency(layer.weight.detach(), x, x @ layer.weight.detach().double().T)
+        # As above, and the bias added and taken away costs two more roundings.
+        np.testing.assert_allclose(saliency.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_is_received_where_no_prompt_is_observed():
+    layer, received = nn.Linear(6, 4), []
+    with observe_saliency({"ff": layer}, Position(), lambda *event: received.append(event)):
+        layer(torch.randn(2, 7, 6))
+    assert received == []
+
+
+def test_rows_that_are_no_prompts_are_an_error_not_a_guess():
+    layer, position = nn.Linear(6, 4), Position()
+    position.prompts = range(3)
+    with (
+        observe_saliency({"ff": layer}, position, lambda *_: None),
+        torch.no_grad(),
+        pytest.raises(ValueError, match="shorter"),
+    ):
+        layer(torch.randn(2, 7, 6))
+
+
+def test_hooks_are_gone_afterwards_also_after_an_error():
+    layers = {"one": nn.Linear(6, 4), "two": nn.Linear(6, 4)}
+
+    def interrupted():
+        with observe_saliency(layers, Position(), lambda *_: None):
+            assert all(len(layer._forward_hooks) == 1 for layer in layers.values())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert all(len(layer._forward_hooks) == 0 for layer in layers.values())

@@ -1,0 +1,102 @@
+"""Concepts: what is accepted, what is refused, and the paper's own."""
+
+import pytest
+
+from fia import Concept, preset
+from fia.concepts import as_concepts, paper_agnostic_ratio
+
+
+def test_a_name_alone_is_an_object_with_the_settings_ratios():
+    concept = Concept("church")
+    assert (concept.kind, concept.temporal_ratio, concept.spatial_ratio, concept.prompts) == ("object", None, None, ())
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t\n"])
+def test_an_empty_name_is_refused(name):
+    with pytest.raises(ValueError, match="name is empty"):
+        Concept(name)
+
+
+def test_an_unknown_kind_is_refused_with_the_kinds_that_exist():
+    with pytest.raises(ValueError, match=r"kind='person' of concept 'Ann' is not one of object, style, explicit"):
+        Concept("Ann", kind="person")
+
+
+@pytest.mark.parametrize("field", ["temporal_ratio", "spatial_ratio"])
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")])
+def test_a_ratio_outside_0_to_1_is_refused(field, value):
+    with pytest.raises(ValueError, match=rf"{field}={value} of concept 'church' is outside \[0, 1\]"):
+        Concept("church", **{field: value})
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1, 1.0])
+def test_ratios_at_the_ends_are_accepted(value):
+    assert Concept("church", temporal_ratio=value, spatial_ratio=value).spatial_ratio == value
+
+
+def test_own_prompts_become_tuples_so_that_concepts_can_be_compared_and_hashed():
+    from_lists = Concept("church", prompts=[["a church", "a hill"]])
+    from_tuples = Concept("church", prompts=(("a church", "a hill"),))
+    assert from_lists == from_tuples
+    assert hash(from_lists) == hash(from_tuples)
+
+
+def test_names_become_objects_and_concepts_stay_as_they_are():
+    style = Concept("Monet", kind="style")
+    assert as_concepts(["church", style]) == [Concept("church"), style]
+
+
+@pytest.mark.parametrize("one", ["church", Concept("church")])
+def test_a_single_concept_needs_no_list(one):
+    assert as_concepts(one) == [Concept("church")]
+
+
+def test_any_iterable_of_concepts_is_read():
+    assert as_concepts(name for name in ("church", "tench")) == [Concept("church"), Concept("tench")]
+
+
+@pytest.mark.parametrize("nothing", [[], (), iter(())])
+def test_no_concept_is_refused(nothing):
+    with pytest.raises(ValueError, match="No concept was given"):
+        as_concepts(nothing)
+
+
+def test_a_concept_given_twice_is_refused_even_as_another_kind():
+    with pytest.raises(ValueError, match="'Monet' is given 2 times"):
+        as_concepts(["Monet", "church", Concept("Monet", kind="style")])
+
+
+# Section 5 of docs/method.md.
+@pytest.mark.parametrize(
+    ("name", "alpha", "kind", "spatial_ratios"),
+    [
+        ("imagenette", 0.6, "object", [0.007] * 7 + [0.03] * 3),
+        ("explicit", 0.6, "explicit", [0.01] * 2),
+        ("artists", 0.8, "style", [0.02] * 4 + [0.03]),
+    ],
+)
+def test_presets_hold_the_settings_of_the_paper(name, alpha, kind, spatial_ratios):
+    concepts = preset(name)
+    assert paper_agnostic_ratio(concepts) == alpha
+    assert sorted(concept.spatial_ratio for concept in concepts) == spatial_ratios
+    assert {concept.kind for concept in concepts} == {kind}
+    assert as_concepts(concepts) == list(concepts)
+
+
+def test_only_sexual_has_a_temporal_ratio_of_its_own():
+    own = {c.name: c.temporal_ratio for name in ("imagenette", "explicit", "artists") for c in preset(name)}
+    assert {name: ratio for name, ratio in own.items() if ratio is not None} == {"sexual": 0.06}
+
+
+def test_the_concepts_hard_to_forget_are_those_of_the_paper():
+    hard = {c.name for name in ("imagenette", "artists") for c in preset(name) if c.spatial_ratio == 0.03}
+    assert hard == {"parachute", "golf ball", "gas pump", "Van Gogh"}
+
+
+def test_a_mixed_set_has_the_alpha_of_objects():
+    assert paper_agnostic_ratio([Concept("Monet", kind="style"), Concept("church")]) == 0.6
+
+
+def test_an_unknown_preset_is_refused_with_those_that_exist():
+    with pytest.raises(ValueError, match="preset 'birds' is not one of imagenette, explicit, artists"):
+        preset("birds")

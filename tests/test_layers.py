@@ -1,0 +1,88 @@
+"""Maskable layers: found by what owns them, keyed by name, and refused where they cannot be edited."""
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel, UNet2DModel
+from torch import nn
+
+from fia.layers import count_parameters, device_of, get_denoiser, layer_shapes, maskable_layers
+
+
+class WrappedLinear(nn.Linear):
+    """A linear of another class, as adapters and quantisers put in place of the plain one."""
+
+
+def test_layers_are_the_second_linear_of_every_feed_forward_block(pipe):
+    expected = {name for name, _ in pipe.unet.named_modules() if name.endswith(".ff.net.2")}
+    layers = maskable_layers(pipe.unet)
+    assert set(layers) == expected
+    assert len(layers) == 4
+    assert all(pipe.unet.get_submodule(name) is layer for name, layer in layers.items())
+
+
+def test_xl_blocks_with_several_transformers_are_found_too(xl_pipe):
+    assert len(maskable_layers(xl_pipe.unet)) == 8
+
+
+def test_a_full_stable_diffusion_1_has_sixteen_layers():
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(cross_attention_dim=768)
+    for parameter in unet.parameters():
+        assert parameter.is_meta
+    with pytest.raises(ValueError, match="device 'meta'"):
+        maskable_layers(unet)
+    names = [name for name, _ in unet.named_modules() if name.endswith("ff.net.2")]
+    assert len(names) == 16
+
+
+def test_shapes_parameters_and_device(pipe):
+    layers = maskable_layers(pipe.unet)
+    assert set(layer_shapes(layers).values()) == {(16, 64)}
+    assert all(tuple(layer.weight.shape) == layer_shapes(layers)[name] for name, layer in layers.items())
+    assert device_of(layers) == torch.device("cpu")
+    assert count_parameters(nn.Linear(3, 5)) == 3 * 5 + 5
+
+
+def test_a_layer_of_another_class_is_refused_by_name(pipe):
+    block = pipe.unet.mid_block.attentions[0].transformer_blocks[0].ff
+    block.net[2] = WrappedLinear(64, 16)
+    with pytest.raises(TypeError, match=r"mid_block.*ff\.net\.2 is a .*WrappedLinear of torch\.float32; only plain"):
+        maskable_layers(pipe.unet)
+
+
+def test_a_quantised_weight_is_refused(pipe):
+    layer = next(iter(maskable_layers(pipe.unet).values()))
+    layer.weight = nn.Parameter(torch.zeros(16, 64, dtype=torch.int8), requires_grad=False)
+    with pytest.raises(TypeError, match=r"of torch\.int8; only plain floating-point linears"):
+        maskable_layers(pipe.unet)
+
+
+def test_a_weight_that_is_not_in_memory_is_refused(pipe):
+    layer = next(iter(maskable_layers(pipe.unet).values()))
+    layer.to("meta")
+    with pytest.raises(ValueError, match=r"has no weights in memory \(device 'meta'\): the pipeline is offloaded"):
+        maskable_layers(pipe.unet)
+
+
+def test_a_model_without_feed_forward_blocks_is_refused():
+    with pytest.raises(ValueError, match="Sequential has no feed-forward block"):
+        maskable_layers(nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_the_denoiser_is_the_unet(pipe):
+    assert get_denoiser(pipe) is pipe.unet
+
+
+@pytest.mark.parametrize("name", ["unet", "transformer"])
+def test_a_pipeline_with_another_denoiser_is_refused(name):
+    class OtherPipeline:
+        pass
+
+    other = OtherPipeline()
+    setattr(other, name, UNet2DModel(sample_size=8, block_out_channels=(32,), **_one_plain_block()))
+    with pytest.raises(TypeError, match="OtherPipeline denoises with UNet2DModel; only pipelines with a UNet2DCond"):
+        get_denoiser(other)
+
+
+def _one_plain_block():
+    return {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}

@@ -1,0 +1,63 @@
+"""Settings: the defaults of the paper, and what is out of range."""
+
+import pytest
+
+from fia import Settings
+
+
+def test_defaults_are_those_of_the_paper():
+    settings = Settings()
+    assert (settings.num_inference_steps, settings.guidance_scale, settings.saliency_steps) == (50, 7.5, 10)
+    assert (settings.temporal_ratio, settings.agnostic_ratio) == (0.05, None)  # alpha depends on the concepts
+    assert (settings.prompts_per_concept, settings.magnitude, settings.count_ties) == (5, "raw", False)
+
+
+@pytest.mark.parametrize("name", ["spatial_ratio", "temporal_ratio"])
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_ratios_outside_0_to_1_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"{name}={value} is outside \[0, 1\]"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_ratios_at_the_ends_are_accepted(value):
+    assert Settings(spatial_ratio=value, temporal_ratio=value).spatial_ratio == value
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan")])
+def test_a_negative_alpha_is_refused(value):
+    with pytest.raises(ValueError, match=rf"agnostic_ratio={value} is negative; give a share"):
+        Settings(agnostic_ratio=value)
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, 1.5])
+def test_alpha_may_be_left_open_be_zero_and_exceed_one(value):
+    assert Settings(agnostic_ratio=value).agnostic_ratio == value
+
+
+@pytest.mark.parametrize(
+    "name", ["prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps", "batch_size"]
+)
+@pytest.mark.parametrize("value", [0, -1])
+def test_counts_below_one_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"{name}={value}; it must be at least 1"):
+        Settings(**{name: value})
+
+
+def test_more_saliency_steps_than_denoising_steps_are_refused():
+    with pytest.raises(ValueError, match="saliency_steps=6 exceeds num_inference_steps=5"):
+        Settings(saliency_steps=6, num_inference_steps=5)
+
+
+def test_as_many_saliency_steps_as_denoising_steps_are_accepted():
+    assert Settings(saliency_steps=5, num_inference_steps=5).saliency_steps == 5
+
+
+def test_an_unknown_magnitude_is_refused():
+    with pytest.raises(ValueError, match="magnitude='mean' is not one of raw, max"):
+        Settings(magnitude="mean")
+
+
+def test_settings_do_not_change_once_made():
+    with pytest.raises(AttributeError, match="cannot assign"):
+        Settings().seed = 1

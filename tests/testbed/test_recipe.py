@@ -1,0 +1,59 @@
+"""The training command writes folders that the libraries load without any code of ours."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from transformers import CLIPModel, ResNetForImageClassification
+
+from fia.testbed.clip import MAX_TOKENS, build_tokenizer
+from fia.testbed.recipe import TrainingRecipe, train_testbed
+from fia.testbed.training import Recipe
+
+
+def shortest(recipe: Recipe) -> Recipe:
+    return replace(recipe, images=8, batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    whole = TrainingRecipe()
+    stages = {name: shortest(getattr(whole, name)) for name in ("clip", "autoencoder", "denoiser", "classifier")}
+    out = tmp_path_factory.mktemp("testbed")
+    train_testbed(out, replace(whole, **stages), torch.device("cpu"))
+    return out
+
+
+def test_the_folders_load_and_the_pipeline_draws(trained: Path) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(trained / "model")
+    pipe.set_progress_bar_config(disable=True)
+    image = pipe("a church in a forest", num_inference_steps=2).images[0]
+    assert image.size == (64, 64)
+    CLIPModel.from_pretrained(trained / "clip")
+    ResNetForImageClassification.from_pretrained(trained / "classifier")
+
+
+def test_the_text_encoder_is_the_clips_text_tower(trained: Path) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(trained / "model")
+    clip = CLIPModel.from_pretrained(trained / "clip", dtype=torch.float32)
+    tokens = pipe.tokenizer(["a church in a forest"], padding="max_length", return_tensors="pt").input_ids
+    own, towers = pipe.text_encoder(tokens).last_hidden_state, clip.text_model(tokens).last_hidden_state
+    assert torch.allclose(own, towers, atol=0.02)  # the CLIP ships in float16, the text encoder in float32
+
+
+def test_the_files_stay_within_forty_megabytes(trained: Path) -> None:
+    files = list((trained / "model").rglob("*.safetensors"))
+    assert len(files) == 3
+    assert sum(file.stat().st_size for file in files) <= 40e6
+
+
+def test_words_are_whole_and_any_text_is_encoded() -> None:
+    tokenizer = build_tokenizer()
+    assert tokenizer.tokenize("an English springer") == ["an</w>", "english</w>", "springer</w>"]
+    for text in ("qux!", "Zürich 東京 ☕", ""):
+        ids = tokenizer(text, padding="max_length", truncation=True).input_ids
+        assert len(ids) == MAX_TOKENS
+        assert max(ids) < len(tokenizer)
+    assert tokenizer("qux").input_ids != tokenizer("").input_ids

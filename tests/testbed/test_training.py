@@ -1,0 +1,66 @@
+"""The training loop: a run that was stopped and resumed equals one that was not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fia.testbed.training import Recipe, train_stage
+
+RECIPE = Recipe(images=40, batch_size=4, learning_rate=0.05, warmup_steps=2)
+
+
+def make_model() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
+def make_loss(model: nn.Linear, fail_at: int | None = None):
+    calls = 0
+
+    def loss(generator: torch.Generator) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == fail_at:
+            raise KeyboardInterrupt
+        inputs = torch.randn(RECIPE.batch_size, 3, generator=generator)
+        return (model(inputs) - inputs.sum(1, keepdim=True)).float().square().mean()
+
+    return loss
+
+
+def test_learning_rate_warms_up_holds_and_decays() -> None:
+    recipe = Recipe(images=1000, batch_size=1, learning_rate=1.0, warmup_steps=10)
+    assert recipe.learning_rate_at(0) == pytest.approx(0.1)
+    assert recipe.learning_rate_at(500) == 1.0
+    assert recipe.learning_rate_at(900) == pytest.approx(0.5)
+    assert recipe.learning_rate_at(999) == pytest.approx(0.05)
+
+
+def test_training_lowers_the_loss_and_leaves_the_average(tmp_path: Path) -> None:
+    model = make_model()
+    before = make_loss(model)(torch.Generator().manual_seed(9)).item()
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt")
+    assert make_loss(model)(torch.Generator().manual_seed(9)).item() < before
+    assert not model.training
+
+
+def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fia.testbed.training.SECONDS_BETWEEN_CHECKPOINTS", -1)
+    whole = make_model()
+    train_stage("toy", whole, make_loss(whole), RECIPE, tmp_path / "whole.pt")
+    parts = make_model()
+    with pytest.raises(KeyboardInterrupt):
+        train_stage("toy", parts, make_loss(parts, fail_at=6), RECIPE, tmp_path / "parts.pt")
+    fresh = make_model()
+    train_stage("toy", fresh, make_loss(fresh), RECIPE, tmp_path / "parts.pt")
+    assert torch.equal(whole.weight, fresh.weight)
+
+
+def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
+    model = make_model()
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt")
+    again = make_model()
+    train_stage("toy", again, make_loss(again, fail_at=1), RECIPE, tmp_path / "toy.pt")
+    assert torch.equal(model.weight, again.weight)
