@@ -1,5 +1,7 @@
 """Fixtures: tiny pipelines with random weights, and a mask that fits one of them."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -43,3 +45,10 @@ def mask(pipe: StableDiffusionPipeline) -> NeuronMask:
         denoiser_parameters=count_parameters(pipe.unet),
         provenance={"model": "tiny", "settings": {"seed": 0}},
     )
+
+
+@pytest.fixture
+def folder(mask: NeuronMask, tmp_path: Path) -> Path:
+    """A folder with a saved mask."""
+    mask.save_pretrained(tmp_path / "mask")
+    return tmp_path / "mask"

@@ -14,9 +14,9 @@ def connection_saliency(weight, inputs, outputs):
     result = np.zeros(weight.shape)
     for i in range(weight.shape[0]):
         for j in range(weight.shape[1]):
-            x_norm, y_norm = math.sqrt(sum(x[:, j] ** 2)), math.sqrt(sum(y[:, i] ** 2))
-            dot = sum(x[:, j] * y[:, i])
-            result[i, j] = abs(weight[i, j]) * x_norm * abs(dot) / (x_norm * y_norm + EPSILON)
+            x_norm, y_norm = math.sqrt(x[:, j] @ x[:, j]), math.sqrt(y[:, i] @ y[:, i])
+            cosine = abs(x[:, j] @ y[:, i]) / (x_norm * y_norm + EPSILON)
+            result[i, j] = abs(weight[i, j]) * x_norm * cosine
     return result
 
 

@@ -1,9 +1,11 @@
 """Running the first steps: which rows are seen when, how many, in which batches, and what is left behind."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from diffusers import (
     EulerAncestralDiscreteScheduler,
     HeunDiscreteScheduler,
@@ -16,6 +18,14 @@ from fia.denoise import Position, run_first_steps
 
 PROMPTS = ["a church", "a beach", "a forest"]
 SEEDS = [3, 4, 5]
+REPEATING = pytest.mark.parametrize(
+    ("scheduler", "options"),
+    [
+        (PNDMScheduler, {"skip_prk_steps": True}),
+        (PNDMScheduler, {"skip_prk_steps": False}),
+        (HeunDiscreteScheduler, {}),
+    ],
+)
 
 
 @dataclass
@@ -25,6 +35,16 @@ class Call:
     prompts: range | None
     sample: Tensor
     timestep: float
+
+
+class CountingHook(ModelHook):
+    """Counts the forwards of the module that it is hooked to."""
+
+    calls = 0
+
+    def pre_forward(self, module, *args, **kwargs):
+        self.calls += 1
+        return super().pre_forward(module, *args, **kwargs)
 
 
 def run(pipe, prompts=PROMPTS, seeds=SEEDS, on_step=lambda: None, **options):
@@ -46,12 +66,12 @@ def run(pipe, prompts=PROMPTS, seeds=SEEDS, on_step=lambda: None, **options):
     return calls
 
 
-def latents_by_step(calls, first_rows=0):
+def latents_by_step(calls):
     """Returns the conditional latents at each timestep, all prompts together."""
     steps = {}
     for call in calls:
         if call.prompts is not None:
-            steps.setdefault(call.timestep, []).append(call.sample[first_rows:])
+            steps.setdefault(call.timestep, []).append(call.sample)
     return [torch.cat(parts) for parts in steps.values()]
 
 
@@ -116,14 +136,7 @@ def test_latents_are_those_of_each_prompt_run_alone(request, fixture, scheduler,
     assert not torch.equal(together[0], together[2])
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "options"),
-    [
-        (PNDMScheduler, {"skip_prk_steps": True}),
-        (PNDMScheduler, {"skip_prk_steps": False}),
-        (HeunDiscreteScheduler, {}),
-    ],
-)
+@REPEATING
 def test_a_timestep_evaluated_again_is_run_but_not_observed(pipe, scheduler, options):
     pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **options)
     steps = []
@@ -133,7 +146,13 @@ def test_a_timestep_evaluated_again_is_run_but_not_observed(pipe, scheduler, opt
     assert [call.timestep for call in calls] == timesteps[: len(calls)]
     assert [call.timestep for call in calls if call.prompts] == list(dict.fromkeys(timesteps))[:3]
     assert len(steps) == 3
-    assert calls[-1].prompts is not None, "an evaluation after the last step that is needed is wasted"
+
+
+@REPEATING
+def test_a_run_ends_with_the_last_evaluation_that_is_observed(pipe, scheduler, options):
+    pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **options)
+    calls = run(pipe, first_steps=3, num_inference_steps=6, guidance_scale=1)
+    assert calls[-1].prompts is not None
 
 
 @pytest.mark.parametrize("config", [None, {}, {"desc": "mine", "leave": False}])
@@ -176,6 +195,28 @@ def test_a_forward_that_somebody_else_put_in_place_is_used_and_put_back(pipe):
     run(pipe, first_steps=2, guidance_scale=1)
     assert pipe.unet.forward is own_forward
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_hooks_that_offload_the_model_are_renewed_and_stay_in_place(pipe, fails):
+    def renew():
+        remove_hook_from_module(pipe.unet)
+        add_hook_to_module(pipe.unet, CountingHook())
+
+    def step():
+        if fails:
+            raise KeyboardInterrupt
+
+    renew()
+    pipe.maybe_free_model_hooks = renew  # as a pipeline does whose models take turns on the device
+    first = pipe.unet._hf_hook
+    with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
+        run(pipe, guidance_scale=1, on_step=step)
+    assert first.calls == (1 if fails else 2)
+    assert pipe.unet._hf_hook is not first
+    run(pipe, guidance_scale=1)
+    remove_hook_from_module(pipe.unet)
+    assert pipe.unet.forward.__func__ is type(pipe.unet).forward
 
 
 def test_a_pipeline_that_makes_other_rows_is_refused(pipe):

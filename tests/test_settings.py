@@ -26,7 +26,7 @@ def test_ratios_at_the_ends_are_accepted(value):
 
 @pytest.mark.parametrize("value", [-0.1, float("nan")])
 def test_a_negative_alpha_is_refused(value):
-    with pytest.raises(ValueError, match=rf"agnostic_ratio={value} is negative; give a share"):
+    with pytest.raises(ValueError, match=rf"agnostic_ratio={value} is outside"):
         Settings(agnostic_ratio=value)
 
 

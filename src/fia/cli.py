@@ -1,7 +1,7 @@
 """The command line: `fia forget`, `apply`, `generate`, `show` and `testbed`.
 
-Every command is a dataclass whose fields are its flags; those of `Settings`, `DemoConfig` and `TrainingRecipe` are taken
-over, so that a default and its explanation are written once.
+Every command is a dataclass whose fields are its flags; those of `Settings`, `DemoConfig` and `TrainingRecipe` are
+taken over, so that a default and its explanation are written once.
 """
 
 import json

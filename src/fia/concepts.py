@@ -38,8 +38,12 @@ class Concept:
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{field}={value} of concept {self.name!r} is outside [0, 1].")
-        pairs = tuple((str(concept), str(base)) for concept, base in self.prompts)
-        object.__setattr__(self, "prompts", pairs)
+        for pair in self.prompts:
+            if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+                raise ValueError(
+                    f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with it, prompt without)."
+                )
+        object.__setattr__(self, "prompts", tuple((concept, base) for concept, base in self.prompts))
 
 
 # The paper's sets, with the ratios it gives each concept (section 5 of docs/method.md).

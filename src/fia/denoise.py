@@ -87,10 +87,10 @@ def _sliced_forward(
 
     def forward(sample: Tensor, timestep: Tensor | float, *args: Any, **kwargs: Any) -> Any:
         now = float(timestep)
+        if len(timesteps_seen) == first_steps:
+            raise _StepsDoneError
         is_repeated = timesteps_seen[-1:] == [now]
         if not is_repeated:
-            if len(timesteps_seen) == first_steps:
-                raise _StepsDoneError
             timesteps_seen.append(now)
         rows = len(sample)
         if rows not in (number, 2 * number):

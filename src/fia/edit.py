@@ -46,7 +46,10 @@ def current_edit(denoiser: nn.Module) -> Edit | None:
 
 
 def prune(denoiser: nn.Module, pruned: dict[str, Tensor], label: str) -> None:
-    """Zeroes the given connections, all or none. Pruning the same connections again changes nothing.
+    """Zeroes the given connections, all or none.
+
+    Pruning the same connections again changes nothing, unless something else has written to them since: then they are
+    zeroed again, with a warning, and the values from before the first time stay the ones to come back.
 
     Args:
         denoiser: with every layer of `pruned` among its maskable layers, in the same shape.
@@ -60,6 +63,8 @@ def prune(denoiser: nn.Module, pruned: dict[str, Tensor], label: str) -> None:
     present = current_edit(denoiser)
     if present is not None:
         if present.fingerprint == edit.fingerprint:
+            warn_if_overwritten(denoiser)
+            _zero(denoiser, pruned)
             return
         raise ValueError(
             f"The model is already edited by another mask ({present.label}); applying one for {label} on top would "
@@ -71,8 +76,7 @@ def prune(denoiser: nn.Module, pruned: dict[str, Tensor], label: str) -> None:
         edit.originals[name] = (indices, layers[name].weight.data[where].cpu())
     setattr(denoiser, _RECORD, edit)
     try:
-        for name, indices in pruned.items():
-            layers[name].weight.data[_positions(layers[name], indices)] = 0
+        _zero(denoiser, pruned)
     except BaseException:
         restore(denoiser)
         raise
@@ -88,6 +92,12 @@ def restore(denoiser: nn.Module) -> None:
         weight = layers[name].weight
         weight.data[_positions(layers[name], indices)] = values.to(weight.device, weight.dtype)
     delattr(denoiser, _RECORD)
+
+
+def _zero(denoiser: nn.Module, pruned: dict[str, Tensor]) -> None:
+    layers = maskable_layers(denoiser)
+    for name, indices in pruned.items():
+        layers[name].weight.data[_positions(layers[name], indices)] = 0
 
 
 def warn_if_overwritten(denoiser: nn.Module) -> None:

@@ -21,7 +21,7 @@ def agnostic_threshold(agnostic_ratio: float, number_of_concepts: int) -> int:
         agnostic_ratio: alpha >= 0. Above 1 the threshold exceeds C: nothing is spared, the mask is the union.
         number_of_concepts: C.
     """
-    # The small term keeps products such as 0.7 * 10 = 7.000000000000001 from being rounded up.
+    # The small term keeps products such as 0.28 * 25 = 7.000000000000001 from being rounded up.
     threshold = math.ceil(agnostic_ratio * number_of_concepts - 1e-9)
     return max(2, threshold)
 

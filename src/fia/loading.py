@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
 from .testbed import load_testbed
 
@@ -30,10 +31,12 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> D
     chosen = DTYPES.get(dtype, torch.float32 if device == "cpu" else torch.float16)
     if model == "testbed":
         return load_testbed().to(device, chosen)
-    if not (Path(model) / "model_index.json").is_file() and Path(model).exists():
+    if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
         raise FileNotFoundError(f"{model} is no diffusers model: there is no model_index.json in it.")
     try:
-        return DiffusionPipeline.from_pretrained(model, torch_dtype=chosen).to(device)
+        if not Path(model).exists():
+            validate_repo_id(model)
+        return DiffusionPipeline.from_pretrained(model, dtype=chosen).to(device)
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         raise FileNotFoundError(
             f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "

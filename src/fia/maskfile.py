@@ -1,9 +1,9 @@
 """The folder a mask is kept in.
 
 `neurons.safetensors` holds everything: for concept i an int32 tensor `neurons.i` with the flat indices of its neurons,
-layer after layer, and `counts` (concepts x layers) that says where each layer ends. Its metadata has the rest as JSON
-under `config`, and under `sha256` a hash of both. `config.json` repeats that JSON for people and tools to read, and
-`README.md` is the model card. Nothing in them is ever executed.
+layer after layer, and `counts` (concepts x layers) that says where each layer ends. Its metadata has, under `mask`, a
+SHA-256 of everything on the first line and the rest as JSON below it. `config.json` repeats that JSON for people and
+tools to read, and `README.md` is the model card. Nothing in them is ever executed.
 """
 
 import hashlib
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 FORMAT = "fia-neuron-mask"
 FORMAT_VERSION = 1
+FIELDS = {"architecture", "denoiser_parameters", "agnostic_ratio", "concepts", "layers", "provenance"}
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 
 
 def save(mask: "NeuronMask", folder: Path) -> None:
-    """Writes a mask; each file gets its name only once it is complete."""
+    """Writes a mask; the files get their names only once all of them are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps(
         {
@@ -48,18 +49,17 @@ def save(mask: "NeuronMask", folder: Path) -> None:
         parts = [layers[name].to(torch.int32) for name in mask.shapes]
         tensors["counts"][i] = torch.tensor([len(part) for part in parts], dtype=torch.int32)
         tensors[f"neurons.{i}"] = torch.cat(parts)
-    metadata = {"config": config, "sha256": _digest(config, tensors)}
+    metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key: the order of several is not fixed
 
-    for filename, write in (
-        (NEURONS, lambda path: path.write_bytes(serialise(tensors, metadata))),
-        (CONFIG, lambda path: path.write_text(config + "\n", encoding="utf-8")),
-        (CARD, lambda path: path.write_text(model_card(mask), encoding="utf-8")),
-    ):
-        partial = folder / f".{filename}.{os.getpid()}.partial"
-        try:
-            write(partial)
+    contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: model_card(mask).encode()}
+    partials = {filename: folder / f".{filename}.{os.getpid()}.partial" for filename in contents}
+    try:
+        for filename, content in contents.items():
+            partials[filename].write_bytes(content)
+        for filename, partial in partials.items():
             partial.replace(folder / filename)
-        finally:
+    finally:
+        for partial in partials.values():
             partial.unlink(missing_ok=True)
 
 
@@ -78,22 +78,26 @@ def load(folder_or_repo: str | Path) -> dict[str, Any]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
         raise ValueError(f"{path} is cut off or no safetensors file ({error}). Fetch or make the mask again.") from None
-    if "config" not in metadata or "sha256" not in metadata:
-        raise ValueError(f"{path} is not a mask: its metadata has no 'config' and 'sha256'.")
-    if _digest(metadata["config"], tensors) != metadata["sha256"]:
+    sha256, newline, settings = metadata.get("mask", "").partition("\n")
+    if not newline:
+        raise ValueError(f"{path} is not a mask: its metadata has no 'mask' with a hash and settings.")
+    if _digest(settings, tensors) != sha256:
         raise ValueError(f"{path} was altered: its hash is not the one it was saved with. Fetch or make it again.")
     readable = folder / CONFIG
-    if readable.exists() and readable.read_text(encoding="utf-8").strip() != metadata["config"]:
+    if readable.exists() and readable.read_text(encoding="utf-8").strip() != settings:
         raise ValueError(
             f"{readable} was altered: it differs from the settings inside {NEURONS}, which are the ones that count. "
             f"Delete {CONFIG} to load the mask as it was saved."
         )
-    config = json.loads(metadata["config"])
+    config = json.loads(settings)
     if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format {config.get('format')!r} version {config.get('format_version')!r}; this version of fia "
             f"reads {FORMAT!r} version {FORMAT_VERSION}."
         )
+    missing = FIELDS - config.keys()
+    if missing:
+        raise ValueError(f"{path} is not a mask: it lacks {', '.join(sorted(missing))}.")
     shapes = {name: (int(outputs), int(inputs)) for name, (outputs, inputs) in config["layers"].items()}
     return {
         "neurons": _split(tensors, config["concepts"], shapes, path),
@@ -140,7 +144,7 @@ def _split(
     """Returns each concept's indices by layer, checked against the layers' sizes."""
     counts = tensors.get("counts", torch.empty(0))
     expected = {"counts", *(f"neurons.{i}" for i in range(len(concepts)))}
-    if set(tensors) != expected or counts.shape != (len(concepts), len(shapes)):
+    if len(set(concepts)) < len(concepts) or set(tensors) != expected or counts.shape != (len(concepts), len(shapes)):
         raise ValueError(f"{path} is not a mask of {len(concepts)} concepts and {len(shapes)} layers, as it says.")
     neurons: dict[str, dict[str, Tensor]] = {}
     for i, concept in enumerate(concepts):

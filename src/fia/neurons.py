@@ -78,7 +78,12 @@ def select_neurons(aggregated: Float[Tensor, "outputs inputs"], spatial_ratio: f
     Args:
         aggregated: A of Eq. 3, not negative.
         spatial_ratio: r2 in [0, 1].
+
+    Raises:
+        ValueError: if a value is not finite.
     """
+    if not aggregated.isfinite().all():
+        raise ValueError("The saliency is not finite: the model overflowed. Load it in float32 or bfloat16.")
     in_row = torch.zeros_like(aggregated, dtype=torch.bool)
     in_row.scatter_(1, aggregated.topk(share(spatial_ratio, aggregated.shape[1]), dim=1).indices, True)
     flat = aggregated.flatten()

@@ -52,8 +52,8 @@ class PromptPair:
 
 
 def with_articles(words: str) -> str:
-    """Returns the words with "a" turned into "an" before a vowel."""
-    return re.sub(r"\ba (?=[aeiouAEIOU])", "an ", words)
+    """Returns the words with "a" turned into "an" where the next word is spoken with a vowel."""
+    return re.sub(r"\ba (?!(?:uni|use|eu|one\b))(?=[aeiou])", "an ", words, flags=re.IGNORECASE)
 
 
 def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt: int, seed: int) -> list[PromptPair]:
@@ -79,9 +79,13 @@ def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt
                 f"prompts_per_concept={prompts_per_concept}, but kind {concept.kind!r} has {len(slots)} prompts; "
                 f"use at most {len(slots)}, or raise seeds_per_prompt, or give Concept(prompts=...)."
             )
+
+        def fill(template: str, slot: str) -> str:
+            return with_articles(template.format(concept=concept.name, slot=slot))
+
         texts = [
-            (templates[i % len(templates)].format(concept=concept.name, slot=slot), base.format(slot=slot))
+            (fill(templates[i % len(templates)], slot), fill(base, slot))
             for i, slot in enumerate(slots[:prompts_per_concept])
         ]
     repeated = [text for _ in range(seeds_per_prompt) for text in texts]
-    return [PromptPair(with_articles(c), with_articles(b), seed + i) for i, (c, b) in enumerate(repeated)]
+    return [PromptPair(*text, seed + i) for i, text in enumerate(repeated)]

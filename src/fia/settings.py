@@ -40,8 +40,8 @@ class Settings:
         for name in ("spatial_ratio", "temporal_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} is outside [0, 1].")
-        if self.agnostic_ratio is not None and not self.agnostic_ratio >= 0:
-            raise ValueError(f"agnostic_ratio={self.agnostic_ratio} is negative; give a share, or more than 1.")
+        if self.agnostic_ratio is not None and not 0 <= self.agnostic_ratio < float("inf"):
+            raise ValueError(f"agnostic_ratio={self.agnostic_ratio} is outside [0, inf); above 1, nothing is spared.")
         for name in ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")

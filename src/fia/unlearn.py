@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -120,7 +121,9 @@ def find_group(
     ratios = [_first(concept.temporal_ratio, settings.temporal_ratio) for concept, _ in group]
     before = bar.n
 
-    @find_executable_batch_size(starting_batch_size=settings.batch_size, reduce_batch_size_fn=None)
+    sizes = iter([settings.batch_size // 2**i for i in range(1, settings.batch_size.bit_length())] + [0])
+
+    @find_executable_batch_size(starting_batch_size=settings.batch_size, reduce_batch_size_fn=lambda: next(sizes))
     def collect(batch_size: int) -> GroupStatistics:
         bar.n = before
         position = Position()
@@ -147,6 +150,11 @@ def find_group(
             name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), spatial_ratio).int().cpu()
             for name, layer in statistics.layers.items()
         }
+        if not any(len(indices) for indices in found[concept.name].values()):
+            warnings.warn(
+                f"No connection answers to {concept.name!r} more than to its base prompts; nothing is pruned for it.",
+                stacklevel=4,
+            )
     return found
 
 

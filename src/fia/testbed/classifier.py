@@ -30,8 +30,8 @@ def build_classifier() -> ResNetForImageClassification:
 class ClassifierTask(nn.Module):
     """Cross-entropy of both heads on scenes with noise, blur and other colours; a quarter of the objects are ruined.
 
-    A ruined object keeps its colours and its place but not its shape: smeared, cut into shuffled tiles, or nearly
-    transparent. Its label is "unrecognisable", so that the judge must look at shapes.
+    A ruined object keeps its colours and its place but not its shape: smeared, warped, cut into shuffled tiles, or
+    nearly transparent. Its label is "unrecognisable", so that the judge must look at shapes.
     """
 
     def __init__(self, classifier: ResNetForImageClassification, scenes: Scenes, batch_size: int) -> None:
@@ -59,8 +59,8 @@ def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tu
 
 
 def ruin(sprites: Tensor, generator: torch.Generator) -> Tensor:
-    """Destroys the shape of placed sprites (n, 4, 64, 64), a third of them in each of three ways."""
-    ways = torch.randint(3, (len(sprites),), generator=generator).tolist()
+    """Destroys the shape of placed sprites (n, 4, 64, 64), a quarter of them in each of four ways."""
+    ways = torch.randint(4, (len(sprites),), generator=generator).tolist()
     for i, way in enumerate(ways):
         sprite = sprites[i : i + 1]
         amount = torch.rand((), generator=generator).item()
@@ -68,6 +68,8 @@ def ruin(sprites: Tensor, generator: torch.Generator) -> Tensor:
             sprites[i] = blur(sprite, 2.5 + 4 * amount)[0]
         elif way == 1:
             sprites[i] = shuffle_tiles(sprite[0], generator)
+        elif way == 2:
+            sprites[i] = blur(warp(sprite, 0.2 + 0.15 * amount, generator), 0.3 + 1.7 * amount)[0]
         else:
             sprites[i] = sprite[0] * (0.05 + 0.25 * amount)
     return sprites
@@ -85,6 +87,15 @@ def shuffle_tiles(sprite: Tensor, generator: torch.Generator) -> Tensor:
     result = sprite.clone()
     result[:, top:bottom, left:right] = shuffled.permute(0, 1, 3, 2, 4).reshape(4, bottom - top, right - left)
     return result
+
+
+def warp(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """Moves pixels by smooth random shifts whose standard deviation is `amount` of half the picture."""
+    shifts = amount * torch.randn(len(images), 2, 8, 8, generator=generator).to(images.device)
+    smooth = F.interpolate(shifts, images.shape[-2:], mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
+    still = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+    grid = F.affine_grid(still, list(images.shape), align_corners=False) + smooth
+    return F.grid_sample(images, grid, align_corners=False)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

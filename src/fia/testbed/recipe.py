@@ -28,9 +28,9 @@ class TrainingRecipe:
 
     clip: Recipe = field(default=Recipe(images=60_000, batch_size=128, learning_rate=1e-3))
     """the CLIP whose text tower becomes the text encoder"""
-    autoencoder: Recipe = field(default=Recipe(images=60_000, batch_size=16, learning_rate=2e-3, weight_decay=0.0))
+    autoencoder: Recipe = field(default=Recipe(images=50_000, batch_size=16, learning_rate=2e-3, weight_decay=0.0))
     """pixels to latents and back"""
-    denoiser: Recipe = field(default=Recipe(images=1_000_000, batch_size=64, learning_rate=8e-4))
+    denoiser: Recipe = field(default=Recipe(images=550_000, batch_size=64, learning_rate=8e-4))
     """the U-Net"""
     classifier: Recipe = field(default=Recipe(images=150_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
     """the judge of objects and places"""
