@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from tiny_pipelines import tiny_sd
 
-from fia import NeuronMask
+from fia import Concept, NeuronMask
 from fia.cli import main, parse_concept
 from fia.loading import load_pipeline
 
@@ -30,9 +30,8 @@ def mask_folder(model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_concepts_may_carry_their_kind() -> None:
-    assert parse_concept("church").kind == "object"
-    assert parse_concept("Van Gogh:style").name == "Van Gogh"
-    assert parse_concept("Van Gogh:style").kind == "style"
+    assert parse_concept("church") == "church"
+    assert parse_concept("Van Gogh:style") == Concept("Van Gogh", "style")
 
 
 def test_forget_writes_a_mask_of_the_named_concepts(mask_folder: str) -> None:

@@ -100,3 +100,13 @@ def test_a_mixed_set_has_the_alpha_of_objects():
 def test_an_unknown_preset_is_refused_with_those_that_exist():
     with pytest.raises(ValueError, match="preset 'birds' is not one of imagenette, explicit, artists"):
         preset("birds")
+
+
+def test_in_paper_mode_the_papers_names_take_its_kinds_and_ratios():
+    church, cat, gogh, sexual = as_concepts(["church", "cat", "Van Gogh", "sexual"], "paper")
+    assert church == Concept("church", spatial_ratio=0.007)
+    assert cat == Concept("cat")
+    assert gogh == Concept("Van Gogh", "style", spatial_ratio=0.03)
+    assert (sexual.kind, sexual.temporal_ratio) == ("explicit", 0.06)
+    assert as_concepts("church") == [Concept("church")]
+    assert as_concepts(Concept("church"), "paper") == [Concept("church")]

@@ -29,14 +29,14 @@ from .unlearn import forget
 Model = Annotated[Positional[str], arg(metavar="MODEL")]
 
 
-def parse_concept(text: str) -> Concept:
-    """Returns the concept that NAME or NAME:KIND stands for.
+def parse_concept(text: str) -> str | Concept:
+    """Returns the concept that NAME:KIND stands for, or NAME alone.
 
     Raises:
         ValueError: for an unknown kind.
     """
     name, colon, kind = text.rpartition(":")
-    return Concept(name, kind) if colon else Concept(text)  # type: ignore[arg-type]
+    return Concept(name, kind) if colon else text  # type: ignore[arg-type]
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Forget:
     """Print what the mask holds as JSON."""
 
     def run(self) -> None:
-        concepts = [parse_concept(text) for text in self.concepts] + list(preset(self.preset) if self.preset else ())
+        concepts = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
         pipe = load_pipeline(self.model, device=self.place.device, dtype=self.place.dtype)
         mask = forget(pipe, concepts, self.settings)
         mask.save_pretrained(self.out)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from .settings import Mode
+
 Kind = Literal["object", "style", "explicit"]
 
 
@@ -90,15 +92,18 @@ def paper_agnostic_ratio(concepts: Iterable[Concept]) -> float:
     return 0.8 if all(concept.kind == "style" for concept in concepts) else 0.6
 
 
-def as_concepts(concepts: str | Concept | Iterable[str | Concept]) -> list[Concept]:
-    """Returns concepts for names (a name is an object's) and refuses an empty list and a name given twice.
+def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:
+    """Returns concepts for names, and refuses an empty list and a name given twice.
+
+    A name is an object's; in "paper" mode one that the paper forgets is the paper's concept, with its kind and ratios.
 
     Raises:
         ValueError: as said.
     """
     if isinstance(concepts, str | Concept):
         concepts = [concepts]
-    result = [Concept(item) if isinstance(item, str) else item for item in concepts]
+    known = {concept.name: concept for members in PRESETS.values() for concept in members} if mode == "paper" else {}
+    result = [known.get(item, Concept(item)) if isinstance(item, str) else item for item in concepts]
     if not result:
         raise ValueError("No concept was given; name at least one.")
     names = [concept.name for concept in result]

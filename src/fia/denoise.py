@@ -56,7 +56,11 @@ def run_first_steps(
         on_step: called after each step.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    with _sliced_forward(pipe, len(prompts), position, first_steps, batch_size, on_step), _quiet(pipe), torch.no_grad():
+    with (
+        _sliced_forward(pipe, len(prompts), position, first_steps, batch_size, on_step),
+        hidden_progress_bar(pipe),
+        torch.no_grad(),
+    ):
         try:
             pipe(
                 list(prompts),
@@ -122,7 +126,7 @@ def _sliced_forward(
 
 
 @contextmanager
-def _quiet(pipe: DiffusionPipeline) -> Iterator[None]:
+def hidden_progress_bar(pipe: DiffusionPipeline) -> Iterator[None]:
     """Hides the pipeline's own progress bar for a while."""
     before = getattr(pipe, "_progress_bar_config", None)
     pipe.set_progress_bar_config(disable=True)

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Magnitude = Literal["raw", "max"]
+Mode = Literal["default", "paper"]
 
 
 @dataclass(frozen=True)
 class Settings:
     """How neurons are found and fused. The symbols are those of the paper and of docs/method.md."""
 
+    mode: Mode = "default"
+    """In "paper" mode, names that the paper forgets take its kind, r1, r2 for them. The rest is the paper's anyway."""
     spatial_ratio: float = 0.02
     """r2 in [0, 1]: the share of a row's, and of a layer's, connections that a concept may claim (Eq. 4, 5)."""
     temporal_ratio: float = 0.05
@@ -49,5 +52,6 @@ class Settings:
             raise ValueError(
                 f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}."
             )
-        if self.magnitude not in get_args(Magnitude):
-            raise ValueError(f"magnitude={self.magnitude!r} is not one of {', '.join(get_args(Magnitude))}.")
+        for name, allowed in (("magnitude", get_args(Magnitude)), ("mode", get_args(Mode))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}.")

@@ -77,7 +77,7 @@ def find(
             f"A mask ({present.label}) is applied to this pipeline, and neurons must be found on the original weights. "
             "Remove it first: mask.remove(pipe)."
         )
-    wanted = as_concepts(concepts)
+    wanted = as_concepts(concepts, settings.mode)
     agnostic_ratio = _first(settings.agnostic_ratio, paper_agnostic_ratio(wanted))
     settings = replace(settings, agnostic_ratio=agnostic_ratio)
     pairs: ConceptPairs = []

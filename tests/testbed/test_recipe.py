@@ -8,7 +8,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPModel, ResNetForImageClassification
 
-from fia.testbed.clip import MAX_TOKENS, build_tokenizer
+from fia.testbed.clip import MAX_TOKENS, load_tokenizer
 from fia.testbed.recipe import TrainingRecipe, train_testbed
 from fia.testbed.training import Recipe
 
@@ -50,7 +50,7 @@ def test_the_files_stay_within_forty_megabytes(trained: Path) -> None:
 
 
 def test_words_are_whole_and_any_text_is_encoded() -> None:
-    tokenizer = build_tokenizer()
+    tokenizer = load_tokenizer()
     assert tokenizer.tokenize("an English springer") == ["an</w>", "english</w>", "springer</w>"]
     for text in ("qux!", "Zürich 東京 ☕", ""):
         ids = tokenizer(text, padding="max_length", truncation=True).input_ids

@@ -7,6 +7,8 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from tqdm.auto import tqdm
 
+from ..denoise import hidden_progress_bar
+
 
 def generate_images(
     pipe: DiffusionPipeline,
@@ -28,8 +30,10 @@ def generate_images(
         description: of the progress bar.
     """
     images: list[Image.Image] = []
-    pipe.set_progress_bar_config(disable=True)
-    with tqdm(total=len(prompts), desc=description, unit="image", disable=not progress) as bar:
+    with (
+        hidden_progress_bar(pipe),
+        tqdm(total=len(prompts), desc=description, unit="image", disable=not progress) as bar,
+    ):
         for start in range(0, len(prompts), batch_size):
             chosen = list(prompts[start : start + batch_size])
             generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + batch_size]]

@@ -1,26 +1,22 @@
 """A small CLIP on scenes and captions. Its text tower, frozen, is the test-bed's text encoder."""
 
-import string
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from .places import IMAGE_SIZE
-from .scenes import NO_OBJECT, PLACE_NAMES, Scenes, all_captions
+from .scenes import NO_OBJECT, PLACE_NAMES, Scenes
 
+TOKENIZER_FOLDER = Path(__file__).parent / "tokenizer"
 MAX_TOKENS = 24
 TEXT_WIDTH = 192
 
 
-def build_tokenizer() -> CLIPTokenizer:
-    """Learns a byte-pair vocabulary in which the words of the captions are whole; any text can be encoded."""
-    # The alphabet is taught too: a byte never seen would be read as the end of the text.
-    letters = [f"{a} {a}{b}" for a in string.ascii_lowercase for b in string.ascii_lowercase]
-    alphabet = [*letters, *string.digits, *(f"{p} {p}{p}" for p in string.punctuation)]
-    special = {"<|startoftext|>": 0, "<|endoftext|>": 1}
-    blank = CLIPTokenizer(vocab=special, merges=[], model_max_length=MAX_TOKENS)
-    return blank.train_new_from_iterator([*all_captions(), *alphabet], vocab_size=2000, show_progress=False)
+def load_tokenizer() -> CLIPTokenizer:
+    """Returns the tokenizer, made once by `scripts/train_tokenizer.py`: words of the captions are one token each."""
+    return CLIPTokenizer.from_pretrained(TOKENIZER_FOLDER)
 
 
 def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:

@@ -88,25 +88,6 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         after = draw("Drawing: masked")
     with control.applied(pipe):
         random = draw("Drawing: random mask")
-    few = slice(0, 4)
-    again = generate_images(
-        pipe,
-        prompts[few],
-        seeds[few],
-        batch_size=4,
-        num_inference_steps=config.num_inference_steps,
-        guidance_scale=config.guidance_scale,
-        progress=False,
-    )
-    reference = generate_images(
-        load_testbed(weights),
-        prompts[few],
-        seeds[few],
-        batch_size=4,
-        num_inference_steps=config.num_inference_steps,
-        guidance_scale=config.guidance_scale,
-        progress=False,
-    )
     result = {
         **scores(after, objects, places),
         "base": scores(before, objects, places),
@@ -119,7 +100,8 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         "spared_connections": mask.number_spared,
         "seconds_per_concept": seconds / len(FORGOTTEN),
         "images": len(prompts),
-        "bit_identical_after_removal": all(a.tobytes() == b.tobytes() for a, b in zip(again, reference, strict=True)),
+        "bit_identical_after_removal": first_pixels(pipe, prompts, seeds)
+        == first_pixels(load_testbed(weights), prompts, seeds),
         "settings": asdict(settings),
         "evaluation": asdict(config),
         "versions": {
@@ -133,6 +115,12 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
     partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     partial.replace(out / "result.json")
     return result
+
+
+def first_pixels(pipe: StableDiffusionPipeline, prompts: Sequence[str], seeds: Sequence[int]) -> list[bytes]:
+    """Returns the pixels of the first four images, drawn in ten steps."""
+    images = generate_images(pipe, prompts[:4], seeds[:4], num_inference_steps=10, progress=False)
+    return [image.tobytes() for image in images]
 
 
 def draw_and_judge(

@@ -11,6 +11,7 @@ from .scenes import Scenes
 
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance
 MAX_LOSS_WEIGHT = 10.0
+DRAWS_PER_SCENE = 2  # of timestep and noise: rendering and encoding a scene costs a third of a training step
 
 
 def build_unet() -> UNet2DConditionModel:
@@ -75,12 +76,14 @@ class DenoiserTask(nn.Module):
 
     @torch.no_grad()
     def encode(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Returns latents (n, 16, 8, 8) of new scenes and their captions' token states (n, MAX_TOKENS, 192)."""
+        """Returns latents (n, 16, 8, 8) of new scenes and of their captions the token states (n, 24, 192)."""
         autoencoder, text_encoder = self.frozen
-        batch = self.scenes.sample(self.batch_size, generator)
+        number = self.batch_size // DRAWS_PER_SCENE
+        batch = self.scenes.sample(number, generator)
         images = batch.images.contiguous(memory_format=torch.channels_last)
         latents = autoencoder.encode(images).latent_dist.mean.float() * autoencoder.config.scaling_factor
-        dropped = (torch.rand(self.batch_size, generator=generator) < CAPTION_DROPOUT).tolist()
+        dropped = (torch.rand(number, generator=generator) < CAPTION_DROPOUT).tolist()
         captions = ["" if drop else caption for drop, caption in zip(dropped, batch.captions, strict=True)]
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-        return latents, text_encoder(tokens.input_ids.to(images.device)).last_hidden_state
+        text = text_encoder(tokens.input_ids.to(images.device)).last_hidden_state
+        return latents.repeat(DRAWS_PER_SCENE, 1, 1, 1), text.repeat(DRAWS_PER_SCENE, 1, 1)

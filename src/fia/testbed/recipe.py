@@ -16,7 +16,7 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, PreTrainedMode
 
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
-from .clip import CLIPTask, build_clip, build_tokenizer
+from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
 from .scenes import Scenes
 from .training import Recipe, train_stage
@@ -49,7 +49,7 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> No
     save(classifier, out / "classifier")
 
     torch.manual_seed(recipe.seed)
-    tokenizer = build_tokenizer()
+    tokenizer = load_tokenizer()
     clip = build_clip(tokenizer).to(device)
     clip.set_attn_implementation("eager")  # on a CPU its backward pass is several times faster
     contrast = CLIPTask(clip, tokenizer, scenes, recipe.clip.batch_size)

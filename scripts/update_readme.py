@@ -1,0 +1,49 @@
+"""Puts the picture and the numbers of the last `make demo` into docs/ and the README."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "runs" / "demo"
+ROWS = (
+    ("forgetting accuracy, the five (lower is better)", "forgetting_accuracy"),
+    ("preserving accuracy, the other five", "preserving_accuracy"),
+    ("preserving accuracy, the rest", "preserving_accuracy_rest"),
+    ("Overall = 2P(1 - F) / (P + 1 - F)", "overall"),
+    ("place right where the object is forgotten", "place_accuracy_forgotten"),
+)
+
+
+def results_table(result: dict) -> str:
+    """Returns the demonstration's numbers as a Markdown table with a line on what was pruned."""
+    lines = ["| percent | untouched | FIA | random mask of equal size |", "|---|---|---|---|"]
+    for label, key in ROWS:
+        values = (f"{state[key]:.1f}" for state in (result["base"], result, result["random"]))
+        lines.append(f"| {label} | {' | '.join(values)} |")
+    settings = result["settings"]
+    lines += [
+        "",
+        f"Pruned: {result['pruned_connections']:,} connections, {result['sparsity']:.1%} of the maskable layers and "
+        f"{result['denoiser_sparsity']:.2%} of the U-Net (r2 = {settings['spatial_ratio']:.1%}, "
+        f"r1 = {settings['temporal_ratio']:.0%}), found in {result['seconds_per_concept']:.1f} s a concept on two CPU "
+        f"cores. {result['images']} images a column, drawn in {result['evaluation']['num_inference_steps']} steps; "
+        "after removal, images are bit-identical again.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    result = json.loads((DEMO / "result.json").read_text())
+    if not result["bit_identical_after_removal"]:
+        raise SystemExit("The demonstration's images were not bit-identical after removal; not publishing that.")
+    shutil.copy(DEMO / "comparison.png", ROOT / "docs" / "comparison.png")
+    readme = ROOT / "README.md"
+    block = f"<!-- results -->\n{results_table(result)}\n<!-- /results -->"
+    text = re.sub(r"<!-- results -->.*<!-- /results -->", lambda _: block, readme.read_text(), flags=re.DOTALL)
+    readme.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
