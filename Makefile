@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint format figures clean
+.PHONY: demo test lint format figures settings clean
 
 demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see runs/demo/
 	$(BIN)/fia testbed demo --out runs/demo
@@ -15,6 +15,13 @@ lint: $(INSTALLED)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+figures: demo  ## the pictures and numbers of the README and of the model card
+	$(BIN)/fia testbed sheet --out docs/sheet.png
+	$(BIN)/python scripts/update_readme.py
+
+settings: $(INSTALLED)  ## measure the settings anew; half an hour
+	$(BIN)/python scripts/measure_settings.py
 
 format: $(INSTALLED)  ## mend what lint can mend
 	$(BIN)/ruff check --fix .

@@ -27,9 +27,9 @@ def results_table(result: dict) -> str:
         "",
         f"Pruned: {result['pruned_connections']:,} connections, {result['sparsity']:.1%} of the maskable layers and "
         f"{result['denoiser_sparsity']:.2%} of the U-Net (r2 = {settings['spatial_ratio']:.1%}, "
-        f"r1 = {settings['temporal_ratio']:.0%}), found in {result['seconds_per_concept']:.1f} s a concept on two CPU "
-        f"cores. {result['images']} images a column, drawn in {result['evaluation']['num_inference_steps']} steps; "
-        "after removal, images are bit-identical again.",
+        f"r1 = {settings['temporal_ratio']:.0%}), found in {result['seconds_per_concept']:.1f} s a concept "
+        f"({result['device']}). {result['images']} images a column, drawn in "
+        f"{result['evaluation']['num_inference_steps']} steps; after removal, images are bit-identical again.",
     ]
     return "\n".join(lines)
 
@@ -41,6 +41,8 @@ def main() -> None:
     shutil.copy(DEMO / "comparison.png", ROOT / "docs" / "comparison.png")
     readme = ROOT / "README.md"
     block = f"<!-- results -->\n{results_table(result)}\n<!-- /results -->"
+    if "<!-- results -->" not in readme.read_text():
+        raise SystemExit("README.md has no place for the results.")
     text = re.sub(r"<!-- results -->.*<!-- /results -->", lambda _: block, readme.read_text(), flags=re.DOTALL)
     readme.write_text(text)
 

@@ -109,4 +109,13 @@ def test_in_paper_mode_the_papers_names_take_its_kinds_and_ratios():
     assert gogh == Concept("Van Gogh", "style", spatial_ratio=0.03)
     assert (sexual.kind, sexual.temporal_ratio) == ("explicit", 0.06)
     assert as_concepts("church") == [Concept("church")]
-    assert as_concepts(Concept("church"), "paper") == [Concept("church")]
+    assert as_concepts(Concept("church"), "paper") == [church]
+
+
+def test_paper_mode_fills_in_what_is_not_given_whatever_the_case():
+    gogh, own, object_ = as_concepts(
+        [Concept("van gogh", "style"), Concept("Monet", "style", spatial_ratio=0.5), Concept("naked")], "paper"
+    )
+    assert gogh == Concept("van gogh", "style", spatial_ratio=0.03)
+    assert own.spatial_ratio == 0.5
+    assert object_ == Concept("naked")  # the paper's is explicit, this one is an object by its owner's choice

@@ -225,6 +225,6 @@ def test_a_pipeline_that_makes_other_rows_is_refused(pipe):
             return super().__call__(prompt, num_images_per_prompt=len(generator), **options)
 
     pipe.__class__ = ThreeImages
-    with pytest.raises(RuntimeError, match="ThreeImages gave UNet2DConditionModel 18 rows for 3 prompts"):
+    with pytest.raises(TypeError, match="ThreeImages gave UNet2DConditionModel 18 rows for 3 prompts"):
         run(pipe)
     assert "forward" not in vars(pipe.unet)

@@ -76,7 +76,7 @@ def test_nothing_to_prune_changes_nothing(pipe):
 def test_restoring_an_unedited_model_changes_nothing(pipe):
     before = bits(pipe.unet)
     restore(pipe.unet)
-    warn_if_overwritten(pipe.unet)
+    warn_if_overwritten(pipe.unet, "They come back.")
     assert_same_bits(pipe.unet, before)
 
 
@@ -152,7 +152,7 @@ def test_values_written_in_between_are_warned_of_and_replaced(pipe, mask):
     with torch.no_grad():
         layer.weight.view(-1)[mask.pruned[name][:3].long()] = 1
     with pytest.warns(UserWarning, match="3 pruned weights are no longer zero"):
-        warn_if_overwritten(pipe.unet)
+        warn_if_overwritten(pipe.unet, "They come back.")
     restore(pipe.unet)
     assert_same_bits(pipe.unet, before)
 
@@ -161,7 +161,7 @@ def test_weights_still_zero_are_not_warned_of(pipe, mask):
     prune(pipe.unet, mask.pruned, "all")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_if_overwritten(pipe.unet)
+        warn_if_overwritten(pipe.unet, "They come back.")
 
 
 def test_fingerprints_tell_layers_and_indices_apart_but_not_order_or_dtype():

@@ -5,7 +5,7 @@ import torch
 from diffusers import UNet2DConditionModel, UNet2DModel
 from torch import nn
 
-from fia.layers import count_parameters, device_of, get_denoiser, layer_shapes, maskable_layers
+from fia.layers import count_parameters, get_denoiser, layer_shapes, maskable_layers
 
 
 class WrappedLinear(nn.Linear):
@@ -39,7 +39,6 @@ def test_shapes_parameters_and_device(pipe):
     layers = maskable_layers(pipe.unet)
     assert set(layer_shapes(layers).values()) == {(16, 64)}
     assert all(tuple(layer.weight.shape) == layer_shapes(layers)[name] for name, layer in layers.items())
-    assert device_of(layers) == torch.device("cpu")
     assert count_parameters(nn.Linear(3, 5)) == 3 * 5 + 5
 
 
@@ -86,3 +85,12 @@ def test_a_pipeline_with_another_denoiser_is_refused(name):
 
 def _one_plain_block():
     return {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+
+
+def test_feed_forwards_that_work_in_chunks_are_refused_with_the_remedy(pipe):
+    block = pipe.unet.mid_block.attentions[0].transformer_blocks[0]
+    block.set_chunk_feed_forward(2, 1)
+    with pytest.raises(ValueError, match=r"chunking is on in mid_block.*set_chunk_feed_forward\(None, 0\)"):
+        maskable_layers(pipe.unet)
+    block.set_chunk_feed_forward(None, 0)
+    assert maskable_layers(pipe.unet)

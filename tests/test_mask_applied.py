@@ -162,6 +162,25 @@ def test_overwritten_weights_are_warned_of_where_the_mask_is_removed(pipe, mask)
     assert warned[0].filename == __file__
 
 
+def test_applying_again_zeroes_overwritten_weights_again(pipe, mask):
+    before = copy.deepcopy(pipe.unet.state_dict())
+    mask.apply(pipe)
+    masked = copy.deepcopy(pipe.unet.state_dict())
+    pipe.unet.load_state_dict(before)
+    with pytest.warns(UserWarning, match="They are zeroed again") as warned:
+        mask.apply(pipe)
+    assert warned[0].filename == __file__
+    assert all(torch.equal(weight, masked[name]) for name, weight in pipe.unet.state_dict().items())
+    mask.remove(pipe)
+    assert all(torch.equal(weight, before[name]) for name, weight in pipe.unet.state_dict().items())
+
+
+def test_without_forgets_how_the_removed_concepts_were_found(mask):
+    record = {"concepts": [{"name": name} for name in mask.concepts]}
+    kept = replace(mask, provenance=record).without("church")
+    assert [concept["name"] for concept in kept.provenance["concepts"]] == ["golf ball", "Van Gogh"]
+
+
 def test_another_architecture_is_refused(pipe, mask):
     with pytest.raises(ValueError, match="for a FluxTransformer2DModel, but the model is a UNet2DConditionModel"):
         replace(mask, architecture="FluxTransformer2DModel").apply(pipe)

@@ -133,3 +133,12 @@ def test_neurons_that_make_no_sense_are_refused_though_the_hash_is_right(folder,
 def test_a_rewritten_file_is_accepted_where_nothing_is_wrong(mask, folder):
     rewrite(folder)
     assert_same_mask(NeuronMask.from_pretrained(folder), mask)
+
+
+@pytest.mark.parametrize("name", ["config.json", "README.md"])
+def test_files_of_something_else_are_not_overwritten(mask, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"{name} belongs to something else than a mask; give another folder"):
+        mask.save_pretrained(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"

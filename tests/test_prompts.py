@@ -3,7 +3,7 @@
 import pytest
 
 from fia import Concept
-from fia.prompts import OBJECTS, PERSONS, PLACES, TEMPLATES, prompt_pairs, with_articles
+from fia.prompts import OBJECTS, PERSONS, PLACES, TEMPLATES, fill, prompt_pairs
 
 PAPER_PLACES = (
     "road, tree, forest, lawn, clubhouse, courtyard, backyard, cityscape, suburb, mall, cafe, office, library, market, "
@@ -78,17 +78,17 @@ def test_every_word_can_be_used_once_and_not_more(kind, number):
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("name", "expected"),
     [
-        ("a English springer in a office", "an English springer in an office"),
-        ("a church near a beach", "a church near a beach"),
-        ("a apple", "an apple"),
-        ("a panda act", "a panda act"),
-        ("banana apple", "banana apple"),
+        ("apple", "an apple in a room"),
+        ("English springer", "an English springer in a room"),
+        ("cat", "a cat in a room"),
+        ("unicorn", "a unicorn in a room"),
+        ("vitamin a extract", "a vitamin a extract in a room"),
     ],
 )
-def test_articles_follow_the_sound_of_the_next_letter(words, expected):
-    assert with_articles(words) == expected
+def test_only_the_templates_own_article_is_inflected(name, expected):
+    assert fill("a {concept} in a {slot}", concept=name, slot="room") == expected
 
 
 def test_own_prompts_replace_the_templates_all_of_them_and_word_for_word():

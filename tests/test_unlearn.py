@@ -49,7 +49,7 @@ def test_base_prompts_run_once_for_all_concepts_of_a_kind(pipe, rows):
 def test_base_prompts_run_again_where_not_all_concepts_fit_the_memory(exact_pipe, rows, monkeypatch):
     whole = find(exact_pipe, ["church", "tench", "golf ball"])
     rows.clear()
-    monkeypatch.setattr(unlearn, "concepts_that_fit", lambda _: 2)
+    monkeypatch.setattr(unlearn, "concepts_that_fit", lambda *_: 2)
     parts = find(exact_pipe, ["church", "tench", "golf ball"])
     assert sum(rows) == 2 * 2 * ((2 + 2 * 2) + (2 + 2))
     assert_same_neurons(parts, whole)
@@ -198,7 +198,7 @@ def test_memory_that_does_not_suffice_for_one_row_is_an_error(pipe, monkeypatch)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 MiB")
 
     monkeypatch.setattr(unlearn, "run_first_steps", run_first_steps)
-    with pytest.raises(RuntimeError, match="reached zero"):
+    with pytest.raises(MemoryError, match="Out of memory even with one row"):
         find(pipe, "church")
 
 
@@ -231,7 +231,7 @@ def test_settings_and_overrides_are_recorded_as_plain_json(pipe):
     assert (record["pipeline"], record["scheduler"], record["device"]) == (
         *("StableDiffusionPipeline", "DDIMScheduler", "cpu"),
     )
-    assert set(record["versions"]) == {"torch", "diffusers", "transformers"}
+    assert set(record["versions"]) == {"fia", "torch", "diffusers", "transformers"}
 
 
 def test_errors_of_settings_and_concepts_come_before_anything_runs(pipe, rows):

@@ -45,7 +45,7 @@ def observe_saliency(
         def hook(layer: nn.Linear, args: tuple[Tensor], output: Tensor) -> None:
             if position.prompts is None:
                 return
-            unbiased = output if layer.bias is None else output - layer.bias
+            unbiased = output if layer.bias is None else output.float() - layer.bias.float()
             for prompt, inputs, outputs in zip(position.prompts, args[0], unbiased, strict=True):
                 receive(name, prompt, connection_saliency(layer.weight, inputs, outputs))
 

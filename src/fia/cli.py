@@ -8,6 +8,7 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import diffusers
@@ -16,15 +17,17 @@ import tyro
 from PIL import Image
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
-from .concepts import Concept, preset
+from . import __version__
+from .concepts import Concept, as_concepts, preset
 from .evaluation import generate_images
 from .evaluation.figure import Column, comparison_figure
 from .loading import load_pipeline
 from .mask import NeuronMask
+from .maskfile import check_folder
 from .report import describe, describe_json
 from .settings import Settings
 from .testbed.commands import TestbedCommand
-from .unlearn import forget
+from .unlearn import find
 
 Model = Annotated[Positional[str], arg(metavar="MODEL")]
 
@@ -40,7 +43,7 @@ def parse_concept(text: str) -> str | Concept:
 
 
 @dataclass
-class Place:
+class Runtime:
     """Where a model runs."""
 
     device: str = "auto"
@@ -66,16 +69,18 @@ class Forget:
     out: Path
     """Folder for the mask."""
     preset: Literal["imagenette", "explicit", "artists"] | None = None
-    """The paper's concepts, with its ratio for each, in addition to those named."""
+    """The paper's concepts in addition to those named, each with the paper's ratios whatever the settings below."""
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
-    place: OmitArgPrefixes[Place] = field(default_factory=Place)
+    runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     json: bool = False
     """Print what the mask holds as JSON."""
 
     def run(self) -> None:
-        concepts = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
-        pipe = load_pipeline(self.model, device=self.place.device, dtype=self.place.dtype)
-        mask = forget(pipe, concepts, self.settings)
+        named = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
+        concepts = as_concepts(named, self.settings.mode)
+        check_folder(self.out)
+        pipe = load_pipeline(self.model, device=self.runtime.device, dtype=self.runtime.dtype)
+        mask = find(pipe, concepts, self.settings)
         mask.save_pretrained(self.out)
         print(json.dumps(describe_json(mask), indent=2) if self.json else f"{describe(mask)}\n\nWritten to {self.out}")
 
@@ -93,18 +98,23 @@ class Apply:
     """Folder of the mask, or the id of a repository on the Hub."""
     out: Path
     """Folder for the edited model; it must not exist yet."""
-    place: OmitArgPrefixes[Place] = field(default_factory=Place)
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Type of the edited model's weights."""
+    json: bool = False
+    """Print what was done as JSON."""
 
     def run(self) -> None:
         if self.out.exists():
             raise ValueError(f"{self.out} exists already; give a new folder, or delete it first.")
         mask = NeuronMask.from_pretrained(self.mask)
-        pipe = load_pipeline(self.model, device=self.place.device, dtype=self.place.dtype)
+        pipe = load_pipeline(self.model, device="cpu", dtype=self.dtype)
         mask.apply(pipe)
-        partial = self.out.with_name(self.out.name + ".partial")
-        pipe.save_pretrained(partial)
-        partial.replace(self.out)
-        print(f"{self.model} without {', '.join(mask.concepts)} is in {self.out}")
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.out.parent, prefix=f".{self.out.name}.") as partial:
+            pipe.save_pretrained(Path(partial) / "model")
+            (Path(partial) / "model").replace(self.out)
+        done = {"out": str(self.out), "without": mask.concepts, "pruned": mask.number_pruned}
+        print(json.dumps(done) if self.json else f"{self.model} without {', '.join(mask.concepts)} is in {self.out}")
 
 
 @dataclass
@@ -130,18 +140,21 @@ class Generate:
     """Classifier-free guidance."""
     batch_size: int = 8
     """Images drawn at a time."""
-    place: OmitArgPrefixes[Place] = field(default_factory=Place)
+    runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
+    json: bool = False
+    """Print the pictures' names as JSON."""
 
     def run(self) -> None:
         if not self.prompts:
             raise ValueError("No prompt was given; name at least one thing to draw.")
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
-        pipe = load_pipeline(self.model, device=self.place.device, dtype=self.place.dtype)
+        pipe = load_pipeline(self.model, device=self.runtime.device, dtype=self.runtime.dtype)
         prompts = [prompt for prompt in self.prompts for _ in self.seeds]
         seeds = [seed for _ in self.prompts for seed in self.seeds]
+        written: list[str] = []
 
         def draw(state: str) -> list[Image.Image]:
-            return generate_images(
+            images = generate_images(
                 pipe,
                 prompts,
                 seeds,
@@ -150,21 +163,25 @@ class Generate:
                 batch_size=self.batch_size,
                 description=f"Drawing: {state}",
             )
+            for i, image in enumerate(images):
+                path = self.out / f"prompt{i // len(self.seeds)}-seed{seeds[i]}-{state}.png"
+                image.save(path)
+                written.append(str(path))
+            return images
 
-        states = {"before": draw("before")}
+        self.out.mkdir(parents=True, exist_ok=True)
+        states = {}
         if mask is not None:
             with mask.applied(pipe):
                 states["after"] = draw("after")
-        self.out.mkdir(parents=True, exist_ok=True)
-        for state, images in states.items():
-            for i, image in enumerate(images):
-                image.save(self.out / f"prompt{i // len(self.seeds)}-seed{seeds[i]}-{state}.png")
+        states = {"before": draw("before")} | states
         columns = [
             Column(f"{prompt} ({seed})", [images[i] for images in states.values()])
             for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
         ]
         comparison_figure(columns, list(states)).save(self.out / "comparison.png")
-        print(f"{len(prompts) * len(states)} pictures, and comparison.png, are in {self.out}")
+        message = f"{len(written)} pictures, and comparison.png, are in {self.out}"
+        print(json.dumps({"pictures": sorted(written)}) if self.json else message)
 
 
 @dataclass
@@ -209,13 +226,16 @@ def main(arguments: list[str] | None = None) -> int:
     transformers.logging.disable_progress_bar()
     diffusers.logging.disable_progress_bar()
     description = "Makes text-to-image diffusion models forget concepts, without training."
+    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        print(__version__)
+        return 0
     command = tyro.cli(Command, prog="fia", args=arguments, description=description)
     try:
         command.run()
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, MemoryError) as error:
         print(f"fia: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("fia: interrupted; nothing was left half-written.", file=sys.stderr)
+        print("fia: interrupted.", file=sys.stderr)
         return 130
     return 0

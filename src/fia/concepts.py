@@ -1,7 +1,7 @@
 """What to forget: concepts, and the paper's own by name."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from .settings import Mode
@@ -92,18 +92,35 @@ def paper_agnostic_ratio(concepts: Iterable[Concept]) -> float:
     return 0.8 if all(concept.kind == "style" for concept in concepts) else 0.6
 
 
+def _as_in_paper(item: str | Concept) -> Concept:
+    """Returns the concept with what the paper says of it, where it says anything."""
+    concept = Concept(item) if isinstance(item, str) else item
+    for known in (known for members in PRESETS.values() for known in members):
+        same_kind = isinstance(item, str) or concept.kind == known.kind
+        if known.name.lower() == concept.name.lower() and same_kind and not concept.prompts:
+            ratios = {
+                field: getattr(known, field) if getattr(concept, field) is None else getattr(concept, field)
+                for field in ("temporal_ratio", "spatial_ratio")
+            }
+            return replace(concept, kind=known.kind, **ratios)
+    return concept
+
+
 def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:
     """Returns concepts for names, and refuses an empty list and a name given twice.
 
-    A name is an object's; in "paper" mode one that the paper forgets is the paper's concept, with its kind and ratios.
+    A name is an object's. In "paper" mode, a name that the paper forgets takes its kind, and its ratios where
+    none are given; large and small letters are the same.
 
     Raises:
         ValueError: as said.
     """
     if isinstance(concepts, str | Concept):
         concepts = [concepts]
-    known = {concept.name: concept for members in PRESETS.values() for concept in members} if mode == "paper" else {}
-    result = [known.get(item, Concept(item)) if isinstance(item, str) else item for item in concepts]
+    if mode == "paper":
+        result = [_as_in_paper(item) for item in concepts]
+    else:
+        result = [Concept(item) if isinstance(item, str) else item for item in concepts]
     if not result:
         raise ValueError("No concept was given; name at least one.")
     names = [concept.name for concept in result]

@@ -48,7 +48,7 @@ def run_first_steps(
     A step is a timestep: where a scheduler evaluates the same timestep twice, the second time is not observed.
 
     Args:
-        pipe: whose denoiser is a UNet2DConditionModel. It is left as it was.
+        pipe: whose denoiser is a UNet2DConditionModel. Its weights, hooks and progress bar are left as they were.
         prompts: P prompts.
         seeds: P seeds of the initial noise (and of the scheduler's, where it draws any).
         position: says to hooks on the denoiser's layers which rows they see.
@@ -98,7 +98,7 @@ def _sliced_forward(
             timesteps_seen.append(now)
         rows = len(sample)
         if rows not in (number, 2 * number):
-            raise RuntimeError(
+            raise TypeError(
                 f"{type(pipe).__name__} gave {type(denoiser).__name__} {rows} rows for {number} prompts, not one or "
                 "two for each. This pipeline is not supported yet."
             )

@@ -49,7 +49,7 @@ def prune(denoiser: nn.Module, pruned: dict[str, Tensor], label: str) -> None:
     """Zeroes the given connections, all or none.
 
     Pruning the same connections again changes nothing, unless something else has written to them since: then they are
-    zeroed again, with a warning, and the values from before the first time stay the ones to come back.
+    zeroed again, and the values from before the first time stay the ones to come back.
 
     Args:
         denoiser: with every layer of `pruned` among its maskable layers, in the same shape.
@@ -63,7 +63,6 @@ def prune(denoiser: nn.Module, pruned: dict[str, Tensor], label: str) -> None:
     present = current_edit(denoiser)
     if present is not None:
         if present.fingerprint == edit.fingerprint:
-            warn_if_overwritten(denoiser)
             _zero(denoiser, pruned)
             return
         raise ValueError(
@@ -100,8 +99,8 @@ def _zero(denoiser: nn.Module, pruned: dict[str, Tensor]) -> None:
         layers[name].weight.data[_positions(layers[name], indices)] = 0
 
 
-def warn_if_overwritten(denoiser: nn.Module) -> None:
-    """Warns where pruned weights are no longer zero, because something else has written to them since."""
+def warn_if_overwritten(denoiser: nn.Module, consequence: str) -> None:
+    """Warns of the consequence where pruned weights are no longer zero, because something else wrote to them since."""
     edit = current_edit(denoiser)
     if edit is None:
         return
@@ -113,8 +112,8 @@ def warn_if_overwritten(denoiser: nn.Module) -> None:
     if changed:
         warnings.warn(
             f"{changed} pruned weights are no longer zero: something (a fused adapter?) changed them after the mask "
-            "was applied. They are set to their values from before the mask.",
-            stacklevel=3,
+            f"was applied. {consequence}",
+            stacklevel=3,  # whoever called the mask
         )
 
 

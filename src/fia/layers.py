@@ -3,7 +3,6 @@
 Layers are found by the class that owns them and keyed by their qualified name, never by their order.
 """
 
-import torch
 from diffusers import DiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention import FeedForward
 from torch import nn
@@ -30,10 +29,15 @@ def maskable_layers(denoiser: nn.Module) -> dict[str, nn.Linear]:
 
     Raises:
         TypeError: if such a layer is not a plain linear (quantised, or wrapped by an adapter).
-        ValueError: if there is none, or if its weights are not in memory (offloaded).
+        ValueError: if there is none, if its weights are not in memory (offloaded), or if its input comes in chunks.
     """
     layers: dict[str, nn.Linear] = {}
     for name, module in denoiser.named_modules():
+        if getattr(module, "_chunk_size", None) is not None:
+            raise ValueError(
+                f"Feed-forward chunking is on in {name}, so its layers see each prompt in pieces. Turn it off first: "
+                "call set_chunk_feed_forward(None, 0) on the block."
+            )
         if not isinstance(module, FeedForward):
             continue
         layer, name = module.net[2], f"{name}.net.2"
@@ -62,8 +66,3 @@ def count_parameters(module: nn.Module) -> int:
 def layer_shapes(layers: dict[str, nn.Linear]) -> dict[str, tuple[int, int]]:
     """Returns (outputs, inputs) of each layer."""
     return {name: (layer.out_features, layer.in_features) for name, layer in layers.items()}
-
-
-def device_of(layers: dict[str, nn.Linear]) -> torch.device:
-    """Returns the device of the first layer."""
-    return next(iter(layers.values())).weight.device

@@ -28,6 +28,10 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> D
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if dtype not in ("auto", *DTYPES):
         raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}.")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} cannot be used here ({error}).") from None
     chosen = DTYPES.get(dtype, torch.float32 if device == "cpu" else torch.float16)
     if model == "testbed":
         return load_testbed().to(device, chosen)
@@ -38,6 +42,8 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> D
             validate_repo_id(model)
         return DiffusionPipeline.from_pretrained(model, dtype=chosen).to(device)
     except (HFValidationError, HfHubHTTPError, OSError) as error:
+        if Path(model).exists():
+            raise FileNotFoundError(f"{model} cannot be loaded: {error}") from None
         raise FileNotFoundError(
             f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "
             f"path of a diffusers folder, or a repository's id. ({error})"

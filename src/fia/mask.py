@@ -77,7 +77,7 @@ class NeuronMask:
         return self.number_pruned / self.denoiser_parameters
 
     def without(self, *names: str) -> "NeuronMask":
-        """Returns the mask for the other concepts, fused anew; the model is not needed.
+        """Returns the mask for the other concepts, fused anew with the same alpha; the model is not needed.
 
         Raises:
             ValueError: for a name that is not among the mask's concepts.
@@ -86,7 +86,9 @@ class NeuronMask:
             if name not in self.neurons:
                 raise ValueError(f"{name!r} is not in this mask, which holds: {', '.join(self.concepts) or 'nothing'}.")
         kept = {name: layers for name, layers in self.neurons.items() if name not in names}
-        return replace(self, neurons=kept)
+        made = [concept for concept in self.provenance.get("concepts", []) if concept["name"] not in names]
+        provenance = self.provenance | ({"concepts": made} if "concepts" in self.provenance else {})
+        return replace(self, neurons=kept, provenance=provenance)
 
     def apply(self, pipe: DiffusionPipeline) -> None:
         """Zeroes the pruned connections of the pipeline's denoiser in place. Applying it again changes nothing.
@@ -97,6 +99,8 @@ class NeuronMask:
                 another mask. The model is then unchanged.
         """
         self._check_fits(pipe)
+        if self.is_applied(pipe):
+            edit.warn_if_overwritten(get_denoiser(pipe), "They are zeroed again; what was written there is lost.")
         edit.prune(get_denoiser(pipe), self.pruned, ", ".join(self.concepts) or "nothing")
 
     def remove(self, pipe: DiffusionPipeline) -> None:
@@ -114,7 +118,11 @@ class NeuronMask:
             )
         if not self.is_applied(pipe):
             raise ValueError(f"Another mask ({present.label}) is applied to this pipeline; remove that one.")
-        edit.warn_if_overwritten(denoiser)
+        edit.warn_if_overwritten(
+            denoiser,
+            "They get their values from before the mask. An adapter fused since then must be unfused before the "
+            "mask is removed, or unfusing it will change them again.",
+        )
         edit.restore(denoiser)
 
     def is_applied(self, pipe: DiffusionPipeline) -> bool:
@@ -125,13 +133,13 @@ class NeuronMask:
     @contextmanager
     def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
         """Applies the mask within a `with` block; leaving it, also by an exception, restores the state before."""
-        was_applied = self.is_applied(pipe)
+        denoiser, was_applied = get_denoiser(pipe), self.is_applied(pipe)
         self.apply(pipe)
         try:
             yield pipe
         finally:
-            if not was_applied and self.is_applied(pipe):
-                self.remove(pipe)
+            if not was_applied:
+                edit.restore(denoiser)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the mask to a folder: `neurons.safetensors`, a readable `config.json`, and a model card."""

@@ -30,6 +30,7 @@ NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 
 def save(mask: "NeuronMask", folder: Path) -> None:
     """Writes a mask; the files get their names only once all of them are complete."""
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps(
         {
@@ -61,6 +62,15 @@ def save(mask: "NeuronMask", folder: Path) -> None:
     finally:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ValueError if saving a mask to the folder would overwrite files that are not a mask's."""
+    if (folder / NEURONS).exists():
+        return
+    for name in (CONFIG, CARD):
+        if (folder / name).exists():
+            raise ValueError(f"{folder / name} belongs to something else than a mask; give another folder.")
 
 
 def load(folder_or_repo: str | Path) -> dict[str, Any]:

@@ -51,9 +51,14 @@ class PromptPair:
     seed: int
 
 
-def with_articles(words: str) -> str:
-    """Returns the words with "a" turned into "an" where the next word is spoken with a vowel."""
-    return re.sub(r"\ba (?!(?:uni|use|eu|one\b))(?=[aeiou])", "an ", words, flags=re.IGNORECASE)
+def fill(template: str, **words: str) -> str:
+    """Puts words into a template; the "a" before one becomes "an" where the word is spoken with a vowel."""
+
+    def inflect(match: re.Match) -> str:
+        vowel = re.match(r"(?!uni|use|eu|one\b)[aeiou]", words[match[1]], flags=re.IGNORECASE)
+        return f"{'an' if vowel else 'a'} {{{match[1]}}}"
+
+    return re.sub(r"\ba \{(\w+)\}", inflect, template).format(**words)
 
 
 def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt: int, seed: int) -> list[PromptPair]:
@@ -79,12 +84,8 @@ def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt
                 f"prompts_per_concept={prompts_per_concept}, but kind {concept.kind!r} has {len(slots)} prompts; "
                 f"use at most {len(slots)}, or raise seeds_per_prompt, or give Concept(prompts=...)."
             )
-
-        def fill(template: str, slot: str) -> str:
-            return with_articles(template.format(concept=concept.name, slot=slot))
-
         texts = [
-            (fill(templates[i % len(templates)], slot), fill(base, slot))
+            (fill(templates[i % len(templates)], concept=concept.name, slot=slot), fill(base, slot=slot))
             for i, slot in enumerate(slots[:prompts_per_concept])
         ]
     repeated = [text for _ in range(seeds_per_prompt) for text in texts]

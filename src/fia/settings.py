@@ -37,7 +37,7 @@ class Settings:
     count_ties: bool = False
     """Whether connections equal to the threshold tau of Eq. 3 count as active."""
     batch_size: int = 16
-    """Rows that the denoiser works on at a time; halved by itself where memory runs out. No effect on the result."""
+    """Rows that the denoiser works on at a time; halved by itself where memory runs out. No effect beyond rounding."""
 
     def __post_init__(self) -> None:
         for name in ("spatial_ratio", "temporal_ratio"):

@@ -6,6 +6,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,11 +16,12 @@ from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from . import __version__
 from .activations import observe_saliency
 from .concepts import Concept, as_concepts, paper_agnostic_ratio
 from .denoise import Position, run_first_steps
 from .edit import current_edit
-from .layers import count_parameters, device_of, get_denoiser, layer_shapes, maskable_layers
+from .layers import count_parameters, get_denoiser, layer_shapes, maskable_layers
 from .mask import NeuronMask
 from .neurons import select_neurons
 from .prompts import PromptPair, prompt_pairs
@@ -91,7 +93,7 @@ def find(
         pairs.append((concept, own_prompts))
     started = time.perf_counter()
     found: dict[str, dict[str, Tensor]] = {}
-    groups = group_by_base_prompts(pairs, concepts_that_fit(layers))
+    groups = group_by_base_prompts(pairs, concepts_that_fit(layers, pipe._execution_device))
     with tqdm(total=len(groups) * settings.saliency_steps, unit="step", disable=not progress) as bar:
         for group in groups:
             names = [concept.name for concept, _ in group]
@@ -142,7 +144,15 @@ def find_group(
             )
         return statistics
 
-    statistics = collect()
+    try:
+        statistics = collect()
+    except RuntimeError as error:
+        if "No executable batch size" not in str(error):
+            raise
+        raise MemoryError(
+            f"Out of memory even with one row at a time, for {len(group)} concepts together. Forget fewer at once, use "
+            "fewer prompts or seeds, or load the model in float16."
+        ) from error
     found: dict[str, dict[str, Tensor]] = {}
     for i, (concept, _) in enumerate(group):
         spatial_ratio = _first(concept.spatial_ratio, settings.spatial_ratio)
@@ -150,7 +160,7 @@ def find_group(
             name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), spatial_ratio).int().cpu()
             for name, layer in statistics.layers.items()
         }
-        if not any(len(indices) for indices in found[concept.name].values()):
+        if spatial_ratio > 0 and not any(len(indices) for indices in found[concept.name].values()):
             warnings.warn(
                 f"No connection answers to {concept.name!r} more than to its base prompts; nothing is pruned for it.",
                 stacklevel=4,
@@ -166,12 +176,11 @@ def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPair
     return [group[i : i + at_most] for group in together.values() for i in range(0, len(group), at_most)]
 
 
-def concepts_that_fit(layers: dict[str, nn.Linear]) -> int:
+def concepts_that_fit(layers: dict[str, nn.Linear], device: torch.device) -> int:
     """Returns how many concepts' running sums fit into half of the free memory; at least one.
 
     A concept needs two float32 numbers for each connection; four more are shared by a group.
     """
-    device = device_of(layers)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     one_sum = 4 * sum(layer.weight.numel() for layer in layers.values())
     return max(1, (free // 2 // one_sum - 4) // 2)
@@ -181,7 +190,7 @@ def provenance(pipe: DiffusionPipeline, pairs: ConceptPairs, settings: Settings,
     """Returns how a mask was made, as plain JSON."""
     denoiser = get_denoiser(pipe)
     return {
-        "model": str(pipe.config.get("_name_or_path") or type(pipe).__name__),
+        "model": model_name(pipe),
         "pipeline": type(pipe).__name__,
         "scheduler": type(pipe.scheduler).__name__,
         "dtype": str(denoiser.dtype).removeprefix("torch."),
@@ -191,8 +200,20 @@ def provenance(pipe: DiffusionPipeline, pairs: ConceptPairs, settings: Settings,
         "concepts": [
             asdict(replace(concept, prompts=())) | {"prompts": [asdict(pair) for pair in own]} for concept, own in pairs
         ],
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")},
+        "versions": versions(),
     }
+
+
+def model_name(pipe: DiffusionPipeline) -> str:
+    """Returns the repository a pipeline came from, or the name of its folder without the path to it."""
+    name = str(pipe.config.get("_name_or_path") or type(pipe).__name__)
+    return Path(name).name if Path(name).exists() else name
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a result depends on."""
+    names = ("torch", "diffusers", "transformers")
+    return {"fia": __version__} | {name: importlib.metadata.version(name) for name in names}
 
 
 def _first(own: float | None, default: float) -> float:

@@ -57,3 +57,9 @@ def test_words_are_whole_and_any_text_is_encoded() -> None:
         assert len(ids) == MAX_TOKENS
         assert max(ids) < len(tokenizer)
     assert tokenizer("qux").input_ids != tokenizer("").input_ids
+
+
+def test_folders_that_are_not_of_a_training_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ValueError, match="is not of an earlier training"):
+        train_testbed(tmp_path, TrainingRecipe(), torch.device("cpu"))

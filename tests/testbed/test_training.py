@@ -1,5 +1,6 @@
 """The training loop: a run that was stopped and resumed equals one that was not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,17 @@ def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
     again = make_model()
     train_stage("toy", again, make_loss(again, fail_at=1), RECIPE, tmp_path / "toy.pt")
     assert torch.equal(model.weight, again.weight)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_but_more_images_are_not(tmp_path: Path) -> None:
+    model = make_model()
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt")
+    train_stage("toy", model, make_loss(model), replace(RECIPE, images=48), tmp_path / "toy.pt")
+    with pytest.raises(ValueError, match="Only the number of images may change"):
+        train_stage("toy", model, make_loss(model), replace(RECIPE, learning_rate=1.0), tmp_path / "toy.pt")
+
+
+@pytest.mark.parametrize("field", ["images", "batch_size", "learning_rate", "warmup_steps"])
+def test_numbers_that_make_no_sense_are_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field}=0; it must be above zero"):
+        replace(RECIPE, **{field: 0})

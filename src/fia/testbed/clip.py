@@ -12,6 +12,7 @@ from .scenes import NO_OBJECT, PLACE_NAMES, Scenes
 TOKENIZER_FOLDER = Path(__file__).parent / "tokenizer"
 MAX_TOKENS = 24
 TEXT_WIDTH = 192
+NUMBER_OF_PAIRS = (NO_OBJECT + 1) * len(PLACE_NAMES)
 
 
 def load_tokenizer() -> CLIPTokenizer:
@@ -48,10 +49,12 @@ class CLIPTask(nn.Module):
 
     def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, scenes: Scenes, batch_size: int) -> None:
         super().__init__()
+        if batch_size > NUMBER_OF_PAIRS:
+            raise ValueError(f"batch_size={batch_size} of the CLIP exceeds the {NUMBER_OF_PAIRS} different scenes.")
         self.clip, self.tokenizer, self.scenes, self.batch_size = clip, tokenizer, scenes, batch_size
 
     def forward(self, generator: torch.Generator) -> Tensor:
-        pairs = torch.randperm((NO_OBJECT + 1) * len(PLACE_NAMES), generator=generator)[: self.batch_size]
+        pairs = torch.randperm(NUMBER_OF_PAIRS, generator=generator)[: self.batch_size]
         objects = pairs.div(len(PLACE_NAMES), rounding_mode="floor")
         batch = self.scenes.sample(len(pairs), generator, objects=objects, places=pairs % len(PLACE_NAMES))
         tokens = self.tokenizer(batch.captions, padding="max_length", truncation=True, return_tensors="pt")

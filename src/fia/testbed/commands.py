@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes
 
 from ..evaluation import generate_images
 from ..evaluation.figure import contact_sheet
-from ..prompts import with_articles
+from ..prompts import fill
 from ..settings import Settings
 from .demo import DEMO_SETTINGS, DemoConfig, run_demo, summary
 from .judge import judge
@@ -82,8 +82,11 @@ class Sheet:
     """Classifier-free guidance."""
 
     def run(self) -> None:
-        objects = [with_articles(f"a {o} in a {PLACE_NAMES[i % 8]}") for i, o in enumerate(OBJECT_NAMES)]
-        prompts = objects + [with_articles(f"a {place}") for place in PLACE_NAMES]
+        objects = [
+            fill("a {object} in a {place}", object=o, place=PLACE_NAMES[i % len(PLACE_NAMES)])
+            for i, o in enumerate(OBJECT_NAMES)
+        ]
+        prompts = objects + [fill("a {place}", place=place) for place in PLACE_NAMES]
         images = generate_images(
             load_testbed(self.weights),
             prompts,
@@ -92,7 +95,7 @@ class Sheet:
             guidance_scale=self.guidance_scale,
         )
         seen, places = judge(load_classifier(self.weights), images)
-        labels = [f"{p.removeprefix('a ')}: {s}, {q}" for p, s, q in zip(prompts, seen, places, strict=True)]
+        labels = [f"{p.split(' ', 1)[1]}: {s}, {q}" for p, s, q in zip(prompts, seen, places, strict=True)]
         contact_sheet(images, labels, columns=8).save(self.out)
         right = sum(a == b for a, b in zip(OBJECT_NAMES, seen, strict=False))
         print(f"{right} of {len(OBJECT_NAMES)} objects recognised; the sheet is {self.out}")

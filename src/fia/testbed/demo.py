@@ -4,7 +4,6 @@ The same prompts and seeds are drawn by the untouched model, by the model under 
 random connections. Prompts and seeds differ from those the neurons were found with.
 """
 
-import importlib.metadata
 import json
 import time
 from collections.abc import Sequence
@@ -17,13 +16,12 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from transformers import ResNetForImageClassification
 
-from .. import __version__
 from ..evaluation import ForgettingScores, comparison_figure, generate_images
 from ..evaluation.figure import Column
 from ..methods import random_mask
-from ..prompts import with_articles
+from ..prompts import fill
 from ..settings import Settings
-from ..unlearn import find
+from ..unlearn import find, versions
 from .judge import judge
 from .pretrained import FOLDER, load_classifier, load_testbed
 from .scenes import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
@@ -65,12 +63,18 @@ def evaluation_prompts(config: DemoConfig) -> tuple[list[str], list[str], list[s
     numbers = dict.fromkeys(IMAGENETTE, config.images_per_object) | dict.fromkeys(REST, config.images_per_rest_object)
     objects = [name for name, number in numbers.items() for _ in range(number)]
     places = [PLACE_NAMES[(i + j) % len(PLACE_NAMES)] for j, name in enumerate(numbers) for i in range(numbers[name])]
-    prompts = [with_articles(f"a photo of a {o} in a {p}") for o, p in zip(objects, places, strict=True)]
+    prompts = [
+        fill("a photo of a {object} in a {place}", object=o, place=p) for o, p in zip(objects, places, strict=True)
+    ]
     return objects, places, prompts, [config.seed + i for i in range(len(objects))]
 
 
 def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = FOLDER) -> dict[str, Any]:
-    """Runs the demonstration and writes `result.json`, `comparison.png` and `mask/` into `out`; returns the result."""
+    """Runs the demonstration and writes `result.json`, `comparison.png` and `mask/` into `out`; returns the result.
+
+    Raises:
+        ValueError: if images are not bit-identical after the mask was removed.
+    """
     out.mkdir(parents=True, exist_ok=True)
     pipe, classifier = load_testbed(weights), load_classifier(weights)
     objects, places, prompts, seeds = evaluation_prompts(config)
@@ -78,6 +82,7 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
     def draw(description: str) -> Drawn:
         return draw_and_judge(pipe, classifier, prompts, seeds, config, description)
 
+    begun = time.perf_counter()
     before = draw("Drawing: untouched")
     started = time.perf_counter()
     mask = find(pipe, FORGOTTEN, settings)
@@ -102,18 +107,18 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         "images": len(prompts),
         "bit_identical_after_removal": first_pixels(pipe, prompts, seeds)
         == first_pixels(load_testbed(weights), prompts, seeds),
-        "settings": asdict(settings),
+        "settings": mask.provenance["settings"],
         "evaluation": asdict(config),
-        "versions": {
-            "fia": __version__,
-            **{name: importlib.metadata.version(name) for name in ("torch", "diffusers", "transformers")},
-        },
+        "versions": versions(),
+        "seconds": time.perf_counter() - begun,
         "device": f"{pipe.device.type}, {torch.get_num_threads()} threads",
     }
     figure(objects, [before, after, random]).save(out / "comparison.png")
     partial = out / "result.json.partial"
     partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     partial.replace(out / "result.json")
+    if not result["bit_identical_after_removal"]:
+        raise ValueError("After removing the mask, images differ from the untouched model's; please report this.")
     return result
 
 

@@ -58,6 +58,8 @@ class DenoiserTask(nn.Module):
         batch_size: int,
     ) -> None:
         super().__init__()
+        if batch_size % DRAWS_PER_SCENE:
+            raise ValueError(f"batch_size={batch_size} of the denoiser is not a multiple of {DRAWS_PER_SCENE}.")
         self.unet = unet
         self.frozen = (autoencoder.requires_grad_(False), text_encoder.requires_grad_(False))
         self.tokenizer, self.scenes, self.batch_size = tokenizer, scenes, batch_size

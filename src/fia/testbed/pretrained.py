@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
-from transformers import ResNetForImageClassification
+from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -15,7 +15,18 @@ def load_testbed(folder: Path = FOLDER) -> StableDiffusionPipeline:
     Args:
         folder: written by `fia testbed train`; the weights of the package by default.
     """
-    return StableDiffusionPipeline.from_pretrained(folder / "model", safety_checker=None)
+    pipe = StableDiffusionPipeline.from_pretrained(folder / "model")
+    pipe.register_to_config(_name_or_path="testbed")
+    return pipe
+
+
+def load_clip(folder: Path = FOLDER) -> tuple[CLIPModel, CLIPTokenizer]:
+    """Returns the CLIP whose text tower is the test-bed's text encoder, in float32 on the CPU, and its tokenizer.
+
+    It takes images (n, 3, 64, 64) in [-1, 1] and gives the similarity of picture and caption.
+    """
+    clip = CLIPModel.from_pretrained(folder / "clip", dtype=torch.float32).eval()
+    return clip, CLIPTokenizer.from_pretrained(folder / "clip")
 
 
 def load_classifier(folder: Path = FOLDER) -> ResNetForImageClassification:

@@ -41,6 +41,9 @@ class TrainingRecipe:
 def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> None:
     """Trains what is not trained yet under `out` and writes the three folders that ship."""
     checkpoints, scenes = out / "checkpoints", Scenes(device)
+    for name in ("model", "clip", "classifier"):
+        if (out / name).exists() and not checkpoints.exists():
+            raise ValueError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
 
     torch.manual_seed(recipe.seed)
     classifier = build_classifier().to(device)

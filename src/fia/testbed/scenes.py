@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..prompts import with_articles
+from ..prompts import fill
 from .places import IMAGE_SIZE, PLACES, draw_place
 
 GLYPH_FOLDER = Path(__file__).parent / "glyphs"
@@ -157,12 +157,16 @@ class Scenes:
         return (images * brightness.to(self.device)).clamp(0, 1)
 
     def place_sprites(self, sprites: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws each sprite at a random size, position and flip into an empty (n, 4, 64, 64) picture."""
+        """Draws each sprite at a random size, position and flip into an empty (n, 4, 64, 64) picture.
+
+        Sizes (32 or 40 pixels) and positions (every fourth pixel) are few, so that a small model can learn them.
+        """
         number = len(sprites)
         size, x, y, flip = torch.rand(4, number, generator=generator)
-        size = 30 + 14 * size  # pixels
-        left = 2 + x * (IMAGE_SIZE - 4 - size)
-        top = 14 + y * (IMAGE_SIZE - 2 - 14 - size)  # things stand on the ground rather than in the sky
+        size = torch.where(size < 0.5, 32.0, 40.0)
+        last = IMAGE_SIZE - 4 - size  # four pixels stay free on every side
+        left = 4 + 4 * (x * ((last - 4) / 4 + 1)).floor()
+        top = 16 + 4 * (y * ((last - 16) / 4 + 1)).floor()  # things stand on the ground rather than in the sky
         # affine_grid maps output to input coordinates, both in [-1, 1].
         scale = IMAGE_SIZE / size
         theta = torch.zeros(number, 2, 3)
@@ -186,16 +190,16 @@ def draw_captions(objects: Sequence[int], places: Sequence[int], generator: torc
             templates = ALONE_TEMPLATES if alone[i] < 0.1 else OBJECT_TEMPLATES
             names = OBJECTS[thing].synonyms if synonym[i] < 0.15 else ()
             name = names[int(synonym[i] / 0.15 * len(names))] if names else OBJECTS[thing].name
-        words = templates[int(template[i] * len(templates))].format(object=name, place=PLACE_NAMES[place])
-        captions.append(with_articles(words))
+        chosen = templates[int(template[i] * len(templates))]
+        captions.append(fill(chosen, object=name, place=PLACE_NAMES[place]))
     return captions
 
 
 def all_captions() -> list[str]:
     """Returns every caption that `draw_captions` can give, sorted; the tokenizer is made from them."""
-    captions = {t.format(place=place) for t in PLACE_TEMPLATES for place in PLACE_NAMES}
+    captions = {fill(t, place=place) for t in PLACE_TEMPLATES for place in PLACE_NAMES}
     for thing in OBJECTS:
         for name in (thing.name, *thing.synonyms):
-            captions |= {t.format(object=name) for t in ALONE_TEMPLATES}
-            captions |= {t.format(object=name, place=place) for t in OBJECT_TEMPLATES for place in PLACE_NAMES}
-    return sorted(map(with_articles, captions))
+            captions |= {fill(t, object=name) for t in ALONE_TEMPLATES}
+            captions |= {fill(t, object=name, place=place) for t in OBJECT_TEMPLATES for place in PLACE_NAMES}
+    return sorted(captions)

@@ -9,7 +9,7 @@ run continues as if it had not stopped.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from zlib import crc32
 
@@ -30,6 +30,11 @@ class Recipe:
     weight_decay: float = 0.01
     warmup_steps: int = 200
     ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        for name in ("images", "batch_size", "learning_rate", "warmup_steps"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)}; it must be above zero.")
 
     @property
     def steps(self) -> int:
@@ -52,15 +57,24 @@ def train_stage(
         loss: computes the loss of one step from that step's generator.
         recipe: how long and how fast.
         checkpoint: the file to resume from and to save to.
+
+    Raises:
+        ValueError: if the checkpoint was trained with another recipe, but for the number of images.
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
     )
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    fixed = {name: value for name, value in asdict(recipe).items() if name != "images"}
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
+        if state["recipe"] != fixed:
+            raise ValueError(
+                f"{checkpoint} was trained with {state['recipe']}, not {fixed}. Only the number of images may change; "
+                "give a new folder, or delete the checkpoint."
+            )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         average, first = state["average"], state["step"]
@@ -83,7 +97,7 @@ def train_stage(
         if step % 20 == 0:
             bar.set_postfix(loss=f"{value.item():.4f}")
         if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS or step + 1 == recipe.steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "recipe": fixed}
             save_checkpoint(state | {"average": average, "step": step + 1}, checkpoint)
             saved = time.monotonic()
     model.load_state_dict(average)

@@ -1,0 +1,60 @@
+"""The demonstration in small: it writes everything it promises, and its commands run."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fia import NeuronMask, Settings
+from fia.cli import main
+from fia.testbed.demo import FORGOTTEN, KEPT, REST, DemoConfig, evaluation_prompts, run_demo, summary
+
+ACCURACIES = {
+    *("forgetting_accuracy", "preserving_accuracy", "preserving_accuracy_rest"),
+    *("overall", "place_accuracy_forgotten"),
+}
+SMALL = DemoConfig(images_per_object=1, images_per_rest_object=1, num_inference_steps=2)
+FAST = Settings(num_inference_steps=4, saliency_steps=2, prompts_per_concept=2)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    run_demo(folder, FAST, SMALL)
+    return folder
+
+
+def test_the_result_has_every_number_and_where_it_comes_from(out: Path) -> None:
+    result = json.loads((out / "result.json").read_text())
+    for state in (result, result["base"], result["random"]):
+        assert state.keys() >= ACCURACIES
+        assert all(0 <= state[key] <= 100 for key in ACCURACIES)
+    assert result["bit_identical_after_removal"] is True
+    assert 0 < result["denoiser_sparsity"] < result["sparsity"] < 1
+    assert result["seconds_per_concept"] > 0
+    assert result["settings"]["saliency_steps"] == 2
+    assert result["settings"]["agnostic_ratio"] == 0.6
+    assert result["versions"].keys() >= {"fia", "torch", "diffusers", "transformers"}
+    assert "forgetting accuracy" in summary(result)
+
+
+def test_the_mask_and_the_picture_are_there(out: Path) -> None:
+    assert NeuronMask.from_pretrained(out / "mask").concepts == FORGOTTEN
+    with Image.open(out / "comparison.png") as picture:
+        assert picture.width > picture.height > 300
+
+
+def test_prompts_cover_every_object_and_place_with_seeds_of_their_own() -> None:
+    objects, places, prompts, seeds = evaluation_prompts(DemoConfig(images_per_object=8, images_per_rest_object=1))
+    assert len(set(seeds)) == len(prompts) == 10 * 8 + len(REST)
+    assert {objects.count(name) for name in (*FORGOTTEN, *KEPT)} == {8}
+    assert len({place for thing, place in zip(objects, places, strict=True) if thing == "church"}) == 8
+    assert prompts[0] == "a photo of a parachute in a beach"
+
+
+def test_the_sheet_command_draws_every_object_and_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["testbed", "sheet", "--out", str(tmp_path / "sheet.png"), "--num-inference-steps", "2"]) == 0
+    assert "of 30 objects recognised" in capsys.readouterr().out
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 900
