@@ -2,13 +2,14 @@
 
 Neurons are found on some seeds and images drawn from others; neither are those of `fia testbed demo`. Everything
 forgets the same five of the ten objects. A run takes about half an hour on two cores; what was measured is kept in
-docs/settings.json as it goes, and not measured again.
+docs/settings.json as it goes, and not measured again with the same weights, seeds and versions.
 """
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from fia.mask import NeuronMask
 from fia.methods import random_mask
 from fia.testbed import load_classifier
 from fia.testbed.demo import FORGOTTEN, DemoConfig, draw_and_judge, evaluation_prompts, scores
+from fia.testbed.pretrained import FOLDER
+from fia.unlearn import versions
 
+UNET = FOLDER / "model" / "unet" / "diffusion_pytorch_model.safetensors"
+CLASSIFIER = FOLDER / "classifier" / "model.safetensors"
 DOCS = Path(__file__).parent.parent / "docs"
 EVALUATION = DemoConfig(images_per_object=8, images_per_rest_object=2, num_inference_steps=25, seed=50_000)
 BASE = Settings(seed=10_000)
@@ -31,7 +36,14 @@ class Bench:
     def __init__(self, cache: Path) -> None:
         self.pipe, self.classifier = load_testbed(), load_classifier()
         self.cache = cache
-        self.results: dict[str, Any] = json.loads(cache.read_text()) if cache.exists() else {}
+        made_with = {
+            "weights": hashlib.sha256(UNET.read_bytes() + CLASSIFIER.read_bytes()).hexdigest(),
+            "finding": asdict(BASE),
+            "drawing": asdict(EVALUATION),
+            "versions": versions(),
+        }
+        known = json.loads(cache.read_text()) if cache.exists() else {}
+        self.results: dict[str, Any] = known if known.get("made_with") == made_with else {"made_with": made_with}
         self.masks: dict[Settings, NeuronMask] = {}
 
     def once(self, key: str, measure: Callable[[], Any]) -> Any:
@@ -41,13 +53,12 @@ class Bench:
             self.cache.write_text(json.dumps(self.results, indent=1) + "\n")
         return self.results[key]
 
-    def mask(self, **settings: Any) -> NeuronMask:
+    def mask(self, agnostic_ratio: float = 0.6, **settings: Any) -> NeuronMask:
         """Returns the mask of the five under these settings; alpha is applied to neurons found before."""
         wanted = replace(BASE, **settings)
-        unfused = replace(wanted, agnostic_ratio=0.6)
-        if unfused not in self.masks:
-            self.masks[unfused] = find(self.pipe, FORGOTTEN, unfused)
-        return replace(self.masks[unfused], agnostic_ratio=wanted.agnostic_ratio or 0.6)
+        if wanted not in self.masks:
+            self.masks[wanted] = find(self.pipe, FORGOTTEN, wanted)
+        return replace(self.masks[wanted], agnostic_ratio=agnostic_ratio)
 
     def score(self, mask: NeuronMask | None) -> dict[str, float]:
         """Returns the accuracies under a mask, with its sparsity."""
