@@ -20,7 +20,7 @@ figures: demo  ## the pictures and numbers of the README and of the model card
 	$(BIN)/fia testbed sheet --out docs/sheet.png
 	$(BIN)/python scripts/update_readme.py
 
-settings: $(INSTALLED)  ## measure the settings anew; half an hour
+settings: $(INSTALLED)  ## measure the settings anew; about ten minutes
 	$(BIN)/python scripts/measure_settings.py
 
 format: $(INSTALLED)  ## mend what lint can mend
