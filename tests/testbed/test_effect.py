@@ -1,5 +1,7 @@
 """On the trained model: what should be forgotten falls, the rest stays, and a random mask changes next to nothing."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +15,7 @@ from fia.methods import random_mask
 from fia.testbed import load_classifier
 from fia.testbed.demo import DEMO_SETTINGS
 from fia.testbed.judge import judge
+from fia.testbed.pretrained import GUIDANCE_SCALE
 from fia.testbed.scenes import IMAGENETTE, PLACE_NAMES
 
 IMAGES = 8
@@ -35,7 +38,12 @@ class Testbed:
     def accuracy(self) -> dict[str, float]:
         """Returns the share of images recognised, for the forgotten and the kept five, and of places."""
         images = generate_images(
-            self.pipe, PROMPTS, range(7000, 7000 + len(PROMPTS)), num_inference_steps=STEPS, progress=False
+            self.pipe,
+            PROMPTS,
+            range(7000, 7000 + len(PROMPTS)),
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE_SCALE,
+            progress=False,
         )
         objects, places = judge(self.classifier, images)
         right = [a == b for a, b in zip(ASKED, objects, strict=True)]
@@ -53,10 +61,12 @@ PROMPTS = [f"a {thing} in a {place}" for thing, place in zip(ASKED, ASKED_PLACES
 
 
 @pytest.fixture(scope="module")
-def testbed() -> Testbed:
-    torch.set_num_threads(torch.get_num_threads())
+def testbed() -> Iterator[Testbed]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)  # this is the slow part
     pipe = load_testbed()
-    return Testbed(pipe, load_classifier(), find(pipe, FORGOTTEN, DEMO_SETTINGS, progress=False))
+    yield Testbed(pipe, load_classifier(), find(pipe, FORGOTTEN, DEMO_SETTINGS, progress=False))
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

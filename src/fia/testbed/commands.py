@@ -15,7 +15,7 @@ from ..prompts import fill
 from ..settings import Settings
 from .demo import DEMO_SETTINGS, DemoConfig, run_demo, summary
 from .judge import judge
-from .pretrained import FOLDER, load_classifier, load_testbed
+from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
 from .recipe import TrainingRecipe, train_testbed
 from .scenes import OBJECT_NAMES, PLACE_NAMES
 
@@ -78,7 +78,7 @@ class Sheet:
     """Seed of the first image."""
     num_inference_steps: int = 50
     """Denoising steps."""
-    guidance_scale: float = 7.5
+    guidance_scale: float = GUIDANCE_SCALE
     """Classifier-free guidance."""
 
     def run(self) -> None:

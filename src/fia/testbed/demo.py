@@ -23,7 +23,7 @@ from ..prompts import fill
 from ..settings import Settings
 from ..unlearn import find, versions
 from .judge import judge
-from .pretrained import FOLDER, load_classifier, load_testbed
+from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
 from .scenes import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
 
 FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
@@ -41,7 +41,7 @@ class DemoConfig:
     """Images of each of the other objects."""
     num_inference_steps: int = 50
     """Denoising steps of every image."""
-    guidance_scale: float = 7.5
+    guidance_scale: float = GUIDANCE_SCALE
     """Classifier-free guidance of every image."""
     seed: int = 1000
     """Seed of the first image; the others count up from it."""

@@ -7,6 +7,7 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 
 FOLDER = Path(__file__).parent / "weights"
+GUIDANCE_SCALE = 4.0  # at which the judge recognises most; at Stable Diffusion's 7.5 pictures are cruder
 
 
 def load_testbed(folder: Path = FOLDER) -> StableDiffusionPipeline:
