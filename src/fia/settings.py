@@ -13,7 +13,7 @@ class Settings:
 
     mode: Mode = "default"
     """In "paper" mode, names that the paper forgets take its kind, r1, r2 for them. The rest is the paper's anyway."""
-    spatial_ratio: float = 0.02
+    spatial_ratio: float = 0.03
     """r2 in [0, 1]: the share of a row's, and of a layer's, connections that a concept may claim (Eq. 4, 5)."""
     temporal_ratio: float = 0.05
     """r1 in [0, 1]: the share of a layer's connections that count as active at a step (Eq. 3)."""
