@@ -149,14 +149,17 @@ def main() -> None:
     bench = Bench(DOCS / "settings.json")
     sections = [ratios_section(bench), prompts_section(bench), details_section(bench)]
     images = len(evaluation_prompts(EVALUATION)[0])
+    drawn = (
+        f"Every row draws the same {images} images in {EVALUATION.num_inference_steps} steps at a guidance scale of "
+        f"{EVALUATION.guidance_scale:g}: {EVALUATION.images_per_object} of each of the ten objects, "
+        f"{EVALUATION.images_per_rest_object} of each of the others. One image is 2.5 %: small differences are noise."
+    )
     intro = f"""# Settings, measured
 
 Written by `scripts/measure_settings.py` on the embedded model; the numbers are of that model and of no other.
 
 - Forgotten together: {", ".join(FORGOTTEN)}.
-- Every row draws the same {images} images in {EVALUATION.num_inference_steps} steps at a guidance scale of
-  {EVALUATION.guidance_scale:g}: {EVALUATION.images_per_object} of each of the ten objects and
-  {EVALUATION.images_per_rest_object} of each of the others. One image is 2.5 %: small differences are noise.
+- {drawn}
 - Seeds for finding and for drawing are disjoint, and neither are those of the demonstration.
 
 """

@@ -65,7 +65,9 @@ class Demo:
 
 @dataclass
 class Sheet:
-    """Draws every object and every place of the embedded model on one sheet, with the judge's answers.
+    """Draws every object and every place of the embedded model on one sheet.
+
+    Where the judge sees something else, its answer stands in brackets.
 
     Example: fia testbed sheet --out sheet.png
     """
@@ -95,7 +97,8 @@ class Sheet:
             guidance_scale=self.guidance_scale,
         )
         seen, places = judge(load_classifier(self.weights), images)
-        labels = [f"{p.split(' ', 1)[1]}: {s}, {q}" for p, s, q in zip(prompts, seen, places, strict=True)]
+        answers = [*zip(OBJECT_NAMES, seen, strict=False), *zip(PLACE_NAMES, places[len(objects) :], strict=True)]
+        labels = [name if name == answer else f"{name} ({answer})" for name, answer in answers]
         contact_sheet(images, labels, columns=8).save(self.out)
         right = sum(a == b for a, b in zip(OBJECT_NAMES, seen, strict=False))
         print(f"{right} of {len(OBJECT_NAMES)} objects recognised; the sheet is {self.out}")
