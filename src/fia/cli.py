@@ -224,6 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns 0, 1 for an error that is explained, or 130 where it was interrupted."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    diffusers.logging.set_verbosity_error()
     diffusers.logging.disable_progress_bar()
     description = "Makes text-to-image diffusion models forget concepts, without training."
     if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
