@@ -5,21 +5,16 @@ import re
 import shutil
 from pathlib import Path
 
+from fia.testbed.demo import SCORE_LABELS
+
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "runs" / "demo"
-ROWS = (
-    ("forgetting accuracy, the five (lower is better)", "forgetting_accuracy"),
-    ("preserving accuracy, the other five", "preserving_accuracy"),
-    ("preserving accuracy, the rest", "preserving_accuracy_rest"),
-    ("Overall = 2P(1 - F) / (P + 1 - F)", "overall"),
-    ("place right where the object is forgotten", "place_accuracy_forgotten"),
-)
 
 
 def results_table(result: dict) -> str:
     """Returns the demonstration's numbers as a Markdown table with a line on what was pruned."""
     lines = ["| percent | untouched | FIA | random mask of equal size |", "|---|---|---|---|"]
-    for label, key in ROWS:
+    for key, label in SCORE_LABELS.items():
         values = (f"{state[key]:.1f}" for state in (result["base"], result, result["random"]))
         lines.append(f"| {label} | {' | '.join(values)} |")
     settings = result["settings"]
@@ -27,7 +22,7 @@ def results_table(result: dict) -> str:
         "",
         f"Pruned: {result['pruned_connections']:,} connections, {result['sparsity']:.1%} of the maskable layers and "
         f"{result['denoiser_sparsity']:.2%} of the U-Net (r2 = {settings['spatial_ratio']:.1%}, "
-        f"r1 = {settings['temporal_ratio']:.0%}), found in {result['seconds_per_concept']:.1f} s a concept "
+        f"r1 = {settings['temporal_ratio']:.0%}, alpha = {settings['agnostic_ratio']:g}), found in {result['seconds_per_concept']:.1f} s a concept "
         f"({result['device']}). {result['images']} images a column, drawn in "
         f"{result['evaluation']['num_inference_steps']} steps; after removal, images are bit-identical again.",
     ]

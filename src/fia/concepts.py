@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal, get_args
 
 from .settings import Mode
@@ -95,7 +96,7 @@ def paper_agnostic_ratio(concepts: Iterable[Concept]) -> float:
 def _as_in_paper(item: str | Concept) -> Concept:
     """Returns the concept with what the paper says of it, where it says anything."""
     concept = Concept(item) if isinstance(item, str) else item
-    for known in (known for members in PRESETS.values() for known in members):
+    for known in chain.from_iterable(PRESETS.values()):
         same_kind = isinstance(item, str) or concept.kind == known.kind
         if known.name.lower() == concept.name.lower() and same_kind and not concept.prompts:
             ratios = {

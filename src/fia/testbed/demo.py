@@ -28,6 +28,13 @@ from .scenes import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
 
 FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
 REST = OBJECT_NAMES[10:]
+SCORE_LABELS = {
+    "forgetting_accuracy": "forgetting accuracy (lower is better)",
+    "preserving_accuracy": "preserving accuracy, the other five",
+    "preserving_accuracy_rest": "preserving accuracy, the rest",
+    "overall": "overall",
+    "place_accuracy_forgotten": "place right where the object is forgotten",
+}
 DEMO_SETTINGS = Settings(agnostic_ratio=0.8)  # chosen on other seeds, see docs/settings.md
 
 
@@ -169,15 +176,8 @@ def figure(objects: Sequence[str], states: Sequence[Drawn]) -> Image.Image:
 
 def summary(result: dict[str, Any]) -> str:
     """Returns the result as a small table for the terminal."""
-    rows = (
-        ("forgetting accuracy (lower is better)", "forgetting_accuracy"),
-        ("preserving accuracy, the other five", "preserving_accuracy"),
-        ("preserving accuracy, the rest", "preserving_accuracy_rest"),
-        ("overall", "overall"),
-        ("place right where the object is forgotten", "place_accuracy_forgotten"),
-    )
     lines = [f"{'percent':<44}{'before':>9}{'after':>9}{'random':>9}"]
-    for label, key in rows:
+    for key, label in SCORE_LABELS.items():
         values = "".join(f"{state[key]:>9.1f}" for state in (result["base"], result, result["random"]))
         lines.append(f"{label:<44}{values}")
     return "\n".join(lines)
