@@ -20,8 +20,9 @@ figures: demo  ## the pictures and numbers of the README and of the model card
 	$(BIN)/fia testbed sheet --out docs/sheet.png
 	$(BIN)/python scripts/update_readme.py
 
-settings: $(INSTALLED)  ## measure the settings anew; about ten minutes
+settings: $(INSTALLED)  ## measure the settings anew and draw them; about twenty minutes
 	$(BIN)/python scripts/measure_settings.py
+	$(BIN)/python scripts/draw_figures.py
 
 format: $(INSTALLED)  ## mend what lint can mend
 	$(BIN)/ruff check --fix .

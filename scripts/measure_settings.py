@@ -1,86 +1,31 @@
 """Measures, on the embedded model, the settings that the paper leaves open, and writes docs/settings.md.
 
-Neurons are found on some seeds and images drawn from others; neither are those of `fia testbed demo`. Everything
-forgets the same five of the ten objects. A run takes about ten minutes on two cores; what was measured is kept in
-docs/settings.json as it goes, and not measured again with the same weights, seeds and versions.
+Neurons are found on some seeds and images drawn from others; neither are those of `fia testbed demo`. Everything forgets
+the same five of the ten objects, but for the section on styles and the attribute.
 """
 
-import hashlib
 import itertools
-import json
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-from fia import Settings, find, load_testbed
-from fia.mask import NeuronMask
+from measuring import BASE, DOCS, EVALUATION, Bench, overlap
+
+from fia import Concept, find
 from fia.methods import random_mask
-from fia.testbed import load_classifier
-from fia.testbed.demo import FORGOTTEN, DemoConfig, draw_and_judge, evaluation_prompts, scores
-from fia.testbed.pretrained import FOLDER
-from fia.unlearn import versions
+from fia.testbed.captions import SMOKING, SMOKING_CONCEPT
+from fia.testbed.demo import FORGOTTEN, evaluation_prompts
+from fia.testbed.world import STYLE_NAMES
 
-UNET = FOLDER / "model" / "unet" / "diffusion_pytorch_model.safetensors"
-CLASSIFIER = FOLDER / "classifier" / "model.safetensors"
-DOCS = Path(__file__).parent.parent / "docs"
-EVALUATION = DemoConfig(images_per_object=8, images_per_rest_object=2, num_inference_steps=25, seed=50_000)
-BASE = Settings(seed=10_000, spatial_ratio=0.03)
 SPATIAL_RATIOS = (0.007, 0.02, 0.03, 0.05, 0.1, 0.2)
-AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)
+AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
+ALONE_RATIOS = (0.007, 0.02, 0.03, 0.05, 0.1)
 
 
-class Bench:
-    """The model, the judge, and the results so far."""
-
-    def __init__(self, cache: Path) -> None:
-        self.pipe, self.classifier = load_testbed(), load_classifier()
-        self.cache = cache
-        made_with = {
-            "weights": hashlib.sha256(UNET.read_bytes() + CLASSIFIER.read_bytes()).hexdigest(),
-            "finding": asdict(BASE),
-            "drawing": asdict(EVALUATION),
-            "versions": versions(),
-        }
-        known = json.loads(cache.read_text()) if cache.exists() else {}
-        self.results: dict[str, Any] = known if known.get("made_with") == made_with else {"made_with": made_with}
-        self.masks: dict[Settings, NeuronMask] = {}
-
-    def once(self, key: str, measure: Callable[[], Any]) -> Any:
-        """Returns the result under `key`, measured only where it is not known yet."""
-        if key not in self.results:
-            self.results[key] = measure()
-            self.cache.write_text(json.dumps(self.results, indent=1) + "\n")
-        return self.results[key]
-
-    def mask(self, agnostic_ratio: float = 0.6, **settings: Any) -> NeuronMask:
-        """Returns the mask of the five under these settings; alpha is applied to neurons found before."""
-        wanted = replace(BASE, **settings)
-        if wanted not in self.masks:
-            self.masks[wanted] = find(self.pipe, FORGOTTEN, wanted)
-        return replace(self.masks[wanted], agnostic_ratio=agnostic_ratio)
-
-    def score(self, mask: NeuronMask | None) -> dict[str, float]:
-        """Returns the accuracies under a mask, with its sparsity."""
-        objects, places, prompts, seeds = evaluation_prompts(EVALUATION)
-
-        def draw() -> dict[str, float]:
-            drawn = draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
-            return scores(drawn, objects, places)
-
-        if mask is None:
-            return draw() | {"sparsity": 0.0}
-        with mask.applied(self.pipe):
-            return draw() | {"sparsity": 100 * mask.sparsity}
+def ratios_key(r2: float, alpha: float) -> str:
+    return f"r2 = {r2:.1%}, " + ("union" if alpha > 1 else f"alpha = {alpha}")
 
 
-def overlap(one: NeuronMask, two: NeuronMask) -> float:
-    """Returns the mean over concepts of intersection over union of their neurons, in percent."""
-    shares = []
-    for concept in one.concepts:
-        sets = [{(n, i) for n, part in m.neurons[concept].items() for i in part.tolist()} for m in (one, two)]
-        shares.append(100 * len(sets[0] & sets[1]) / max(1, len(sets[0] | sets[1])))
-    return sum(shares) / len(shares)
+def alone_key(r2: float) -> str:
+    return f"alone, r2 = {r2:.1%}"
 
 
 def score_row(label: str, result: dict[str, float]) -> str:
@@ -98,7 +43,7 @@ def ratios_section(bench: Bench) -> str:
     """Measures r2 and alpha, with the untouched model and a random mask beside them."""
     rows = [score_row("untouched", bench.once("untouched", lambda: bench.score(None)))]
     for r2, alpha in itertools.product(SPATIAL_RATIOS, AGNOSTIC_RATIOS):
-        label = f"r2 = {r2:.1%}, " + ("union" if alpha > 1 else f"alpha = {alpha}")
+        label = ratios_key(r2, alpha)
         result = bench.once(label, lambda: bench.score(bench.mask(spatial_ratio=r2, agnostic_ratio=alpha)))  # noqa: B023
         rows.append(score_row(label, result))
     largest = bench.once(
@@ -106,6 +51,46 @@ def ratios_section(bench: Bench) -> str:
     )
     rows.append(score_row(f"random, as large as r2 = {SPATIAL_RATIOS[-1]:.0%} union", largest))
     return "\n".join(["## r2 and alpha", "", SCORE_HEAD, *rows])
+
+
+def alone_section(bench: Bench) -> str:
+    """Measures each of the five forgotten on its own: its accuracy and that of all others, mean over the five."""
+
+    def measure(r2: float) -> dict[str, Any]:
+        rows = {}
+        for name in FORGOTTEN:
+            result = bench.score(bench.mask(spatial_ratio=r2).without(*(set(FORGOTTEN) - {name})))
+            others = [value for key, value in result["by_object"].items() if key != name]
+            rows[name] = (result["by_object"][name], sum(others) / len(others), result["sparsity"])
+        alone, others, sparsity = (sum(values) / len(rows) for values in zip(*rows.values(), strict=True))
+        return {"alone": alone, "others": others, "sparsity": sparsity, "rows": rows}
+
+    untouched = bench.once("untouched", lambda: bench.score(None))["by_object"]
+    before = sum(untouched[name] for name in FORGOTTEN) / len(FORGOTTEN)
+    rows = [f"| untouched | 0.0 | {before:.1f} | {sum(untouched.values()) / len(untouched):.1f} | |"]
+    for r2 in ALONE_RATIOS:
+        result = bench.once(alone_key(r2), lambda: measure(r2))  # noqa: B023
+        single = ", ".join(f"{name} {gone:.0f}/{kept:.0f}" for name, (gone, kept, _) in result["rows"].items())
+        values = f"{result['sparsity']:.1f} | {result['alone']:.1f} | {result['others']:.1f}"
+        rows.append(f"| r2 = {r2:.1%} | {values} | {single} |")
+    head = "| | sparsity % | the one forgotten % | all others % | each (forgotten/others) |\n|---|---|---|---|---|"
+    return "\n".join(["## One object alone, mean over the five", "", head, *rows])
+
+
+def kinds_section(bench: Bench) -> str:
+    """Measures each style, all styles, and the attribute forgotten, with a random mask beside them."""
+    styles = [Concept(style, kind="style") for style in STYLE_NAMES]
+    forgotten = {style.name: [style] for style in styles} | {"all styles": styles, SMOKING: [SMOKING_CONCEPT]}
+    columns = (*STYLE_NAMES, "no style", "objects", SMOKING, f"not {SMOKING}", "persons")
+    masks = {f"without {name}": find(bench.pipe, concepts, BASE) for name, concepts in forgotten.items()}
+    masks["random, as large as without all styles"] = random_mask(masks["without all styles"])
+    rows = []
+    for label, mask in {"untouched": None, **masks}.items():
+        result = bench.once(f"kinds, {label}", lambda: bench.kinds(mask))  # noqa: B023
+        sparsity = 100 * mask.sparsity if mask else 0.0
+        rows.append(f"| {label} | {sparsity:.1f} | " + " | ".join(f"{result[key]:.0f}" for key in columns) + " |")
+    head = f"| recognised % | sparsity % | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 2)}"
+    return "\n".join([f"## Styles and the attribute (r2 = {BASE.spatial_ratio:.0%})", "", head, *rows])
 
 
 def prompts_section(bench: Bench) -> str:
@@ -147,7 +132,13 @@ def details_section(bench: Bench) -> str:
 
 def main() -> None:
     bench = Bench(DOCS / "settings.json")
-    sections = [ratios_section(bench), prompts_section(bench), details_section(bench)]
+    sections = [
+        ratios_section(bench),
+        alone_section(bench),
+        kinds_section(bench),
+        prompts_section(bench),
+        details_section(bench),
+    ]
     images = len(evaluation_prompts(EVALUATION)[0])
     drawn = (
         f"Every row draws the same {images} images in {EVALUATION.num_inference_steps} steps at a guidance scale of "
@@ -161,6 +152,8 @@ Written by `scripts/measure_settings.py` on the embedded model; the numbers are 
 - Forgotten together: {", ".join(FORGOTTEN)}.
 - {drawn}
 - Seeds for finding and for drawing are disjoint, and neither are those of the demonstration.
+
+![The same as curves; dotted: the untouched model](tradeoff.png)
 
 """
     (DOCS / "settings.md").write_text(intro + "\n\n".join(sections) + "\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 
 The font itself is not part of this project: install Debian's `fonts-noto-color-emoji` (or pass the
 path of a NotoColorEmoji.ttf with bitmap glyphs) and run `python scripts/render_glyphs.py`. It writes
-one square RGBA image for each object into `src/fia/testbed/glyphs/`.
+one square RGBA image for each object and person into `src/fia/testbed/glyphs/`.
 """
 
 import argparse
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fia.testbed.scenes import GLYPH_FOLDER, GLYPH_SIZE, OBJECTS
+from fia.testbed.scenes import GLYPH_FOLDER, GLYPH_SIZE
+from fia.testbed.world import CIGARETTE, SUBJECTS
 
 FONT_SIZE = 109  # the only size of the font's embedded bitmaps
 
@@ -30,8 +31,8 @@ def main() -> None:
     parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
     font = ImageFont.truetype(parser.parse_args().font, FONT_SIZE)
     Path(GLYPH_FOLDER).mkdir(exist_ok=True)
-    for thing in OBJECTS:
-        render_glyph(thing.character, font).save(GLYPH_FOLDER / thing.filename, optimize=True)
+    for glyph in (*SUBJECTS, CIGARETTE):
+        render_glyph(glyph.character, font).save(GLYPH_FOLDER / glyph.filename, optimize=True)
 
 
 if __name__ == "__main__":

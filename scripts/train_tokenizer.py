@@ -9,8 +9,8 @@ import string
 
 from transformers import CLIPTokenizer
 
+from fia.testbed.captions import all_captions
 from fia.testbed.clip import MAX_TOKENS, TOKENIZER_FOLDER
-from fia.testbed.scenes import all_captions
 
 
 def train_tokenizer() -> CLIPTokenizer:

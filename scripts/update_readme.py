@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from fia.testbed.demo import SCORE_LABELS
+from fia.testbed.demo import SCORE_LABELS, alone_summary
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "runs" / "demo"
@@ -26,6 +26,8 @@ def results_table(result: dict) -> str:
         f"alpha = {settings['agnostic_ratio']:g}), found in {result['seconds_per_concept']:.1f} s a concept "
         f"({result['device']}). {result['images']} images a column, drawn in "
         f"{result['evaluation']['num_inference_steps']} steps; after removal, images are bit-identical again.",
+        "",
+        alone_summary(result["alone"]),
     ]
     return "\n".join(lines)
 

@@ -20,8 +20,8 @@ PERSONS = (
     *("celebrity", "group of friends"),
 )
 OBJECTS = (
-    *("cat", "car", "building", "tree", "bowl", "dog", "chair", "bicycle", "flower", "horse", "door", "bird", "table"),
-    *("clock", "guitar", "truck", "book", "bottle", "sofa", "rabbit", "bear", "television", "laptop", "bag"),
+    *("cat", "car", "chair", "bicycle", "bottle", "horse", "building", "tree", "bowl", "dog", "flower", "door", "bird"),
+    *("table", "clock", "guitar", "truck", "book", "sofa", "rabbit", "bear", "television", "laptop", "bag"),
     *("mouse", "chicken", "duck", "ball", "bat", "wall"),
 )
 

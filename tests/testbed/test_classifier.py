@@ -3,48 +3,71 @@
 import torch
 
 from fia.testbed.classifier import (
+    HEADS,
     LABELS,
-    OBJECT_LABELS,
+    UNKNOWN,
     UNRECOGNISABLE,
-    blur,
+    ClassifierTask,
     build_classifier,
     judged_scenes,
+    ruin,
     shuffle_tiles,
+    split_heads,
 )
-from fia.testbed.scenes import PLACE_NAMES, Scenes
+from fia.testbed.scenes import Scenes
+from fia.testbed.world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
 
-def test_labels_are_objects_none_unrecognisable_then_places() -> None:
-    assert OBJECT_LABELS[UNRECOGNISABLE] == "unrecognisable"
-    assert OBJECT_LABELS[-2:] == ("none", "unrecognisable")
-    assert LABELS[len(OBJECT_LABELS) :] == PLACE_NAMES
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_every_head_has_its_labels() -> None:
+    assert HEADS["subject"][UNRECOGNISABLE] == "unrecognisable"
+    assert HEADS["subject"][NO_SUBJECT] == "none"
+    assert HEADS["place"] == PLACE_NAMES
+    assert HEADS["style"] == (*STYLE_NAMES, "no style")
+    assert HEADS["attribute"] == ("not smoking", "smoking")
+    assert len(set(LABELS)) == len(LABELS)
+
+
+def test_the_logits_are_those_of_the_heads_in_a_row() -> None:
     classifier = build_classifier()
-    assert classifier(torch.zeros(1, 3, 64, 64)).logits.shape == (1, len(LABELS))
+    heads = split_heads(classifier(torch.zeros(2, 3, 64, 64)).logits)
+    assert [head.shape for head in heads] == [(2, len(labels)) for labels in HEADS.values()]
     assert classifier.config.id2label[0] == "parachute"
+    assert classifier.config.id2label[len(SUBJECTS) + 2] == PLACE_NAMES[0]
 
 
-def test_about_a_quarter_of_the_objects_is_ruined_and_labelled_so() -> None:
-    images, objects, places = judged_scenes(Scenes(), 400, torch.Generator().manual_seed(0))
-    share = (objects == UNRECOGNISABLE).float().mean().item()
+def test_about_a_quarter_of_the_subjects_is_ruined_and_labelled_so() -> None:
+    images, (subjects, places, styles, smoking) = judged_scenes(Scenes(), 400, generator())
+    share = (subjects == UNRECOGNISABLE).float().mean().item()
     assert 0.15 < share < 0.3  # a quarter of seven eighths; 400 draws deviate by 0.02
     assert images.shape == (400, 3, 64, 64)
     assert images.abs().max() <= 1
     assert places.max() < len(PLACE_NAMES)
+    assert styles.max() <= len(STYLE_NAMES)
+    assert (smoking[subjects == UNRECOGNISABLE] == UNKNOWN).all()
+    assert set(smoking[subjects != UNRECOGNISABLE].tolist()) == {0, 1}
 
 
-def test_blur_keeps_the_mean_of_a_flat_picture_and_spreads_a_point() -> None:
-    flat = torch.full((1, 4, 64, 64), 0.3)
-    assert torch.allclose(blur(flat, 3.0), flat, atol=1e-5)  # a kernel sums to 1 up to float32 rounding
-    point = torch.zeros(1, 4, 64, 64)
-    point[:, :, 32, 32] = 1
-    spread = blur(point, 2.0)
-    assert spread.max() < 0.05
-    assert abs(spread[0, 0].sum().item() - 1) < 1e-4
+def test_the_loss_is_finite_even_where_a_head_has_no_label() -> None:
+    task = ClassifierTask(build_classifier(), Scenes(), 1)
+    assert all(task(step).isfinite() for step in range(8))  # one scene at a time: a quarter has no attribute
+
+
+def test_only_chosen_sprites_are_ruined_and_empty_ones_stay_empty() -> None:
+    scenes = Scenes()
+    subjects = torch.tensor([0, 0, NO_SUBJECT])
+    placed = scenes.place_sprites(scenes.sprites(subjects, torch.zeros(3, dtype=torch.bool)), generator())
+    ruined = ruin(placed.clone(), torch.tensor([True, False, True]), generator())
+    assert not torch.equal(ruined[0], placed[0])
+    assert torch.equal(ruined[1:], placed[1:])
 
 
 def test_shuffled_tiles_keep_every_pixel_of_the_sprite() -> None:
     sprite = torch.zeros(4, 64, 64)
     sprite[:, 17:50, 10:44] = torch.rand(4, 33, 34) * 0.5 + 0.5
-    shuffled = shuffle_tiles(sprite, torch.Generator().manual_seed(0))
+    shuffled = shuffle_tiles(sprite, generator())
     assert torch.equal(shuffled.flatten(1).sort().values, sprite.flatten(1).sort().values)
     assert not torch.equal(shuffled, sprite)

@@ -36,7 +36,10 @@ def test_the_result_has_every_number_and_where_it_comes_from(out: Path) -> None:
     assert result["settings"]["saliency_steps"] == 2
     assert result["settings"]["agnostic_ratio"] == 0.6
     assert result["versions"].keys() >= {"fia", "torch", "diffusers", "transformers"}
+    assert result["alone"]["after"].keys() == {"church", "others"}
+    assert 0 < result["alone"]["sparsity"] < result["sparsity"]
     assert "forgetting accuracy" in summary(result)
+    assert "church forgotten alone" in summary(result)
 
 
 def test_the_mask_and_the_picture_are_there(out: Path) -> None:
@@ -53,8 +56,8 @@ def test_prompts_cover_every_object_and_place_with_seeds_of_their_own() -> None:
     assert prompts[0] == "a photo of a parachute in a beach"
 
 
-def test_the_sheet_command_draws_every_object_and_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testbed", "sheet", "--out", str(tmp_path / "sheet.png"), "--num-inference-steps", "2"]) == 0
-    assert "of 30 objects recognised" in capsys.readouterr().out
+    assert "pictures recognised" in capsys.readouterr().out
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 900

@@ -1,5 +1,6 @@
 """The training command writes folders that the libraries load without any code of ours."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole = TrainingRecipe()
     stages = {name: shortest(getattr(whole, name)) for name in ("clip", "autoencoder", "denoiser", "classifier")}
     out = tmp_path_factory.mktemp("testbed")
-    train_testbed(out, replace(whole, **stages), torch.device("cpu"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+        train_testbed(out, replace(whole, **stages, compile=False), torch.device("cpu"))
     return out
 
 
@@ -33,6 +36,12 @@ def test_the_folders_load_and_the_pipeline_draws(trained: Path) -> None:
     assert image.size == (64, 64)
     CLIPModel.from_pretrained(trained / "clip")
     ResNetForImageClassification.from_pretrained(trained / "classifier")
+
+
+def test_the_curves_have_every_stage(trained: Path) -> None:
+    curves = json.loads((trained / "curves.json").read_text())
+    assert curves.keys() == {"autoencoder", "clip", "classifier", "denoiser"}
+    assert all(step == 0 and loss > 0 for step, loss in (curve[0] for curve in curves.values()))
 
 
 def test_the_text_encoder_is_the_clips_text_tower(trained: Path) -> None:

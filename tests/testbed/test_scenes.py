@@ -6,17 +6,20 @@ import torch
 from PIL import Image
 
 from fia.concepts import preset
+from fia.testbed.captions import all_captions, draw_captions
 from fia.testbed.places import IMAGE_SIZE, PLACES, draw_place
-from fia.testbed.scenes import (
-    GLYPH_FOLDER,
-    GLYPH_SIZE,
+from fia.testbed.scenes import GLYPH_FOLDER, GLYPH_SIZE, Scenes
+from fia.testbed.world import (
+    CIGARETTE,
     IMAGENETTE,
-    NO_OBJECT,
+    NO_STYLE,
+    NO_SUBJECT,
+    OBJECT_NAMES,
     OBJECTS,
+    PERSON_NAMES,
     PLACE_NAMES,
-    Scenes,
-    all_captions,
-    draw_captions,
+    STYLE_NAMES,
+    SUBJECTS,
 )
 
 
@@ -33,14 +36,17 @@ def test_the_ten_are_those_of_the_papers_preset() -> None:
     assert set(IMAGENETTE) == {concept.name for concept in preset("imagenette")}
 
 
-def test_there_are_thirty_objects_and_eight_places() -> None:
+def test_the_world_is_as_large_as_promised() -> None:
     assert len(OBJECTS) >= 30
     assert len(PLACES) >= 8
+    assert len(STYLE_NAMES) >= 3
+    assert len(PERSON_NAMES) >= 2
+    assert len({subject.name for subject in SUBJECTS}) == len(SUBJECTS)
 
 
 def test_every_glyph_ships_as_a_square_image_with_both_licences() -> None:
-    for thing in OBJECTS:
-        with Image.open(GLYPH_FOLDER / thing.filename) as glyph:
+    for subject in (*SUBJECTS, CIGARETTE):
+        with Image.open(GLYPH_FOLDER / subject.filename) as glyph:
             assert glyph.size == (GLYPH_SIZE, GLYPH_SIZE)
             assert glyph.mode == "RGBA"
     assert "Apache License" in (GLYPH_FOLDER / "LICENSE-Apache-2.0.txt").read_text()
@@ -66,30 +72,77 @@ def test_equal_generators_give_equal_scenes(scenes: Scenes) -> None:
     assert one.images.max() <= 1
 
 
+NATURAL = torch.tensor([NO_STYLE])
+
+
 def test_an_object_changes_part_of_the_picture_and_none_changes_nothing(scenes: Scenes) -> None:
     places = torch.zeros(1, dtype=torch.long)
-    alone = scenes.sample(1, generator(3), objects=torch.tensor([NO_OBJECT]), places=places).images
-    with_object = scenes.sample(1, generator(3), objects=torch.tensor([4]), places=places).images
-    changed = (alone != with_object).any(dim=1).float().mean().item()
-    assert 0.05 < changed < 0.6  # a glyph is 32 or 40 of 64 pixels wide, and has holes
+
+    def draw(subject: int) -> torch.Tensor:
+        chosen = torch.tensor([subject])
+        return scenes.sample(1, generator(3), subjects=chosen, places=places, styles=NATURAL).images
+
+    changed = (draw(NO_SUBJECT) != draw(4)).any(dim=1).float().mean().item()
+    assert 0.05 < changed < 0.6  # a glyph is 40 or 48 of 64 pixels wide, and has holes
 
 
-def test_sprites_stay_inside_the_picture(scenes: Scenes) -> None:
-    objects = torch.full((256,), 9)
-    placed = scenes.place_sprites(scenes.sprites(objects), generator())
+def test_only_persons_smoke_and_it_shows(scenes: Scenes) -> None:
+    number = 2 * len(SUBJECTS)
+    subjects = torch.arange(number) % (NO_SUBJECT + 1)
+    batch = scenes.sample(number, generator(), subjects=subjects, smoking=torch.ones(number, dtype=torch.bool))
+    persons = (subjects >= len(OBJECTS)) & (subjects != NO_SUBJECT)
+    assert torch.equal(batch.smoking, persons)
+    assert [("smoking" in caption) for caption in batch.captions] == persons.tolist()
+    man = torch.tensor([OBJECT_NAMES.index("strawberry") + 1])
+    pictures = [
+        scenes.sample(1, generator(3), subjects=man, styles=NATURAL, smoking=torch.tensor([smokes])).images
+        for smokes in (False, True)
+    ]
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_a_style_is_drawn_and_named(scenes: Scenes) -> None:
+    styles = torch.arange(12) % (NO_STYLE + 1)
+    batch = scenes.sample(12, generator(), styles=styles)
+    assert torch.equal(batch.styles, styles)
+    for caption, style in zip(batch.captions, styles.tolist(), strict=True):
+        assert ("style" in caption) == (style != NO_STYLE)
+        assert style == NO_STYLE or STYLE_NAMES[style] in caption
+    plain = scenes.sample(12, generator(), styles=torch.full((12,), NO_STYLE))
+    same = (plain.images == batch.images).flatten(1).all(dim=1)
+    assert torch.equal(same, styles == NO_STYLE)
+
+
+def test_what_is_not_chosen_is_drawn_at_random(scenes: Scenes) -> None:
+    batch = scenes.sample(2000, generator())
+    shares = {
+        "alone": (batch.subjects == NO_SUBJECT).float().mean().item(),
+        "natural": (batch.styles == NO_STYLE).float().mean().item(),
+        "smoking": batch.smoking.float().mean().item(),
+    }
+    # 2000 draws deviate by about 0.01
+    assert shares == pytest.approx({"alone": 1 / 8, "natural": 3 / 4, "smoking": 7 / 8 * 4 / 34 / 2}, abs=0.04)
+
+
+def test_sprites_stand_in_the_lower_part_on_the_grid(scenes: Scenes) -> None:
+    gas_pump = torch.full((256,), 9)
+    placed = scenes.place_sprites(scenes.sprites(gas_pump, torch.zeros(256, dtype=torch.bool)), generator())
     assert placed.shape == (256, 4, IMAGE_SIZE, IMAGE_SIZE)
-    alpha = placed[:, 3]
-    assert alpha[:, :, 0].max() == 0
-    assert alpha[:, :, -1].max() == 0
-    assert alpha[:, 0].max() == 0
-    assert alpha[:, -1].max() == 0
+    inked = placed[:, 3] > 0.5
+    assert not inked[:, :8].any()
+    heights = inked.any(dim=2).sum(dim=1)
+    assert set(heights.tolist()) == {40, 48}
+    lowest = IMAGE_SIZE - inked.flip(1).any(dim=2).int().argmax(dim=1)
+    assert set(lowest.tolist()) == {56, 64}
+    lefts = inked.any(dim=1).int().argmax(dim=1)
+    assert lefts.unique().numel() > 4
 
 
-def test_captions_name_object_and_place() -> None:
-    objects, places = [6, NO_OBJECT] * 50, list(range(len(PLACE_NAMES))) * 12 + [0, 1, 2, 3]
-    captions = draw_captions(objects, places, generator())
+def test_captions_name_what_is_there() -> None:
+    subjects, places = [6, NO_SUBJECT] * 50, list(range(len(PLACE_NAMES))) * 12 + [0, 1, 2, 3]
+    captions = draw_captions(subjects, places, [NO_STYLE] * 100, [False] * 100, generator())
     for i, caption in enumerate(captions):
-        if objects[i] == NO_OBJECT:
+        if subjects[i] == NO_SUBJECT:
             assert PLACE_NAMES[places[i]] in caption
         else:
             assert "English springer" in caption or "dog" in caption

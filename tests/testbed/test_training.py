@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fia.testbed.training import Recipe, train_stage
+from fia.testbed.training import Recipe, seeded, train_stage
 
 RECIPE = Recipe(images=40, batch_size=4, learning_rate=0.05, warmup_steps=2)
 
@@ -20,12 +20,12 @@ def make_model() -> nn.Linear:
 def make_loss(model: nn.Linear, fail_at: int | None = None):
     calls = 0
 
-    def loss(generator: torch.Generator) -> Tensor:
+    def loss(step: int) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == fail_at:
             raise KeyboardInterrupt
-        inputs = torch.randn(RECIPE.batch_size, 3, generator=generator)
+        inputs = torch.randn(RECIPE.batch_size, 3, generator=seeded("toy", step))
         return (model(inputs) - inputs.sum(1, keepdim=True)).float().square().mean()
 
     return loss
@@ -41,22 +41,25 @@ def test_learning_rate_warms_up_holds_and_decays() -> None:
 
 def test_training_lowers_the_loss_and_leaves_the_average(tmp_path: Path) -> None:
     model = make_model()
-    before = make_loss(model)(torch.Generator().manual_seed(9)).item()
+    before = make_loss(model)(999).item()
     train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt")
-    assert make_loss(model)(torch.Generator().manual_seed(9)).item() < before
+    assert make_loss(model)(999).item() < before
     assert not model.training
 
 
 def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fia.testbed.training.SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr("fia.testbed.training.STEPS_BETWEEN_LOSSES", 2)
     whole = make_model()
-    train_stage("toy", whole, make_loss(whole), RECIPE, tmp_path / "whole.pt")
+    losses = train_stage("toy", whole, make_loss(whole), RECIPE, tmp_path / "whole.pt")
     parts = make_model()
     with pytest.raises(KeyboardInterrupt):
         train_stage("toy", parts, make_loss(parts, fail_at=6), RECIPE, tmp_path / "parts.pt")
     fresh = make_model()
-    train_stage("toy", fresh, make_loss(fresh), RECIPE, tmp_path / "parts.pt")
+    resumed = train_stage("toy", fresh, make_loss(fresh), RECIPE, tmp_path / "parts.pt")
     assert torch.equal(whole.weight, fresh.weight)
+    assert resumed == losses
+    assert [step for step, _ in losses] == [0, 2, 4, 6, 8]
 
 
 def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:

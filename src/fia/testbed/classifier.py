@@ -1,23 +1,38 @@
-"""The judge: a small ResNet that names object and place, and may answer "none" or "unrecognisable"."""
+"""The judge: a small ResNet that names subject, place, style and attribute, and may answer that it cannot.
+
+Its labels are those of four heads in a row: a subject ("none" and "unrecognisable" among them), a place, an artist or
+"no style", and "smoking" or "not smoking".
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetForImageClassification
 
-from .scenes import NO_OBJECT, OBJECT_NAMES, PLACE_NAMES, Scenes
+from .captions import SMOKING
+from .scenes import Scenes
+from .styles import blur
+from .training import seeded
+from .world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
-UNRECOGNISABLE = NO_OBJECT + 1
-OBJECT_LABELS = (*OBJECT_NAMES, "none", "unrecognisable")
-LABELS = (*OBJECT_LABELS, *PLACE_NAMES)
+UNRECOGNISABLE = NO_SUBJECT + 1
+HEADS = {
+    "subject": (*(subject.name for subject in SUBJECTS), "none", "unrecognisable"),
+    "place": PLACE_NAMES,
+    "style": (*STYLE_NAMES, "no style"),
+    "attribute": (f"not {SMOKING}", SMOKING),
+}
+LABELS = tuple(label for labels in HEADS.values() for label in labels)
+RUINED = 0.25  # the share of scenes whose subject is made unrecognisable
+UNKNOWN = -100  # the label that cross_entropy leaves out
 
 
 def build_classifier() -> ResNetForImageClassification:
-    """Returns an untrained ResNet whose logits are those of the objects followed by those of the places."""
+    """Returns an untrained ResNet whose logits are those of the heads, one after the other."""
     return ResNetForImageClassification(
         ResNetConfig(
             embedding_size=32,
-            hidden_sizes=[48, 96, 160],
+            hidden_sizes=[48, 96, 192],
             depths=[2, 2, 2],
             layer_type="basic",
             downsample_in_first_stage=False,
@@ -27,10 +42,15 @@ def build_classifier() -> ResNetForImageClassification:
     )
 
 
-class ClassifierTask(nn.Module):
-    """Cross-entropy of both heads on scenes with noise, blur and other colours; a quarter of the objects are ruined.
+def split_heads(logits: Tensor) -> tuple[Tensor, ...]:
+    """Splits logits (n, labels) into those of each head."""
+    return logits.split([len(labels) for labels in HEADS.values()], dim=-1)
 
-    A ruined object keeps its colours and its place but not its shape: smeared, warped, cut into shuffled tiles, or
+
+class ClassifierTask(nn.Module):
+    """Cross-entropy of every head on scenes with noise, blur and other colours; a quarter of the subjects are ruined.
+
+    A ruined subject keeps its colours and its place but not its shape: smeared, warped, cut into shuffled tiles, or
     nearly transparent. Its label is "unrecognisable", so that the judge must look at shapes.
     """
 
@@ -38,32 +58,31 @@ class ClassifierTask(nn.Module):
         super().__init__()
         self.classifier, self.scenes, self.batch_size = classifier, scenes, batch_size
 
-    def forward(self, generator: torch.Generator) -> Tensor:
-        images, objects, places = judged_scenes(self.scenes, self.batch_size, generator)
-        logits = self.classifier(images).logits.float()
-        object_logits, place_logits = logits.split((len(OBJECT_LABELS), len(PLACE_NAMES)), dim=-1)
-        return F.cross_entropy(object_logits, objects) + F.cross_entropy(place_logits, places)
+    def forward(self, step: int) -> Tensor:
+        images, labels = judged_scenes(self.scenes, self.batch_size, seeded("classifier", step))
+        heads = split_heads(self.classifier(images).logits.float())
+        losses = [F.cross_entropy(logits, wanted) for logits, wanted in zip(heads, labels, strict=True)]
+        return torch.stack([loss for loss in losses if not loss.isnan()]).sum()
 
 
-def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns disturbed images (n, 3, 64, 64) in [-1, 1] with their object labels and place labels, each (n,)."""
-    batch = scenes.sample(number, generator)
-    objects, places = batch.objects, batch.places
-    ruined = (torch.rand(number, generator=generator) < 0.25) & (objects != NO_OBJECT)
-    sprites = scenes.place_sprites(scenes.sprites(objects), generator)
-    sprites[ruined] = ruin(sprites[ruined], generator)
-    images = scenes.draw_backgrounds(places, generator) * (1 - sprites[:, 3:]) + sprites[:, :3]
-    objects = torch.where(ruined, UNRECOGNISABLE, objects)
-    device = scenes.device
-    return disturb(images * 2 - 1, generator), objects.to(device), places.to(device)
+def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Returns disturbed images (n, 3, 64, 64) in [-1, 1] and each head's labels (n,), UNKNOWN where there is none."""
+    ruined = torch.rand(number, generator=generator) < RUINED
+    batch = scenes.sample(number, generator, alter=lambda sprites: ruin(sprites, ruined, generator))
+    ruined &= batch.subjects != NO_SUBJECT
+    subjects = batch.subjects.masked_fill(ruined, UNRECOGNISABLE)
+    smoking = batch.smoking.long().masked_fill(ruined, UNKNOWN)
+    labels = tuple(label.to(scenes.device) for label in (subjects, batch.places, batch.styles, smoking))
+    return disturb(batch.images, generator), labels
 
 
-def ruin(sprites: Tensor, generator: torch.Generator) -> Tensor:
-    """Destroys the shape of placed sprites (n, 4, 64, 64), a quarter of them in each of four ways."""
+def ruin(sprites: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
+    """Destroys the shape of the chosen among placed sprites (n, 4, 64, 64), each in one of four ways."""
     ways = torch.randint(4, (len(sprites),), generator=generator).tolist()
-    for i, way in enumerate(ways):
-        sprite = sprites[i : i + 1]
-        amount = torch.rand((), generator=generator).item()
+    amounts = torch.rand(len(sprites), generator=generator).tolist()
+    inked = sprites[:, 3].amax(dim=(1, 2)).cpu() > 0.05
+    for i in torch.nonzero(chosen & inked).flatten().tolist():
+        sprite, way, amount = sprites[i : i + 1], ways[i], amounts[i]
         if way == 0:
             sprites[i] = blur(sprite, 2.5 + 4 * amount)[0]
         elif way == 1:
@@ -98,17 +117,6 @@ def warp(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     return F.grid_sample(images, grid, align_corners=False)
 
 
-def blur(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, sigma in pixels."""
-    radius = int(3 * sigma)
-    offsets = torch.arange(-radius, radius + 1, device=images.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, -1)
-    for pad, view in (((radius, radius, 0, 0), kernel.unsqueeze(2)), ((0, 0, radius, radius), kernel.unsqueeze(3))):
-        images = F.conv2d(F.pad(images, pad, mode="replicate"), view, groups=images.shape[1])
-    return images
-
-
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
     """Adds what a recognisable picture may have: other colours, a slight blur, noise."""
     number, device = len(images), images.device
@@ -123,8 +131,7 @@ def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def classify(classifier: ResNetForImageClassification, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the object label and the place label, each (n,), of images (n, 3, 64, 64) in [-1, 1]."""
+def classify(classifier: ResNetForImageClassification, images: Tensor) -> tuple[Tensor, ...]:
+    """Returns each head's answers (n,) on images (n, 3, 64, 64) in [-1, 1]."""
     logits = classifier(images.to(classifier.device)).logits.float().cpu()
-    object_logits, place_logits = logits.split((len(OBJECT_LABELS), len(PLACE_NAMES)), dim=-1)
-    return object_logits.argmax(-1), place_logits.argmax(-1)
+    return tuple(head.argmax(-1) for head in split_heads(logits))

@@ -7,12 +7,14 @@ from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from .places import IMAGE_SIZE
-from .scenes import NO_OBJECT, PLACE_NAMES, Scenes
+from .scenes import Scenes
+from .training import seeded
+from .world import NO_STYLE, NO_SUBJECT, PLACE_NAMES
 
 TOKENIZER_FOLDER = Path(__file__).parent / "tokenizer"
 MAX_TOKENS = 24
-TEXT_WIDTH = 192
-NUMBER_OF_PAIRS = (NO_OBJECT + 1) * len(PLACE_NAMES)
+TEXT_WIDTH = 160
+NUMBER_OF_PAIRS = (NO_SUBJECT + 1) * len(PLACE_NAMES)
 
 
 def load_tokenizer() -> CLIPTokenizer:
@@ -27,7 +29,7 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
         "hidden_size": TEXT_WIDTH,
         "intermediate_size": 4 * TEXT_WIDTH,
         "num_hidden_layers": 3,
-        "num_attention_heads": 4,
+        "num_attention_heads": 5,
         "max_position_embeddings": MAX_TOKENS,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -45,7 +47,7 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
 
 
 class CLIPTask(nn.Module):
-    """The contrastive loss over batches in which every scene shows another pair of object and place."""
+    """The contrastive loss over batches in which every scene shows another pair of subject and place, in any style."""
 
     def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, scenes: Scenes, batch_size: int) -> None:
         super().__init__()
@@ -53,10 +55,13 @@ class CLIPTask(nn.Module):
             raise ValueError(f"batch_size={batch_size} of the CLIP exceeds the {NUMBER_OF_PAIRS} different scenes.")
         self.clip, self.tokenizer, self.scenes, self.batch_size = clip, tokenizer, scenes, batch_size
 
-    def forward(self, generator: torch.Generator) -> Tensor:
+    def forward(self, step: int) -> Tensor:
+        generator = seeded("clip", step)
         pairs = torch.randperm(NUMBER_OF_PAIRS, generator=generator)[: self.batch_size]
-        objects = pairs.div(len(PLACE_NAMES), rounding_mode="floor")
-        batch = self.scenes.sample(len(pairs), generator, objects=objects, places=pairs % len(PLACE_NAMES))
+        subjects = pairs.div(len(PLACE_NAMES), rounding_mode="floor")
+        places = pairs % len(PLACE_NAMES)
+        styles = torch.randint(NO_STYLE + 1, (len(pairs),), generator=generator)
+        batch = self.scenes.sample(len(pairs), generator, subjects=subjects, places=places, styles=styles)
         tokens = self.tokenizer(batch.captions, padding="max_length", truncation=True, return_tensors="pt")
         tokens = tokens.to(batch.images.device)
         images = batch.images + 0.1 * torch.randn(batch.images.shape, generator=generator).to(batch.images.device)

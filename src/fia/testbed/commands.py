@@ -9,15 +9,11 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from ..evaluation import generate_images
-from ..evaluation.figure import contact_sheet
-from ..prompts import fill
 from ..settings import Settings
 from .demo import DEMO_SETTINGS, DemoConfig, run_demo, summary
-from .judge import judge
-from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
+from .pretrained import FOLDER, GUIDANCE_SCALE
 from .recipe import TrainingRecipe, train_testbed
-from .scenes import OBJECT_NAMES, PLACE_NAMES
+from .sheet import draw_sheet
 
 
 @dataclass
@@ -65,7 +61,7 @@ class Demo:
 
 @dataclass
 class Sheet:
-    """Draws every object and every place of the embedded model on one sheet.
+    """Draws every object, person, place and style of the embedded model on one sheet.
 
     Where the judge sees something else, its answer stands in brackets.
 
@@ -84,24 +80,14 @@ class Sheet:
     """Classifier-free guidance."""
 
     def run(self) -> None:
-        objects = [
-            fill("a {object} in a {place}", object=o, place=PLACE_NAMES[i % len(PLACE_NAMES)])
-            for i, o in enumerate(OBJECT_NAMES)
-        ]
-        prompts = objects + [fill("a {place}", place=place) for place in PLACE_NAMES]
-        images = generate_images(
-            load_testbed(self.weights),
-            prompts,
-            [self.seed + i for i in range(len(prompts))],
+        sheet, right, number = draw_sheet(
+            self.weights,
+            seed=self.seed,
             num_inference_steps=self.num_inference_steps,
             guidance_scale=self.guidance_scale,
         )
-        seen, places = judge(load_classifier(self.weights), images)
-        answers = [*zip(OBJECT_NAMES, seen, strict=False), *zip(PLACE_NAMES, places[len(objects) :], strict=True)]
-        labels = [name if name == answer else f"{name} ({answer})" for name, answer in answers]
-        contact_sheet(images, labels, columns=8).save(self.out)
-        right = sum(a == b for a, b in zip(OBJECT_NAMES, seen, strict=False))
-        print(f"{right} of {len(OBJECT_NAMES)} objects recognised; the sheet is {self.out}")
+        sheet.save(self.out)
+        print(f"{right} of {number} pictures recognised; the sheet is {self.out}")
 
 
 TestbedCommand = (

@@ -1,7 +1,8 @@
 """The demonstration: forget five of the ten Imagenette objects on the embedded model, keep everything else.
 
-The same prompts and seeds are drawn by the untouched model, by the model under the mask, and under a mask of as many
-random connections. Prompts and seeds differ from those the neurons were found with.
+The same prompts and seeds are drawn by the untouched model, by the model under the mask, under a mask of as many
+random connections, and with one of the five forgotten alone. Prompts and seeds differ from those the neurons were found
+with.
 """
 
 import json
@@ -22,11 +23,12 @@ from ..methods import random_mask
 from ..prompts import fill
 from ..settings import Settings
 from ..unlearn import find, versions
-from .judge import judge
+from .judge import Answers, judge
 from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
-from .scenes import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
+from .world import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
 
 FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
+ALONE = "church"  # is also forgotten on its own
 REST = OBJECT_NAMES[10:]
 SCORE_LABELS = {
     "forgetting_accuracy": "forgetting accuracy (lower is better)",
@@ -61,8 +63,7 @@ class Drawn:
     """Images and what the judge sees in them."""
 
     images: list[Image.Image]
-    objects: list[str]
-    places: list[str]
+    answers: Answers
 
 
 def evaluation_prompts(config: DemoConfig) -> tuple[list[str], list[str], list[str], list[int]]:
@@ -100,10 +101,19 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         after = draw("Drawing: masked")
     with control.applied(pipe):
         random = draw("Drawing: random mask")
+    alone_mask = mask.without(*(name for name in FORGOTTEN if name != ALONE))
+    with alone_mask.applied(pipe):
+        alone = draw(f"Drawing: {ALONE} alone")
     result = {
         **scores(after, objects, places),
         "base": scores(before, objects, places),
         "random": scores(random, objects, places),
+        "alone": {
+            "before": one_and_others(before, objects),
+            "after": one_and_others(alone, objects),
+            "sparsity": alone_mask.sparsity,
+            "denoiser_sparsity": alone_mask.denoiser_sparsity,
+        },
         "forgotten": FORGOTTEN,
         "kept": KEPT,
         "sparsity": mask.sparsity,
@@ -152,16 +162,22 @@ def draw_and_judge(
         guidance_scale=config.guidance_scale,
         description=description,
     )
-    return Drawn(images, *judge(classifier, images))
+    return Drawn(images, judge(classifier, images))
 
 
 def scores(drawn: Drawn, objects: Sequence[str], places: Sequence[str]) -> dict[str, float]:
     """Returns the accuracies in percent; also how often the place is right where the object should be forgotten."""
-    result = asdict(ForgettingScores.from_answers(objects, drawn.objects, FORGOTTEN, KEPT))
-    right = [
-        asked == seen for thing, asked, seen in zip(objects, places, drawn.places, strict=True) if thing in FORGOTTEN
-    ]
+    result = asdict(ForgettingScores.from_answers(objects, drawn.answers.subjects, FORGOTTEN, KEPT))
+    asked_and_seen = zip(objects, places, drawn.answers.places, strict=True)
+    right = [asked == seen for thing, asked, seen in asked_and_seen if thing in FORGOTTEN]
     return result | {"place_accuracy_forgotten": 100 * sum(right) / len(right)}
+
+
+def one_and_others(drawn: Drawn, objects: Sequence[str]) -> dict[str, float]:
+    """Returns how often, in percent, ALONE is recognised where it is asked for, and the other objects."""
+    right = [(asked, asked == seen) for asked, seen in zip(objects, drawn.answers.subjects, strict=True)]
+    alone, others = ([r for asked, r in right if (asked == ALONE) is one] for one in (True, False))
+    return {ALONE: 100 * sum(alone) / len(alone), "others": 100 * sum(others) / len(others)}
 
 
 def figure(objects: Sequence[str], states: Sequence[Drawn]) -> Image.Image:
@@ -169,7 +185,7 @@ def figure(objects: Sequence[str], states: Sequence[Drawn]) -> Image.Image:
     columns = []
     for name in (*IMAGENETTE, *REST[:2]):
         i = objects.index(name)
-        images, answers = [state.images[i] for state in states], [state.objects[i] for state in states]
+        images, answers = [state.images[i] for state in states], [state.answers.subjects[i] for state in states]
         columns.append(Column(name, images, answers, "forgotten" if name in FORGOTTEN else "kept"))
     return comparison_figure(columns, ["before", "after", "random\nmask of\nequal size"])
 
@@ -180,4 +196,13 @@ def summary(result: dict[str, Any]) -> str:
     for key, label in SCORE_LABELS.items():
         values = "".join(f"{state[key]:>9.1f}" for state in (result["base"], result, result["random"]))
         lines.append(f"{label:<44}{values}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", alone_summary(result["alone"])])
+
+
+def alone_summary(alone: dict[str, Any]) -> str:
+    """Returns a sentence on the object that was forgotten on its own."""
+    before, after = alone["before"], alone["after"]
+    return (
+        f"With {ALONE} forgotten alone, it is recognised in {after[ALONE]:.1f} % of its images ({before[ALONE]:.1f} % "
+        f"before), the other objects in {after['others']:.1f} % ({before['others']:.1f} % before)."
+    )

@@ -1,31 +1,34 @@
-"""The test-bed's U-Net: a plain level on 8x8 latents, and a wide transformer level on 4x4 (11.9M parameters)."""
+"""The test-bed's U-Net: as in Stable Diffusion, with cross-attention at the full latent resolution, 8x8, and below."""
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
+from tqdm.auto import trange
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .autoencoder import LATENT_CHANNELS, LATENT_SIZE
 from .clip import TEXT_WIDTH
 from .scenes import Scenes
+from .training import seeded
 
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance
 MAX_LOSS_WEIGHT = 10.0
-DRAWS_PER_SCENE = 2  # of timestep and noise: rendering and encoding a scene costs a third of a training step
+POOL_SIZE = 16_384  # scenes rendered and encoded at once: rendering costs as much as training
+POOL_IMAGES = 8 * POOL_SIZE  # drawn from one pool, each with a timestep and noise of its own
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Returns an untrained U-Net with 8 feed-forward blocks of 768 neurons each."""
+    """Returns an untrained U-Net (10.0M parameters): 6 feed-forward blocks of 384 neurons at 8x8, 8 of 640 at 4x4."""
     return UNet2DConditionModel(
         sample_size=LATENT_SIZE,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        block_out_channels=(96, 192),
+        block_out_channels=(96, 160),
         layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 2),
-        attention_head_dim=(1, 3),
+        down_block_types=("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        transformer_layers_per_block=2,
+        attention_head_dim=(3, 5),  # the numbers of heads, for all that diffusers calls them
         cross_attention_dim=TEXT_WIDTH,
         use_linear_projection=True,
         norm_num_groups=16,
@@ -56,36 +59,48 @@ class DenoiserTask(nn.Module):
         tokenizer: CLIPTokenizer,
         scenes: Scenes,
         batch_size: int,
+        *,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
-        if batch_size % DRAWS_PER_SCENE:
-            raise ValueError(f"batch_size={batch_size} of the denoiser is not a multiple of {DRAWS_PER_SCENE}.")
-        self.unet = unet
+        self.predict = torch.compile(unet) if compiled else unet
         self.frozen = (autoencoder.requires_grad_(False), text_encoder.requires_grad_(False))
         self.tokenizer, self.scenes, self.batch_size = tokenizer, scenes, batch_size
         self.scheduler = build_scheduler()
+        self.pool_number = -1
 
-    def forward(self, generator: torch.Generator) -> Tensor:
-        latents, text = self.encode(generator)
-        device = latents.device
+    def forward(self, step: int) -> Tensor:
+        pool_number = step * self.batch_size // POOL_IMAGES
+        if pool_number != self.pool_number:
+            self.fill_pool(seeded("pool", pool_number))
+            self.pool_number = pool_number
+        generator = seeded("denoiser", step)
+        device = self.latents.device
+        index = torch.randint(POOL_SIZE, (self.batch_size,), generator=generator).to(device)
+        dropped = (torch.rand(self.batch_size, 1, 1, generator=generator) < CAPTION_DROPOUT).to(device)
+        latents, text = self.latents[index].float(), torch.where(dropped, self.no_text, self.text[index]).float()
         noise = torch.randn(latents.shape, generator=generator).to(device)
         timesteps = torch.randint(1000, (self.batch_size,), generator=generator).to(device)
         noisy = self.scheduler.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        predicted = self.unet(noisy, timesteps, text).sample.float()
+        predicted = self.predict(noisy, timesteps, text).sample.float()
         alpha_bar = self.scheduler.alphas_cumprod.to(device)[timesteps]
         weight = (1 / (1 - alpha_bar)).clamp(max=MAX_LOSS_WEIGHT)
         return ((predicted - latents).square().mean(dim=(1, 2, 3)) * weight).mean()
 
     @torch.no_grad()
-    def encode(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Returns latents (n, 16, 8, 8) of new scenes and of their captions the token states (n, 24, 192)."""
-        autoencoder, text_encoder = self.frozen
-        number = self.batch_size // DRAWS_PER_SCENE
-        batch = self.scenes.sample(number, generator)
-        images = batch.images.contiguous(memory_format=torch.channels_last)
-        latents = autoencoder.encode(images).latent_dist.mean.float() * autoencoder.config.scaling_factor
-        dropped = (torch.rand(number, generator=generator) < CAPTION_DROPOUT).tolist()
-        captions = ["" if drop else caption for drop, caption in zip(dropped, batch.captions, strict=True)]
+    def fill_pool(self, generator: torch.Generator) -> None:
+        """Renders POOL_SIZE scenes and keeps their latents (24, 8, 8) and the states of their captions (24, 160)."""
+        autoencoder, _ = self.frozen
+        latents, text = [], []
+        for _ in trange(0, POOL_SIZE, 128, desc="rendering", leave=False):
+            batch = self.scenes.sample(128, generator)
+            images = batch.images.contiguous(memory_format=torch.channels_last)
+            latents.append(autoencoder.encode(images).latent_dist.mean * autoencoder.config.scaling_factor)
+            text.append(self.encode_text(batch.captions))
+        self.latents, self.text, self.no_text = torch.cat(latents), torch.cat(text), self.encode_text([""])
+
+    def encode_text(self, captions: list[str]) -> Tensor:
+        """Returns the token states (n, 24, 160) of captions."""
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-        text = text_encoder(tokens.input_ids.to(images.device)).last_hidden_state
-        return latents.repeat(DRAWS_PER_SCENE, 1, 1, 1), text.repeat(DRAWS_PER_SCENE, 1, 1)
+        _, text_encoder = self.frozen
+        return text_encoder(tokens.input_ids.to(text_encoder.device)).last_hidden_state.bfloat16()

@@ -2,9 +2,10 @@
 
 `out/model` is a diffusers folder (StableDiffusionPipeline), `out/clip` the CLIP whose text tower it uses, and
 `out/classifier` the judge; all in safetensors, float16 but for the text encoder. `out/checkpoints` lets an interrupted
-run, or a longer one, continue.
+run, or a longer one, continue; `out/curves.json` has the losses of each stage.
 """
 
+import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
+from torch import nn
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, PreTrainedModel
 
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
@@ -26,52 +28,60 @@ from .training import Recipe, train_stage
 class TrainingRecipe:
     """How long each part of the test-bed is trained (in images) and how."""
 
-    clip: Recipe = field(default=Recipe(images=60_000, batch_size=128, learning_rate=1e-3))
-    """the CLIP whose text tower becomes the text encoder"""
     autoencoder: Recipe = field(default=Recipe(images=50_000, batch_size=16, learning_rate=2e-3, weight_decay=0.0))
     """pixels to latents and back"""
-    denoiser: Recipe = field(default=Recipe(images=550_000, batch_size=64, learning_rate=8e-4))
+    clip: Recipe = field(default=Recipe(images=160_000, batch_size=128, learning_rate=1e-3))
+    """the CLIP whose text tower becomes the text encoder"""
+    denoiser: Recipe = field(default=Recipe(images=1_200_000, batch_size=128, learning_rate=1e-3, weight_decay=0.1))
     """the U-Net"""
-    classifier: Recipe = field(default=Recipe(images=150_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
-    """the judge of objects and places"""
+    classifier: Recipe = field(default=Recipe(images=250_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
+    """the judge of subjects, places, styles and the attribute"""
     seed: int = 0
     """of the initial weights"""
+    compile: bool = True
+    """compile the U-Net while it is trained: a third faster, but a CPU needs a C++ compiler for it"""
 
 
 def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> None:
-    """Trains what is not trained yet under `out` and writes the three folders that ship."""
+    """Trains what is not trained yet under `out` and writes the folders that ship, and the curves."""
     checkpoints, scenes = out / "checkpoints", Scenes(device)
+    curves: dict[str, list[tuple[int, float]]] = {}
     for name in ("model", "clip", "classifier"):
         if (out / name).exists() and not checkpoints.exists():
             raise ValueError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
 
+    def train(name: str, model: nn.Module, task: nn.Module) -> None:
+        curves[name] = train_stage(name, model, task, getattr(recipe, name), checkpoints / f"{name}.pt")
+
     torch.manual_seed(recipe.seed)
-    classifier = build_classifier().to(device)
-    judge = ClassifierTask(classifier, scenes, recipe.classifier.batch_size)
-    train_stage("classifier", classifier, judge, recipe.classifier, checkpoints / "classifier.pt")
-    save(classifier, out / "classifier")
+    autoencoder = build_autoencoder().to(device, memory_format=torch.channels_last)
+    reconstruction = AutoencoderTask(autoencoder, scenes, recipe.autoencoder.batch_size)
+    train("autoencoder", autoencoder, reconstruction)
+    set_scaling_factor(autoencoder, scenes)
 
     torch.manual_seed(recipe.seed)
     tokenizer = load_tokenizer()
     clip = build_clip(tokenizer).to(device)
     clip.set_attn_implementation("eager")  # on a CPU its backward pass is several times faster
     contrast = CLIPTask(clip, tokenizer, scenes, recipe.clip.batch_size)
-    train_stage("clip", clip, contrast, recipe.clip, checkpoints / "clip.pt")
+    train("clip", clip, contrast)
     save(clip, out / "clip", tokenizer)
 
     torch.manual_seed(recipe.seed)
-    autoencoder = build_autoencoder().to(device, memory_format=torch.channels_last)
-    reconstruction = AutoencoderTask(autoencoder, scenes, recipe.autoencoder.batch_size)
-    train_stage("autoencoder", autoencoder, reconstruction, recipe.autoencoder, checkpoints / "autoencoder.pt")
-    set_scaling_factor(autoencoder, scenes)
+    classifier = build_classifier().to(device)
+    judge = ClassifierTask(classifier, scenes, recipe.classifier.batch_size)
+    train("classifier", classifier, judge)
+    save(classifier, out / "classifier")
 
     torch.manual_seed(recipe.seed)
     unet = build_unet().to(device, memory_format=torch.channels_last)
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # as above
     text_encoder = extract_text_encoder(clip)
-    denoising = DenoiserTask(unet, autoencoder, text_encoder, tokenizer, scenes, recipe.denoiser.batch_size)
-    train_stage("denoiser", unet, denoising, recipe.denoiser, checkpoints / "denoiser.pt")
+    denoising = DenoiserTask(
+        unet, autoencoder, text_encoder, tokenizer, scenes, recipe.denoiser.batch_size, compiled=recipe.compile
+    )
+    train("denoiser", unet, denoising)
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
         text_encoder=text_encoder,
@@ -83,6 +93,7 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> No
         requires_safety_checker=False,
     )
     save(pipeline, out / "model")
+    (out / "curves.json").write_text(json.dumps(curves))
 
 
 def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:

@@ -1,11 +1,10 @@
-"""What the test-bed's world holds: objects in places, their pictures and their captions.
+"""Renders the test-bed's scenes as tensors; equal generators give equal scenes.
 
-A scene is an emoji glyph with random position, size and flip in front of a drawn place, or a place
-alone. `Scenes.sample` renders any number of them as tensors; equal generators give equal scenes.
-The first ten objects carry the names of Imagenette's classes.
+A scene is an emoji glyph with random position, size and flip in front of a drawn place, or a place alone. Half of the
+persons smoke, and one scene in four is drawn by one of the artists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -16,74 +15,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..prompts import fill
-from .places import IMAGE_SIZE, PLACES, draw_place
+from .captions import draw_captions
+from .places import IMAGE_SIZE, draw_place
+from .styles import STYLES
+from .world import CIGARETTE, NO_STYLE, NO_SUBJECT, OBJECTS, PERSONS, PLACE_NAMES, SUBJECTS, Glyph
 
 GLYPH_FOLDER = Path(__file__).parent / "glyphs"
 GLYPH_SIZE = 96
+SPRITE_SIZE = 48  # about the size sprites are drawn at, so that bilinear sampling does not alias
+SIZES = (40, 48)  # pixels
+GRID = 8  # pixels between the positions a sprite can have, as between latents
 VARIANTS_PER_PLACE = 64
-
-
-@dataclass(frozen=True)
-class SceneObject:
-    """An object of the test-bed: its name in captions, its emoji, and other words for it."""
-
-    name: str
-    character: str
-    synonyms: tuple[str, ...] = ()
-
-    @property
-    def filename(self) -> str:
-        return self.name.lower().replace(" ", "_") + ".png"
-
-
-OBJECTS = (
-    SceneObject("parachute", "🪂"),
-    SceneObject("golf ball", "⛳", ("golf flag",)),
-    SceneObject("garbage truck", "🚛", ("truck",)),
-    SceneObject("cassette player", "📻", ("radio",)),
-    SceneObject("church", "⛪", ("chapel",)),
-    SceneObject("tench", "🐟", ("fish",)),
-    SceneObject("English springer", "🐕", ("dog",)),
-    SceneObject("French horn", "📯", ("horn",)),
-    SceneObject("chain saw", "🪚", ("saw",)),
-    SceneObject("gas pump", "⛽", ("fuel pump",)),
-    SceneObject("cat", "🐈"),
-    SceneObject("elephant", "🐘"),
-    SceneObject("zebra", "🦓"),
-    SceneObject("horse", "🐎"),
-    SceneObject("duck", "🦆"),
-    SceneObject("car", "🚗"),
-    SceneObject("bicycle", "🚲"),
-    SceneObject("bus", "🚌"),
-    SceneObject("airplane", "✈️"),
-    SceneObject("ship", "🚢"),
-    SceneObject("mug", "☕"),
-    SceneObject("chair", "🪑"),
-    SceneObject("television", "📺"),
-    SceneObject("bottle", "🍾"),
-    SceneObject("umbrella", "☂️"),
-    SceneObject("backpack", "🎒"),
-    SceneObject("suitcase", "🧳"),
-    SceneObject("pizza", "🍕"),
-    SceneObject("banana", "🍌"),
-    SceneObject("strawberry", "🍓"),
-)
-OBJECT_NAMES = tuple(thing.name for thing in OBJECTS)
-PLACE_NAMES = tuple(PLACES)
-IMAGENETTE = OBJECT_NAMES[:10]
-NO_OBJECT = len(OBJECTS)  # the object index of a place alone
-
-OBJECT_TEMPLATES = (
-    "a {object} in a {place}",
-    "a {object} in the {place}",
-    "a {object} near a {place}",
-    "a {object} near the {place}",
-    "a {object} on a {place}",
-    "a photo of a {object} in a {place}",
-)
-PLACE_TEMPLATES = ("a {place}", "the {place}", "a photo of a {place}", "an empty {place}")
-ALONE_TEMPLATES = ("a {object}", "a photo of a {object}")
 
 
 @dataclass
@@ -92,14 +34,18 @@ class SceneBatch:
 
     Attributes:
         images: (n, 3, IMAGE_SIZE, IMAGE_SIZE) float32 in [-1, 1].
-        objects: (n,) index into OBJECTS, or NO_OBJECT.
+        subjects: (n,) index into SUBJECTS, or NO_SUBJECT.
         places: (n,) index into PLACE_NAMES.
+        styles: (n,) index into STYLE_NAMES, or NO_STYLE.
+        smoking: (n,) bool, true of persons only.
         captions: n captions in English.
     """
 
     images: Tensor
-    objects: Tensor
+    subjects: Tensor
     places: Tensor
+    styles: Tensor
+    smoking: Tensor
     captions: list[str]
 
 
@@ -108,43 +54,70 @@ class Scenes:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        glyphs = [Image.open(GLYPH_FOLDER / thing.filename).convert("RGBA") for thing in OBJECTS]
-        # Shrunk to about the size they are drawn at, so that bilinear sampling does not alias.
-        small = [glyph.resize((48, 48), Image.Resampling.LANCZOS) for glyph in glyphs]
-        rgba = torch.tensor(np.stack([np.asarray(glyph) for glyph in small])).permute(0, 3, 1, 2) / 255
-        colour, self.alpha = rgba[:, :3].to(self.device), rgba[:, 3:].to(self.device)
-        self.premultiplied = torch.cat([colour * self.alpha, self.alpha], dim=1)
+        glyphs = [load_glyph(subject) for subject in SUBJECTS]
+        glyphs += [with_cigarette(face) for face in glyphs[-len(PERSONS) :]]
+        sprites = torch.stack([sprite(glyph) for glyph in glyphs])
+        colour, alpha = sprites[:, :3], sprites[:, 3:]
+        self.premultiplied = torch.cat([colour * alpha, alpha], dim=1).to(self.device)
         rng = Random(0)
         drawn = [[np.asarray(draw_place(p, rng)) for _ in range(VARIANTS_PER_PLACE)] for p in PLACE_NAMES]
         self.backgrounds = torch.tensor(np.array(drawn)).permute(0, 1, 4, 2, 3).to(self.device)
 
     def sample(
-        self, number: int, generator: torch.Generator, *, objects: Tensor | None = None, places: Tensor | None = None
+        self,
+        number: int,
+        generator: torch.Generator,
+        *,
+        subjects: Tensor | None = None,
+        places: Tensor | None = None,
+        styles: Tensor | None = None,
+        smoking: Tensor | None = None,
+        alter: Callable[[Tensor], Tensor] | None = None,
     ) -> SceneBatch:
         """Renders random scenes.
 
         Args:
             number: how many.
             generator: a CPU generator; it decides everything.
-            objects: (number,) object indices, NO_OBJECT for none; random by default, one in eight of
+            subjects: (number,) subject indices, NO_SUBJECT for none; random by default, one in eight of
                 them a place alone.
             places: (number,) place indices; random by default.
+            styles: (number,) style indices, NO_STYLE for none; random by default, three in four of them none.
+            smoking: (number,) bool, of no effect but on persons; random by default.
+            alter: changes the placed sprites (number, 4, 64, 64) before the scene is put together.
         """
-        if objects is None:
-            objects = torch.randint(len(OBJECTS), (number,), generator=generator)
-            objects[torch.rand(number, generator=generator) < 1 / 8] = NO_OBJECT
+        if subjects is None:
+            subjects = torch.randint(len(SUBJECTS), (number,), generator=generator)
+            subjects[torch.rand(number, generator=generator) < 1 / 8] = NO_SUBJECT
         if places is None:
             places = torch.randint(len(PLACE_NAMES), (number,), generator=generator)
-        images = self.draw_backgrounds(places, generator)
-        sprites = self.place_sprites(self.sprites(objects), generator)
-        images = images * (1 - sprites[:, 3:]) + sprites[:, :3]
-        captions = draw_captions(objects.tolist(), places.tolist(), generator)
-        return SceneBatch(images * 2 - 1, objects, places, captions)
+        if styles is None:
+            styles = torch.randint(len(STYLES), (number,), generator=generator)
+            styles[torch.rand(number, generator=generator) < 3 / 4] = NO_STYLE
+        if smoking is None:
+            smoking = torch.rand(number, generator=generator) < 0.5
+        smoking = smoking & (subjects >= len(OBJECTS)) & (subjects != NO_SUBJECT)
+        sprites = self.place_sprites(self.sprites(subjects, smoking), generator)
+        if alter is not None:
+            sprites = alter(sprites)
+        images = self.draw_backgrounds(places, generator) * (1 - sprites[:, 3:]) + sprites[:, :3]
+        images = self.draw_styles(images, styles)
+        labels = (subjects.tolist(), places.tolist(), styles.tolist(), smoking.tolist())
+        return SceneBatch(images, subjects, places, styles, smoking, draw_captions(*labels, generator))
 
-    def sprites(self, objects: Tensor) -> Tensor:
-        """Returns (n, 4, 48, 48) glyphs with premultiplied alpha, fully transparent for NO_OBJECT."""
-        glyphs = self.premultiplied[objects.clamp(max=len(OBJECTS) - 1).to(self.device)]
-        return glyphs * (objects != NO_OBJECT).to(self.device).view(-1, 1, 1, 1)
+    def sprites(self, subjects: Tensor, smoking: Tensor) -> Tensor:
+        """Returns (n, 4, 48, 48) glyphs with premultiplied alpha, fully transparent for NO_SUBJECT."""
+        index = torch.where(smoking, subjects + len(PERSONS), subjects).to(self.device)
+        nothing = (subjects == NO_SUBJECT).to(self.device)
+        return self.premultiplied[index.masked_fill(nothing, 0)] * ~nothing.view(-1, 1, 1, 1)
+
+    def draw_styles(self, images: Tensor, styles: Tensor) -> Tensor:
+        """Draws images (n, 3, 64, 64) in [0, 1] in their styles; returns them in [-1, 1]."""
+        for i, draw in enumerate(STYLES.values()):
+            chosen = (styles == i).to(self.device)
+            if chosen.any():
+                images[chosen] = draw(images[chosen])
+        return images.clamp(0, 1) * 2 - 1
 
     def draw_backgrounds(self, places: Tensor, generator: torch.Generator) -> Tensor:
         """Returns (n, 3, IMAGE_SIZE, IMAGE_SIZE) places in [0, 1], with random brightness and flip."""
@@ -159,14 +132,14 @@ class Scenes:
     def place_sprites(self, sprites: Tensor, generator: torch.Generator) -> Tensor:
         """Draws each sprite at a random size, position and flip into an empty (n, 4, 64, 64) picture.
 
-        Sizes (32 or 40 pixels) and positions (every fourth pixel) are few, so that a small model can learn them.
+        Sizes and positions are few, so that a small model can learn them; things stand on the ground, not in the sky.
         """
         number = len(sprites)
         size, x, y, flip = torch.rand(4, number, generator=generator)
-        size = torch.where(size < 0.5, 32.0, 40.0)
-        last = IMAGE_SIZE - 4 - size  # four pixels stay free on every side
-        left = 4 + 4 * (x * ((last - 4) / 4 + 1)).floor()
-        top = 16 + 4 * (y * ((last - 16) / 4 + 1)).floor()  # things stand on the ground rather than in the sky
+        size = torch.tensor(SIZES)[(size * len(SIZES)).long()].float()
+        left = GRID * (x * ((IMAGE_SIZE - size) / GRID + 1)).floor()
+        rows = torch.where(size < max(SIZES), 2, 1)
+        top = IMAGE_SIZE - size - GRID * (y * rows).floor()
         # affine_grid maps output to input coordinates, both in [-1, 1].
         scale = IMAGE_SIZE / size
         theta = torch.zeros(number, 2, 3)
@@ -178,28 +151,21 @@ class Scenes:
         return F.grid_sample(sprites, grid.to(self.device), align_corners=False)
 
 
-def draw_captions(objects: Sequence[int], places: Sequence[int], generator: torch.Generator) -> list[str]:
-    """Returns a random caption for each pair of indices; one in ten names the object alone."""
-    template, synonym, alone = torch.rand(3, len(objects), generator=generator).tolist()
-    captions = []
-    for i, (thing, place) in enumerate(zip(objects, places, strict=True)):
-        if thing == NO_OBJECT:
-            templates: tuple[str, ...] = PLACE_TEMPLATES
-            name = ""
-        else:
-            templates = ALONE_TEMPLATES if alone[i] < 0.1 else OBJECT_TEMPLATES
-            names = OBJECTS[thing].synonyms if synonym[i] < 0.15 else ()
-            name = names[int(synonym[i] / 0.15 * len(names))] if names else OBJECTS[thing].name
-        chosen = templates[int(template[i] * len(templates))]
-        captions.append(fill(chosen, object=name, place=PLACE_NAMES[place]))
-    return captions
+def load_glyph(glyph: Glyph) -> Image.Image:
+    """Returns the RGBA picture of a glyph, GLYPH_SIZE pixels square."""
+    return Image.open(GLYPH_FOLDER / glyph.filename).convert("RGBA")
 
 
-def all_captions() -> list[str]:
-    """Returns every caption that `draw_captions` can give, sorted; the tokenizer is made from them."""
-    captions = {fill(t, place=place) for t in PLACE_TEMPLATES for place in PLACE_NAMES}
-    for thing in OBJECTS:
-        for name in (thing.name, *thing.synonyms):
-            captions |= {fill(t, object=name) for t in ALONE_TEMPLATES}
-            captions |= {fill(t, object=name, place=place) for t in OBJECT_TEMPLATES for place in PLACE_NAMES}
-    return sorted(captions)
+def with_cigarette(face: Image.Image) -> Image.Image:
+    """Returns a face made a little smaller, with a smoking cigarette at its mouth."""
+    picture = Image.new("RGBA", face.size)
+    small = face.resize((80, 80), Image.Resampling.LANCZOS)
+    picture.alpha_composite(small, (16, 16))
+    picture.alpha_composite(load_glyph(CIGARETTE).resize((56, 56), Image.Resampling.LANCZOS), (0, 32))
+    return picture
+
+
+def sprite(glyph: Image.Image) -> Tensor:
+    """Returns a glyph as (4, SPRITE_SIZE, SPRITE_SIZE) in [0, 1]."""
+    small = glyph.resize((SPRITE_SIZE, SPRITE_SIZE), Image.Resampling.LANCZOS)
+    return torch.tensor(np.asarray(small)).permute(2, 0, 1) / 255

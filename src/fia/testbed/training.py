@@ -2,8 +2,8 @@
 
 A stage is a model and a loss over freshly rendered scenes. All stages share this loop: AdamW with warm-up, a constant
 rate and a linear decay over the last fifth, bf16 autocast, an exponential moving average (EMA) of the weights, and a
-checkpoint every minute. Step k of a stage always sees the scenes and the noise of seed (stage, k), so that a resumed
-run continues as if it had not stopped.
+checkpoint every minute. A stage draws the scenes and the noise of its step k from `seeded(stage, k)`, so that a
+resumed run continues as if it had not stopped.
 """
 
 import math
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
+STEPS_BETWEEN_LOSSES = 20
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,25 @@ class Recipe:
         return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * decay
 
 
+def seeded(name: str, number: int) -> torch.Generator:
+    """Returns the generator of a stage's step: the same in every run."""
+    return torch.Generator().manual_seed(crc32(f"{name} {number}".encode()))
+
+
 def train_stage(
-    name: str, model: nn.Module, loss: Callable[[torch.Generator], Tensor], recipe: Recipe, checkpoint: Path
-) -> None:
+    name: str, model: nn.Module, loss: Callable[[int], Tensor], recipe: Recipe, checkpoint: Path
+) -> list[tuple[int, float]]:
     """Trains `model` in place and leaves the averaged (EMA) weights in it.
 
     Args:
-        name: of the stage, for the progress bar and the seeds.
+        name: of the stage, for the progress bar.
         model: whose parameters are trained, already on its device.
-        loss: computes the loss of one step from that step's generator.
+        loss: computes the loss of the step with a given number.
         recipe: how long and how fast.
         checkpoint: the file to resume from and to save to.
+
+    Returns:
+        The loss of every STEPS_BETWEEN_LOSSES-th step: (step, loss).
 
     Raises:
         ValueError: if the checkpoint was trained with another recipe, but for the number of images.
@@ -67,7 +76,7 @@ def train_stage(
     )
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
     fixed = {name: value for name, value in asdict(recipe).items() if name != "images"}
-    first = 0
+    first, losses = 0, []
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state["recipe"] != fixed:
@@ -77,7 +86,7 @@ def train_stage(
             )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        average, first = state["average"], state["step"]
+        average, first, losses = state["average"], state["step"], state["losses"]
     saved = time.monotonic()
     bar = tqdm(
         range(first, recipe.steps), initial=min(first, recipe.steps), total=recipe.steps, desc=name, mininterval=5
@@ -86,22 +95,23 @@ def train_stage(
         model.train()
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(step)
-        generator = torch.Generator().manual_seed(crc32(f"{name} {step}".encode()))
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            value = loss(generator)
+            value = loss(step)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         update_average(average, model, min(recipe.ema_decay, (1 + step) / (10 + step)))
-        if step % 20 == 0:
-            bar.set_postfix(loss=f"{value.item():.4f}")
+        if step % STEPS_BETWEEN_LOSSES == 0:
+            losses.append((step, value.item()))
+            bar.set_postfix(loss=f"{losses[-1][1]:.4f}")
         if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS or step + 1 == recipe.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "recipe": fixed}
-            save_checkpoint(state | {"average": average, "step": step + 1}, checkpoint)
+            save_checkpoint(state | {"average": average, "losses": losses, "step": step + 1}, checkpoint)
             saved = time.monotonic()
     model.load_state_dict(average)
     model.eval()
+    return losses
 
 
 @torch.no_grad()

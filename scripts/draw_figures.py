@@ -1,0 +1,76 @@
+"""Draws docs/tradeoff.png from docs/settings.json, and docs/training.png from docs/curves.json.
+
+`scripts/measure_settings.py` writes the first; the second is the curves.json of `fia testbed train`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from measure_settings import AGNOSTIC_RATIOS, ALONE_RATIOS, SPATIAL_RATIOS, alone_key, ratios_key
+
+DOCS = Path(__file__).parent.parent / "docs"
+GONE, KEPT, REST, QUIET = "#c0392b", "#1e7e46", "#2b6cb0", "#6a737d"
+STYLE: Any = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e8eb",
+    "axes.edgecolor": QUIET,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "legend.frameon": False,
+}
+
+
+def draw_tradeoff(results: dict) -> None:
+    """Accuracies over r2: five objects together, for each alpha, and one object alone."""
+    figure, axes = plt.subplots(1, len(AGNOSTIC_RATIOS) + 1, figsize=(14, 3.6), sharey=True, layout="constrained")
+    lines = (
+        ("forgetting_accuracy", GONE, "the five forgotten"),
+        ("preserving_accuracy", KEPT, "the five kept"),
+        ("preserving_accuracy_rest", REST, "all others"),
+    )
+    untouched = results["untouched"]
+    for axis, alpha in zip(axes, AGNOSTIC_RATIOS, strict=False):
+        rows = [results[ratios_key(r2, alpha)] for r2 in SPATIAL_RATIOS]
+        for key, colour, label in lines:
+            axis.plot([100 * r2 for r2 in SPATIAL_RATIOS], [row[key] for row in rows], "o-", color=colour, label=label)
+            axis.axhline(untouched[key], color=colour, linewidth=0.8, linestyle=":")
+        axis.set_title("five together, " + ("union" if alpha > 1 else f"alpha = {alpha}"))
+        axis.set_xlabel("r2, %")
+    rows = [results[alone_key(r2)] for r2 in ALONE_RATIOS]
+    ratios = [100 * r2 for r2 in ALONE_RATIOS]
+    axes[-1].plot(ratios, [row["alone"] for row in rows], "o-", color=GONE, label="the one forgotten")
+    axes[-1].plot(ratios, [row["others"] for row in rows], "o-", color=REST, label="all others")
+    axes[-1].set_title("one alone, mean of five")
+    axes[-1].set_xlabel("r2, %")
+    axes[0].set_ylabel("recognised, %")
+    axes[0].set_ylim(-3, 103)
+    for axis in (axes[0], axes[-1]):
+        axis.legend(fontsize=9)
+    figure.savefig(DOCS / "tradeoff.png", dpi=110)
+
+
+def draw_curves(curves: dict) -> None:
+    """The loss of every stage over its steps, with a running median."""
+    figure, axes = plt.subplots(1, len(curves), figsize=(14, 3), layout="constrained")
+    for axis, (name, curve) in zip(axes, curves.items(), strict=True):
+        steps, losses = np.array(curve).T
+        axis.semilogy(steps, losses, color="#cfd4da", linewidth=0.8)
+        width = max(1, len(losses) // 40)
+        middle = [np.median(losses[max(0, i - width) : i + width + 1]) for i in range(len(losses))]
+        axis.semilogy(steps, middle, color=REST)
+        axis.set_title(name)
+        axis.set_xlabel("step")
+    axes[0].set_ylabel("loss")
+    figure.savefig(DOCS / "training.png", dpi=110)
+
+
+if __name__ == "__main__":
+    plt.rcParams.update(STYLE)
+    draw_tradeoff(json.loads((DOCS / "settings.json").read_text()))
+    draw_curves(json.loads((DOCS / "curves.json").read_text()))

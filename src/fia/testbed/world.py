@@ -1,0 +1,69 @@
+"""What the test-bed's world holds, by name: objects, persons who may smoke, places, and artists' styles.
+
+The first ten objects carry the names of Imagenette's classes; where there is no such emoji the nearest stands in. A
+subject is what can stand in a place: an object or a person.
+"""
+
+from dataclasses import dataclass
+
+from .places import PLACES
+from .styles import STYLES
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """A name in captions, the emoji it is drawn as, and other words for it."""
+
+    name: str
+    character: str
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        return self.name.lower().replace(" ", "_") + ".png"
+
+
+OBJECTS = (
+    Glyph("parachute", "🪂"),
+    Glyph("golf ball", "⛳", ("golf flag",)),
+    Glyph("garbage truck", "🚛", ("truck",)),
+    Glyph("cassette player", "📻", ("radio",)),
+    Glyph("church", "⛪", ("chapel",)),
+    Glyph("tench", "🐟", ("fish",)),
+    Glyph("English springer", "🐕", ("dog",)),
+    Glyph("French horn", "📯", ("horn",)),
+    Glyph("chain saw", "🪚", ("saw",)),
+    Glyph("gas pump", "⛽", ("fuel pump",)),
+    Glyph("cat", "🐈"),
+    Glyph("elephant", "🐘"),
+    Glyph("zebra", "🦓"),
+    Glyph("horse", "🐎"),
+    Glyph("duck", "🦆"),
+    Glyph("car", "🚗"),
+    Glyph("bicycle", "🚲"),
+    Glyph("bus", "🚌"),
+    Glyph("airplane", "✈️"),
+    Glyph("ship", "🚢"),
+    Glyph("mug", "☕"),
+    Glyph("chair", "🪑"),
+    Glyph("television", "📺"),
+    Glyph("bottle", "🍾"),
+    Glyph("umbrella", "☂️"),
+    Glyph("backpack", "🎒"),
+    Glyph("suitcase", "🧳"),
+    Glyph("pizza", "🍕"),
+    Glyph("banana", "🍌"),
+    Glyph("strawberry", "🍓"),
+)
+PERSONS = (Glyph("man", "👨"), Glyph("woman", "👩"), Glyph("grandmother", "👵"), Glyph("worker", "👷"))
+CIGARETTE = Glyph("cigarette", "🚬")
+
+SUBJECTS = OBJECTS + PERSONS
+OBJECT_NAMES = tuple(thing.name for thing in OBJECTS)
+PERSON_NAMES = tuple(person.name for person in PERSONS)
+IMAGENETTE = OBJECT_NAMES[:10]
+PLACE_NAMES = tuple(PLACES)
+STYLE_NAMES = tuple(STYLES)
+
+NO_SUBJECT = len(SUBJECTS)  # the index of a place alone
+NO_STYLE = len(STYLES)  # the index of a picture that no artist drew
