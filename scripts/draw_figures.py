@@ -1,17 +1,18 @@
-"""Draws docs/tradeoff.png from docs/settings.json, and docs/training.png from docs/curves.json.
+"""Draws docs/tradeoff.png from docs/settings.json, and docs/training.png from the curves beside the embedded model.
 
-`scripts/measure_settings.py` writes the first; the second is the curves.json of `fia testbed train`.
+`scripts/measure_settings.py` writes the first, `fia testbed train` the second.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from bench import DOCS
 from measure_settings import AGNOSTIC_RATIOS, ALONE_RATIOS, SPATIAL_RATIOS, alone_key, ratios_key
 
-DOCS = Path(__file__).parent.parent / "docs"
+from fia.testbed.pretrained import FOLDER
+
 GONE, KEPT, REST, QUIET = "#c0392b", "#1e7e46", "#2b6cb0", "#6a737d"
 STYLE: Any = {
     "font.size": 10,
@@ -35,7 +36,7 @@ def draw_tradeoff(results: dict) -> None:
         ("preserving_accuracy_rest", REST, "all others"),
     )
     untouched = results["untouched"]
-    for axis, alpha in zip(axes, AGNOSTIC_RATIOS, strict=False):
+    for axis, alpha in zip(axes[:-1], AGNOSTIC_RATIOS, strict=True):
         rows = [results[ratios_key(r2, alpha)] for r2 in SPATIAL_RATIOS]
         for key, colour, label in lines:
             axis.plot([100 * r2 for r2 in SPATIAL_RATIOS], [row[key] for row in rows], "o-", color=colour, label=label)
@@ -46,6 +47,8 @@ def draw_tradeoff(results: dict) -> None:
     ratios = [100 * r2 for r2 in ALONE_RATIOS]
     axes[-1].plot(ratios, [row["alone"] for row in rows], "o-", color=GONE, label="the one forgotten")
     axes[-1].plot(ratios, [row["others"] for row in rows], "o-", color=REST, label="all others")
+    before = untouched["by_object"]
+    axes[-1].axhline(sum(before.values()) / len(before), color=QUIET, linewidth=0.8, linestyle=":")
     axes[-1].set_title("one alone, mean of five")
     axes[-1].set_xlabel("r2, %")
     axes[0].set_ylabel("recognised, %")
@@ -73,4 +76,4 @@ def draw_curves(curves: dict) -> None:
 if __name__ == "__main__":
     plt.rcParams.update(STYLE)
     draw_tradeoff(json.loads((DOCS / "settings.json").read_text()))
-    draw_curves(json.loads((DOCS / "curves.json").read_text()))
+    draw_curves(json.loads((FOLDER / "curves.json").read_text()))

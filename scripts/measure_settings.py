@@ -1,15 +1,17 @@
 """Measures, on the embedded model, the settings that the paper leaves open, and writes docs/settings.md.
 
-Neurons are found on some seeds and images drawn from others; neither are those of `fia testbed demo`. Everything forgets
-the same five of the ten objects, but for the section on styles and the attribute.
+Neurons are found on some seeds and images drawn from others; neither are those of `fia testbed demo`.
+Everything forgets the same five of the ten objects, but for the section on styles and the attribute.
 """
 
 import itertools
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
-from measuring import BASE, DOCS, EVALUATION, Bench, overlap
+from bench import BASE, DOCS, EVALUATION, Bench, overlap
 
-from fia import Concept, find
+from fia import Concept, NeuronMask, find
 from fia.methods import random_mask
 from fia.testbed.captions import SMOKING, SMOKING_CONCEPT
 from fia.testbed.demo import FORGOTTEN, evaluation_prompts
@@ -56,41 +58,59 @@ def ratios_section(bench: Bench) -> str:
 def alone_section(bench: Bench) -> str:
     """Measures each of the five forgotten on its own: its accuracy and that of all others, mean over the five."""
 
+    def one_and_others(by_object: dict[str, float], name: str) -> tuple[float, float]:
+        others = [value for key, value in by_object.items() if key != name]
+        return by_object[name], sum(others) / len(others)
+
+    def mean(pairs: list[tuple[float, float]]) -> tuple[float, float]:
+        return sum(one for one, _ in pairs) / len(pairs), sum(others for _, others in pairs) / len(pairs)
+
     def measure(r2: float) -> dict[str, Any]:
-        rows = {}
+        pairs, sparsity = {}, 0.0
         for name in FORGOTTEN:
             result = bench.score(bench.mask(spatial_ratio=r2).without(*(set(FORGOTTEN) - {name})))
-            others = [value for key, value in result["by_object"].items() if key != name]
-            rows[name] = (result["by_object"][name], sum(others) / len(others), result["sparsity"])
-        alone, others, sparsity = (sum(values) / len(rows) for values in zip(*rows.values(), strict=True))
-        return {"alone": alone, "others": others, "sparsity": sparsity, "rows": rows}
+            pairs[name] = one_and_others(result["by_object"], name)
+            sparsity += result["sparsity"] / len(FORGOTTEN)
+        one, others = mean(list(pairs.values()))
+        return {"alone": one, "others": others, "sparsity": sparsity, "each": pairs}
 
     untouched = bench.once("untouched", lambda: bench.score(None))["by_object"]
-    before = sum(untouched[name] for name in FORGOTTEN) / len(FORGOTTEN)
-    rows = [f"| untouched | 0.0 | {before:.1f} | {sum(untouched.values()) / len(untouched):.1f} | |"]
+    one, others = mean([one_and_others(untouched, name) for name in FORGOTTEN])
+    rows = [f"| untouched | 0.0 | {one:.1f} | {others:.1f} | |"]
     for r2 in ALONE_RATIOS:
         result = bench.once(alone_key(r2), lambda: measure(r2))  # noqa: B023
-        single = ", ".join(f"{name} {gone:.0f}/{kept:.0f}" for name, (gone, kept, _) in result["rows"].items())
-        values = f"{result['sparsity']:.1f} | {result['alone']:.1f} | {result['others']:.1f}"
-        rows.append(f"| r2 = {r2:.1%} | {values} | {single} |")
+        each = ", ".join(f"{name} {gone:.0f}/{kept:.0f}" for name, (gone, kept) in result["each"].items())
+        rows.append(
+            f"| r2 = {r2:.1%} | {result['sparsity']:.1f} | {result['alone']:.1f} | {result['others']:.1f} | {each} |"
+        )
     head = "| | sparsity % | the one forgotten % | all others % | each (forgotten/others) |\n|---|---|---|---|---|"
-    return "\n".join(["## One object alone, mean over the five", "", head, *rows])
+    text = "Means over the objects, of five masks of one object each."
+    return "\n".join(["## One object alone", "", text, "", head, *rows])
 
 
 def kinds_section(bench: Bench) -> str:
     """Measures each style, all styles, and the attribute forgotten, with a random mask beside them."""
     styles = [Concept(style, kind="style") for style in STYLE_NAMES]
-    forgotten = {style.name: [style] for style in styles} | {"all styles": styles, SMOKING: [SMOKING_CONCEPT]}
-    columns = (*STYLE_NAMES, "no style", "objects", SMOKING, f"not {SMOKING}", "persons")
-    masks = {f"without {name}": find(bench.pipe, concepts, BASE) for name, concepts in forgotten.items()}
-    masks["random, as large as without all styles"] = random_mask(masks["without all styles"])
+    concepts = {style.name: [style] for style in styles} | {"all styles": styles, SMOKING: [SMOKING_CONCEPT]}
+
+    @cache
+    def mask(name: str) -> NeuronMask:
+        return find(bench.pipe, concepts[name], BASE)
+
+    masks: dict[str, Callable[[], NeuronMask | None]] = {"untouched": lambda: None}
+    masks |= {f"without {name}": partial(mask, name) for name in concepts}
+    masks["random, as large as without all styles"] = lambda: random_mask(mask("all styles"))
+    columns = ("sparsity", *STYLE_NAMES, "no style", "objects", SMOKING, f"not {SMOKING}", "persons")
     rows = []
-    for label, mask in {"untouched": None, **masks}.items():
-        result = bench.once(f"kinds, {label}", lambda: bench.kinds(mask))  # noqa: B023
-        sparsity = 100 * mask.sparsity if mask else 0.0
-        rows.append(f"| {label} | {sparsity:.1f} | " + " | ".join(f"{result[key]:.0f}" for key in columns) + " |")
-    head = f"| recognised % | sparsity % | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 2)}"
-    return "\n".join([f"## Styles and the attribute (r2 = {BASE.spatial_ratio:.0%})", "", head, *rows])
+    for label, make in masks.items():
+        result = bench.once(f"kinds, {label}", lambda: bench.kinds(make()))  # noqa: B023
+        rows.append(f"| {label} | " + " | ".join(f"{result[key]:.1f}" for key in columns) + " |")
+    head = f"| recognised % | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
+    text = (
+        "Of the ten objects in each style and in none, two images each; of each person in each place, smoking and not. "
+        "One image is 5 % of a style and 3 % of the attribute."
+    )
+    return "\n".join([f"## Styles and the attribute (r2 = {BASE.spatial_ratio:.0%})", "", text, "", head, *rows])
 
 
 def prompts_section(bench: Bench) -> str:

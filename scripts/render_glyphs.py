@@ -2,7 +2,7 @@
 
 The font itself is not part of this project: install Debian's `fonts-noto-color-emoji` (or pass the
 path of a NotoColorEmoji.ttf with bitmap glyphs) and run `python scripts/render_glyphs.py`. It writes
-one square RGBA image for each object and person into `src/fia/testbed/glyphs/`.
+one square RGBA image for each object and person, and of a cigarette, into `src/fia/testbed/glyphs/`.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """The judge's lessons: what is ruined keeps its colours but not its shape."""
 
+import pytest
 import torch
 
 from fia.testbed.classifier import (
@@ -15,7 +16,13 @@ from fia.testbed.classifier import (
     split_heads,
 )
 from fia.testbed.scenes import Scenes
+from fia.testbed.training import seeded
 from fia.testbed.world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Scenes:
+    return Scenes()
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -34,30 +41,37 @@ def test_every_head_has_its_labels() -> None:
 def test_the_logits_are_those_of_the_heads_in_a_row() -> None:
     classifier = build_classifier()
     heads = split_heads(classifier(torch.zeros(2, 3, 64, 64)).logits)
-    assert [head.shape for head in heads] == [(2, len(labels)) for labels in HEADS.values()]
+    assert {head: logits.shape for head, logits in heads.items()} == {h: (2, len(names)) for h, names in HEADS.items()}
     assert classifier.config.id2label[0] == "parachute"
     assert classifier.config.id2label[len(SUBJECTS) + 2] == PLACE_NAMES[0]
 
 
-def test_about_a_quarter_of_the_subjects_is_ruined_and_labelled_so() -> None:
-    images, (subjects, places, styles, smoking) = judged_scenes(Scenes(), 400, generator())
-    share = (subjects == UNRECOGNISABLE).float().mean().item()
-    assert 0.15 < share < 0.3  # a quarter of seven eighths; 400 draws deviate by 0.02
+def test_labels_are_those_of_the_scenes_but_for_what_is_ruined(scenes: Scenes) -> None:
+    images, labels = judged_scenes(scenes, 400, generator())
     assert images.shape == (400, 3, 64, 64)
     assert images.abs().max() <= 1
-    assert places.max() < len(PLACE_NAMES)
-    assert styles.max() <= len(STYLE_NAMES)
-    assert (smoking[subjects == UNRECOGNISABLE] == UNKNOWN).all()
-    assert set(smoking[subjects != UNRECOGNISABLE].tolist()) == {0, 1}
+    plain_generator = generator()
+    torch.rand(400, generator=plain_generator)  # which subjects are ruined is decided first
+    plain = scenes.sample(400, plain_generator)
+    ruined = labels["subject"] == UNRECOGNISABLE
+    assert 0.15 < ruined.float().mean().item() < 0.3  # a quarter of seven eighths; 400 draws deviate by 0.02
+    assert torch.equal(labels["subject"][~ruined], plain.subjects[~ruined])
+    assert torch.equal(labels["attribute"][~ruined], plain.smoking[~ruined].long())
+    assert (labels["attribute"][ruined] == UNKNOWN).all()
 
 
-def test_the_loss_is_finite_even_where_a_head_has_no_label() -> None:
-    task = ClassifierTask(build_classifier(), Scenes(), 1)
-    assert all(task(step).isfinite() for step in range(8))  # one scene at a time: a quarter has no attribute
+def test_the_loss_is_finite_even_where_a_head_has_no_label(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fia.testbed.classifier.RUINED", 1.0)
+    task = ClassifierTask(build_classifier(), scenes, 1)
+    _, labels = judged_scenes(scenes, 1, seeded("classifier", 0))
+    assert labels["attribute"].item() == UNKNOWN
+    loss = task(0)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in task.parameters())
 
 
-def test_only_chosen_sprites_are_ruined_and_empty_ones_stay_empty() -> None:
-    scenes = Scenes()
+def test_only_chosen_sprites_are_ruined_and_empty_ones_stay_empty(scenes: Scenes) -> None:
     subjects = torch.tensor([0, 0, NO_SUBJECT])
     placed = scenes.place_sprites(scenes.sprites(subjects, torch.zeros(3, dtype=torch.bool)), generator())
     ruined = ruin(placed.clone(), torch.tensor([True, False, True]), generator())

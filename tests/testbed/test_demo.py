@@ -8,7 +8,10 @@ from PIL import Image
 
 from fia import NeuronMask, Settings
 from fia.cli import main
+from fia.testbed.classifier import HEADS
 from fia.testbed.demo import FORGOTTEN, KEPT, REST, DemoConfig, evaluation_prompts, run_demo, summary
+from fia.testbed.sheet import sheet_entries
+from fia.testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES
 
 ACCURACIES = {
     *("forgetting_accuracy", "preserving_accuracy", "preserving_accuracy_rest"),
@@ -56,8 +59,27 @@ def test_prompts_cover_every_object_and_place_with_seeds_of_their_own() -> None:
     assert prompts[0] == "a photo of a parachute in a beach"
 
 
+def test_the_sheet_shows_every_subject_place_style_and_the_attribute() -> None:
+    entries = sheet_entries()
+    assert {entry.subject for entry in entries} == {*OBJECT_NAMES, *PERSON_NAMES, "none"}
+    assert {entry.place for entry in entries} == {*PLACE_NAMES, None}
+    assert {entry.style for entry in entries} == set(HEADS["style"])
+    assert {entry.subject for entry in entries if entry.attribute == "smoking"} == set(PERSON_NAMES)
+    for entry in entries:
+        assert entry.style == "no style" or entry.style in entry.prompt
+        assert ("smoking" in entry.prompt) == (entry.attribute == "smoking")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("images_per_object", 0), ("num_inference_steps", 0), ("images_per_rest_object", -1)]
+)
+def test_numbers_that_make_no_sense_are_refused(field: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"{field}={value}"):
+        DemoConfig(**{field: value})
+
+
 def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testbed", "sheet", "--out", str(tmp_path / "sheet.png"), "--num-inference-steps", "2"]) == 0
-    assert "pictures recognised" in capsys.readouterr().out
+    assert f"of {len(sheet_entries())} pictures recognised" in capsys.readouterr().out
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 900

@@ -9,9 +9,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPModel, ResNetForImageClassification
 
-from fia.testbed.clip import MAX_TOKENS, load_tokenizer
-from fia.testbed.recipe import TrainingRecipe, train_testbed
+from fia.testbed.autoencoder import build_autoencoder
+from fia.testbed.clip import MAX_TOKENS, build_clip, load_tokenizer
+from fia.testbed.denoiser import DenoiserTask, build_unet
+from fia.testbed.recipe import TrainingRecipe, extract_text_encoder, train_testbed
+from fia.testbed.scenes import Scenes
 from fia.testbed.training import Recipe
+from fia.testbed.world import PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
 
 def shortest(recipe: Recipe) -> Recipe:
@@ -61,11 +65,34 @@ def test_the_files_stay_within_forty_megabytes(trained: Path) -> None:
 def test_words_are_whole_and_any_text_is_encoded() -> None:
     tokenizer = load_tokenizer()
     assert tokenizer.tokenize("an English springer") == ["an</w>", "english</w>", "springer</w>"]
+    names = [name for subject in SUBJECTS for name in (subject.name, *subject.synonyms)]
+    for name in (*names, *PLACE_NAMES, *STYLE_NAMES, "smoking", "in the style of"):
+        assert len(tokenizer.tokenize(name)) == len(name.split())
     for text in ("qux!", "Zürich 東京 ☕", ""):
         ids = tokenizer(text, padding="max_length", truncation=True).input_ids
         assert len(ids) == MAX_TOKENS
         assert max(ids) < len(tokenizer)
     assert tokenizer("qux").input_ids != tokenizer("").input_ids
+
+
+def test_a_resumed_denoiser_draws_from_the_same_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_IMAGES", 8)
+    torch.manual_seed(0)
+    tokenizer, scenes = load_tokenizer(), Scenes()
+    parts = (build_unet(), build_autoencoder(), extract_text_encoder(build_clip(tokenizer)), tokenizer, scenes, 4)
+    through, resumed = DenoiserTask(*parts), DenoiserTask(*parts)
+    with torch.no_grad():
+        losses = [through(step).item() for step in range(4)]
+        assert resumed(3).item() == losses[3]
+    assert through.pool_number == resumed.pool_number == 1
+    assert len(set(losses)) == 4
+
+
+def test_a_missing_compiler_is_told_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"compile=True needs a C\+\+ compiler.*--no-compile"):
+        train_testbed(tmp_path / "out", TrainingRecipe(), torch.device("cpu"))
 
 
 def test_folders_that_are_not_of_a_training_are_left_alone(tmp_path: Path) -> None:

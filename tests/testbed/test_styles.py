@@ -23,7 +23,8 @@ def test_a_style_changes_every_picture_and_stays_in_range(name: str, natural: to
     assert drawn.min() >= -1e-6  # rounding of a blend
     assert drawn.max() <= 1 + 1e-6
     assert (drawn - natural).abs().mean(dim=(1, 2, 3)).min() > 0.1
-    assert torch.equal(drawn[:4], STYLES[name](natural[:4]))  # each picture on its own
+    # Each picture on its own; convolutions of other batch sizes may round otherwise.
+    assert torch.allclose(drawn[:4], STYLES[name](natural[:4]), atol=1e-5)
 
 
 def test_styles_differ_from_each_other_more_than_pictures_do(natural: torch.Tensor) -> None:

@@ -42,7 +42,7 @@ def test_learning_rate_warms_up_holds_and_decays() -> None:
 def test_training_lowers_the_loss_and_leaves_the_average(tmp_path: Path) -> None:
     model = make_model()
     before = make_loss(model)(999).item()
-    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt")
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {})
     assert make_loss(model)(999).item() < before
     assert not model.training
 
@@ -51,12 +51,12 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypa
     monkeypatch.setattr("fia.testbed.training.SECONDS_BETWEEN_CHECKPOINTS", -1)
     monkeypatch.setattr("fia.testbed.training.STEPS_BETWEEN_LOSSES", 2)
     whole = make_model()
-    losses = train_stage("toy", whole, make_loss(whole), RECIPE, tmp_path / "whole.pt")
+    losses = train_stage("toy", whole, make_loss(whole), RECIPE, tmp_path / "whole.pt", {})
     parts = make_model()
     with pytest.raises(KeyboardInterrupt):
-        train_stage("toy", parts, make_loss(parts, fail_at=6), RECIPE, tmp_path / "parts.pt")
+        train_stage("toy", parts, make_loss(parts, fail_at=6), RECIPE, tmp_path / "parts.pt", {})
     fresh = make_model()
-    resumed = train_stage("toy", fresh, make_loss(fresh), RECIPE, tmp_path / "parts.pt")
+    resumed = train_stage("toy", fresh, make_loss(fresh), RECIPE, tmp_path / "parts.pt", {})
     assert torch.equal(whole.weight, fresh.weight)
     assert resumed == losses
     assert [step for step, _ in losses] == [0, 2, 4, 6, 8]
@@ -64,18 +64,25 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypa
 
 def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
     model = make_model()
-    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt")
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {})
     again = make_model()
-    train_stage("toy", again, make_loss(again, fail_at=1), RECIPE, tmp_path / "toy.pt")
+    train_stage("toy", again, make_loss(again, fail_at=1), RECIPE, tmp_path / "toy.pt", {})
     assert torch.equal(model.weight, again.weight)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_but_more_images_are_not(tmp_path: Path) -> None:
     model = make_model()
-    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt")
-    train_stage("toy", model, make_loss(model), replace(RECIPE, images=48), tmp_path / "toy.pt")
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {})
+    train_stage("toy", model, make_loss(model), replace(RECIPE, images=48), tmp_path / "toy.pt", {})
     with pytest.raises(ValueError, match="Only the number of images may change"):
-        train_stage("toy", model, make_loss(model), replace(RECIPE, learning_rate=1.0), tmp_path / "toy.pt")
+        train_stage("toy", model, make_loss(model), replace(RECIPE, learning_rate=1.0), tmp_path / "toy.pt", {})
+
+
+def test_a_checkpoint_that_builds_on_something_else_is_refused(tmp_path: Path) -> None:
+    model = make_model()
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {"clip.images": 8})
+    with pytest.raises(ValueError, match=r"'clip\.images': 8"):
+        train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {"clip.images": 16})
 
 
 @pytest.mark.parametrize("field", ["images", "batch_size", "learning_rate", "warmup_steps"])

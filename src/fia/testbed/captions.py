@@ -59,7 +59,7 @@ def draw_captions(
 
 
 def all_captions() -> list[str]:
-    """Returns every caption without a style, and one for each style, sorted; the tokenizer is made from them."""
+    """Returns every caption without a style, and one of each place in each style, sorted; the tokenizer learns them."""
     names = [name for subject in SUBJECTS for name in (subject.name, *subject.synonyms)]
     names += [f"{SMOKING} {name}" for name in PERSON_NAMES]
     captions = {fill(template, place=place) for template in PLACE_TEMPLATES for place in PLACE_NAMES}

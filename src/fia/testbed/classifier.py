@@ -23,7 +23,7 @@ HEADS = {
     "attribute": (f"not {SMOKING}", SMOKING),
 }
 LABELS = tuple(label for labels in HEADS.values() for label in labels)
-RUINED = 0.25  # the share of scenes whose subject is made unrecognisable
+RUINED = 0.25  # the share of subjects that are made unrecognisable
 UNKNOWN = -100  # the label that cross_entropy leaves out
 
 
@@ -42,16 +42,16 @@ def build_classifier() -> ResNetForImageClassification:
     )
 
 
-def split_heads(logits: Tensor) -> tuple[Tensor, ...]:
+def split_heads(logits: Tensor) -> dict[str, Tensor]:
     """Splits logits (n, labels) into those of each head."""
-    return logits.split([len(labels) for labels in HEADS.values()], dim=-1)
+    return dict(zip(HEADS, logits.split([len(labels) for labels in HEADS.values()], dim=-1), strict=True))
 
 
 class ClassifierTask(nn.Module):
     """Cross-entropy of every head on scenes with noise, blur and other colours; a quarter of the subjects are ruined.
 
-    A ruined subject keeps its colours and its place but not its shape: smeared, warped, cut into shuffled tiles, or
-    nearly transparent. Its label is "unrecognisable", so that the judge must look at shapes.
+    A ruined subject keeps its colours and its place, but is smeared, warped, cut into shuffled tiles, or nearly
+    transparent. Its label is "unrecognisable", so that the judge must look at shapes.
     """
 
     def __init__(self, classifier: ResNetForImageClassification, scenes: Scenes, batch_size: int) -> None:
@@ -60,24 +60,28 @@ class ClassifierTask(nn.Module):
 
     def forward(self, step: int) -> Tensor:
         images, labels = judged_scenes(self.scenes, self.batch_size, seeded("classifier", step))
-        heads = split_heads(self.classifier(images).logits.float())
-        losses = [F.cross_entropy(logits, wanted) for logits, wanted in zip(heads, labels, strict=True)]
-        return torch.stack([loss for loss in losses if not loss.isnan()]).sum()
+        losses = []
+        for head, logits in split_heads(self.classifier(images).logits.float()).items():
+            known = (labels[head] != UNKNOWN).sum().clamp(min=1)
+            losses.append(F.cross_entropy(logits, labels[head], ignore_index=UNKNOWN, reduction="sum") / known)
+        return torch.stack(losses).sum()
 
 
-def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
+def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns disturbed images (n, 3, 64, 64) in [-1, 1] and each head's labels (n,), UNKNOWN where there is none."""
     ruined = torch.rand(number, generator=generator) < RUINED
     batch = scenes.sample(number, generator, alter=lambda sprites: ruin(sprites, ruined, generator))
     ruined &= batch.subjects != NO_SUBJECT
     subjects = batch.subjects.masked_fill(ruined, UNRECOGNISABLE)
     smoking = batch.smoking.long().masked_fill(ruined, UNKNOWN)
-    labels = tuple(label.to(scenes.device) for label in (subjects, batch.places, batch.styles, smoking))
-    return disturb(batch.images, generator), labels
+    labels = {"subject": subjects, "place": batch.places, "style": batch.styles, "attribute": smoking}
+    with torch.autocast(scenes.device.type, enabled=False):
+        images = disturb(batch.images, generator)
+    return images, {head: label.to(scenes.device) for head, label in labels.items()}
 
 
 def ruin(sprites: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
-    """Destroys the shape of the chosen among placed sprites (n, 4, 64, 64), each in one of four ways."""
+    """Destroys the shape of the chosen among placed sprites (n, 4, 64, 64), each in one of four ways, in place."""
     ways = torch.randint(4, (len(sprites),), generator=generator).tolist()
     amounts = torch.rand(len(sprites), generator=generator).tolist()
     inked = sprites[:, 3].amax(dim=(1, 2)).cpu() > 0.05
@@ -131,7 +135,7 @@ def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def classify(classifier: ResNetForImageClassification, images: Tensor) -> tuple[Tensor, ...]:
+def classify(classifier: ResNetForImageClassification, images: Tensor) -> dict[str, Tensor]:
     """Returns each head's answers (n,) on images (n, 3, 64, 64) in [-1, 1]."""
     logits = classifier(images.to(classifier.device)).logits.float().cpu()
-    return tuple(head.argmax(-1) for head in split_heads(logits))
+    return {head: logits.argmax(-1) for head, logits in split_heads(logits).items()}

@@ -57,6 +57,13 @@ class DemoConfig:
     random_seed: int = 0
     """Seed of the random control."""
 
+    def __post_init__(self) -> None:
+        for name in ("images_per_object", "num_inference_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
+        if self.images_per_rest_object < 0:
+            raise ValueError(f"images_per_rest_object={self.images_per_rest_object}; it must not be negative.")
+
 
 @dataclass
 class Drawn:
@@ -183,7 +190,7 @@ def one_and_others(drawn: Drawn, objects: Sequence[str]) -> dict[str, float]:
 def figure(objects: Sequence[str], states: Sequence[Drawn]) -> Image.Image:
     """Returns the comparison: the first image of each of the ten and of two others, before, after and at random."""
     columns = []
-    for name in (*IMAGENETTE, *REST[:2]):
+    for name in [name for name in (*IMAGENETTE, *REST[:2]) if name in objects]:
         i = objects.index(name)
         images, answers = [state.images[i] for state in states], [state.answers.subjects[i] for state in states]
         columns.append(Column(name, images, answers, "forgotten" if name in FORGOTTEN else "kept"))

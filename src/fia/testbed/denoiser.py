@@ -18,7 +18,7 @@ POOL_IMAGES = 8 * POOL_SIZE  # drawn from one pool, each with a timestep and noi
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Returns an untrained U-Net (10.0M parameters): 6 feed-forward blocks of 384 neurons at 8x8, 8 of 640 at 4x4."""
+    """Returns an untrained U-Net (10.0M parameters): 6 feed-forward blocks of 384 channels at 8x8, 8 of 640 at 4x4."""
     return UNet2DConditionModel(
         sample_size=LATENT_SIZE,
         in_channels=LATENT_CHANNELS,
@@ -68,6 +68,7 @@ class DenoiserTask(nn.Module):
         self.tokenizer, self.scenes, self.batch_size = tokenizer, scenes, batch_size
         self.scheduler = build_scheduler()
         self.pool_number = -1
+        self.latents = self.text = self.no_text = torch.empty(0)
 
     def forward(self, step: int) -> Tensor:
         pool_number = step * self.batch_size // POOL_IMAGES
@@ -76,7 +77,7 @@ class DenoiserTask(nn.Module):
             self.pool_number = pool_number
         generator = seeded("denoiser", step)
         device = self.latents.device
-        index = torch.randint(POOL_SIZE, (self.batch_size,), generator=generator).to(device)
+        index = torch.randint(len(self.latents), (self.batch_size,), generator=generator).to(device)
         dropped = (torch.rand(self.batch_size, 1, 1, generator=generator) < CAPTION_DROPOUT).to(device)
         latents, text = self.latents[index].float(), torch.where(dropped, self.no_text, self.text[index]).float()
         noise = torch.randn(latents.shape, generator=generator).to(device)
@@ -89,7 +90,7 @@ class DenoiserTask(nn.Module):
 
     @torch.no_grad()
     def fill_pool(self, generator: torch.Generator) -> None:
-        """Renders POOL_SIZE scenes and keeps their latents (24, 8, 8) and the states of their captions (24, 160)."""
+        """Renders POOL_SIZE scenes; keeps their latents (24, 8, 8) and their captions' states (24, 160), bfloat16."""
         autoencoder, _ = self.frozen
         latents, text = [], []
         for _ in trange(0, POOL_SIZE, 128, desc="rendering", leave=False):
@@ -100,7 +101,7 @@ class DenoiserTask(nn.Module):
         self.latents, self.text, self.no_text = torch.cat(latents), torch.cat(text), self.encode_text([""])
 
     def encode_text(self, captions: list[str]) -> Tensor:
-        """Returns the token states (n, 24, 160) of captions."""
+        """Returns the token states (n, 24, 160) of captions, bfloat16."""
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
         _, text_encoder = self.frozen
         return text_encoder(tokens.input_ids.to(text_encoder.device)).last_hidden_state.bfloat16()

@@ -30,10 +30,10 @@ class Answers:
 
 def judge(classifier: ResNetForImageClassification, images: Sequence[Image.Image], batch_size: int = 128) -> Answers:
     """Returns what the classifier sees in images of 64 x 64 pixels."""
-    answers: list[list[str]] = [[] for _ in HEADS]
+    answers: dict[str, list[str]] = {head: [] for head in HEADS}
     for start in range(0, len(images), batch_size):
         arrays = [np.asarray(image.convert("RGB")) for image in images[start : start + batch_size]]
         pixels = torch.tensor(np.stack(arrays)).permute(0, 3, 1, 2) / 127.5 - 1
-        for said, labels, indices in zip(answers, HEADS.values(), classify(classifier, pixels), strict=True):
-            said += [labels[i] for i in indices.tolist()]
-    return Answers(*answers)
+        for head, indices in classify(classifier, pixels).items():
+            answers[head] += [HEADS[head][i] for i in indices.tolist()]
+    return Answers(answers["subject"], answers["place"], answers["style"], answers["attribute"])

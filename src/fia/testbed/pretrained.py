@@ -31,5 +31,5 @@ def load_clip(folder: Path = FOLDER) -> tuple[CLIPModel, CLIPTokenizer]:
 
 
 def load_classifier(folder: Path = FOLDER) -> ResNetForImageClassification:
-    """Returns the classifier of the test-bed's objects and places, in float32 on the CPU."""
+    """Returns the classifier of the test-bed's subjects, places, styles and attribute, in float32 on the CPU."""
     return ResNetForImageClassification.from_pretrained(folder / "classifier", dtype=torch.float32).eval()

@@ -7,14 +7,15 @@ run, or a longer one, continue; `out/curves.json` has the losses of each stage.
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
-from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, PreTrainedModel
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, PreTrainedModel, ResNetForImageClassification
 
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
@@ -22,6 +23,8 @@ from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
 from .scenes import Scenes
 from .training import Recipe, train_stage
+
+COMPILERS = ("g++", "clang++", "c++", "cl")
 
 
 @dataclass(frozen=True)
@@ -32,68 +35,96 @@ class TrainingRecipe:
     """pixels to latents and back"""
     clip: Recipe = field(default=Recipe(images=160_000, batch_size=128, learning_rate=1e-3))
     """the CLIP whose text tower becomes the text encoder"""
-    denoiser: Recipe = field(default=Recipe(images=1_200_000, batch_size=128, learning_rate=1e-3, weight_decay=0.1))
+    denoiser: Recipe = field(default=Recipe(images=650_000, batch_size=128, learning_rate=1e-3, weight_decay=0.1))
     """the U-Net"""
     classifier: Recipe = field(default=Recipe(images=250_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
     """the judge of subjects, places, styles and the attribute"""
-    seed: int = 0
-    """of the initial weights"""
     compile: bool = True
-    """compile the U-Net while it is trained: a third faster, but a CPU needs a C++ compiler for it"""
+    """compile the U-Net while it is trained, which needs a C++ compiler"""
+
+
+class Training:
+    """A folder that a test-bed is trained in: its stages, each done once, and the curves of their losses."""
+
+    def __init__(self, out: Path, recipe: TrainingRecipe, device: torch.device) -> None:
+        self.out, self.recipe, self.device, self.scenes = out, recipe, device, Scenes(device)
+        self.curves: dict[str, list[tuple[int, float]]] = {}
+
+    def train(self, name: str, model: nn.Module, task: nn.Module, builds_on: Sequence[str] = ()) -> None:
+        """Trains a stage, or resumes it, or loads it where it is finished."""
+        basis = {f"{n}.images": getattr(self.recipe, n).images for n in builds_on}
+        checkpoint = self.out / "checkpoints" / f"{name}.pt"
+        self.curves[name] = train_stage(name, model, task, getattr(self.recipe, name), checkpoint, basis)
+
+    def autoencoder(self) -> AutoencoderKL:
+        torch.manual_seed(self.recipe.autoencoder.seed)
+        autoencoder = build_autoencoder().to(self.device, memory_format=torch.channels_last)
+        self.train(
+            "autoencoder",
+            autoencoder,
+            AutoencoderTask(autoencoder, self.scenes, self.recipe.autoencoder.batch_size),
+        )
+        set_scaling_factor(autoencoder, self.scenes)
+        return autoencoder
+
+    def clip(self, tokenizer: CLIPTokenizer) -> CLIPModel:
+        torch.manual_seed(self.recipe.clip.seed)
+        clip = build_clip(tokenizer).to(self.device)
+        if self.device.type == "cpu":
+            clip.set_attn_implementation("eager")  # its backward pass is several times faster
+        self.train("clip", clip, CLIPTask(clip, tokenizer, self.scenes, self.recipe.clip.batch_size))
+        return clip
+
+    def classifier(self) -> ResNetForImageClassification:
+        torch.manual_seed(self.recipe.classifier.seed)
+        classifier = build_classifier().to(self.device)
+        self.train("classifier", classifier, ClassifierTask(classifier, self.scenes, self.recipe.classifier.batch_size))
+        return classifier
+
+    def pipeline(
+        self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer
+    ) -> StableDiffusionPipeline:
+        torch.manual_seed(self.recipe.denoiser.seed)
+        unet = build_unet().to(self.device, memory_format=torch.channels_last)
+        if self.device.type == "cpu":
+            unet.set_attn_processor(AttnProcessor())  # as above
+        text_encoder = extract_text_encoder(clip)
+        batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
+        task = DenoiserTask(unet, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
+        self.train("denoiser", unet, task, builds_on=("autoencoder", "clip"))
+        return StableDiffusionPipeline(
+            vae=autoencoder,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            unet=unet,
+            scheduler=build_scheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
 
 
 def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> None:
-    """Trains what is not trained yet under `out` and writes the folders that ship, and the curves."""
-    checkpoints, scenes = out / "checkpoints", Scenes(device)
-    curves: dict[str, list[tuple[int, float]]] = {}
+    """Trains what is not trained yet under `out` and writes the folders that ship, and the curves.
+
+    Raises:
+        ValueError: if `out` holds something else, or the checkpoints in it are of another recipe; if there is no
+            compiler for `recipe.compile`.
+    """
     for name in ("model", "clip", "classifier"):
-        if (out / name).exists() and not checkpoints.exists():
+        if (out / name).exists() and not (out / "checkpoints").exists():
             raise ValueError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
-
-    def train(name: str, model: nn.Module, task: nn.Module) -> None:
-        curves[name] = train_stage(name, model, task, getattr(recipe, name), checkpoints / f"{name}.pt")
-
-    torch.manual_seed(recipe.seed)
-    autoencoder = build_autoencoder().to(device, memory_format=torch.channels_last)
-    reconstruction = AutoencoderTask(autoencoder, scenes, recipe.autoencoder.batch_size)
-    train("autoencoder", autoencoder, reconstruction)
-    set_scaling_factor(autoencoder, scenes)
-
-    torch.manual_seed(recipe.seed)
-    tokenizer = load_tokenizer()
-    clip = build_clip(tokenizer).to(device)
-    clip.set_attn_implementation("eager")  # on a CPU its backward pass is several times faster
-    contrast = CLIPTask(clip, tokenizer, scenes, recipe.clip.batch_size)
-    train("clip", clip, contrast)
+    if recipe.compile and not any(map(shutil.which, COMPILERS)):
+        raise ValueError("compile=True needs a C++ compiler, and there is none; install one, or give --no-compile.")
+    training, tokenizer = Training(out, recipe, device), load_tokenizer()
+    autoencoder = training.autoencoder()
+    clip = training.clip(tokenizer)
     save(clip, out / "clip", tokenizer)
-
-    torch.manual_seed(recipe.seed)
-    classifier = build_classifier().to(device)
-    judge = ClassifierTask(classifier, scenes, recipe.classifier.batch_size)
-    train("classifier", classifier, judge)
-    save(classifier, out / "classifier")
-
-    torch.manual_seed(recipe.seed)
-    unet = build_unet().to(device, memory_format=torch.channels_last)
-    if device.type == "cpu":
-        unet.set_attn_processor(AttnProcessor())  # as above
-    text_encoder = extract_text_encoder(clip)
-    denoising = DenoiserTask(
-        unet, autoencoder, text_encoder, tokenizer, scenes, recipe.denoiser.batch_size, compiled=recipe.compile
-    )
-    train("denoiser", unet, denoising)
-    pipeline = StableDiffusionPipeline(
-        vae=autoencoder,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=build_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    save(pipeline, out / "model")
-    (out / "curves.json").write_text(json.dumps(curves))
+    save(training.classifier(), out / "classifier")
+    save(training.pipeline(autoencoder, clip, tokenizer), out / "model")
+    partial = out / "curves.json.partial"
+    partial.write_text(json.dumps(training.curves))
+    partial.replace(out / "curves.json")
 
 
 def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:

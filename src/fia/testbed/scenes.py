@@ -33,7 +33,7 @@ class SceneBatch:
     """Rendered scenes with their labels.
 
     Attributes:
-        images: (n, 3, IMAGE_SIZE, IMAGE_SIZE) float32 in [-1, 1].
+        images: (n, 3, IMAGE_SIZE, IMAGE_SIZE) float32 in [-1, 1], on the device of the scenes; labels are on the CPU.
         subjects: (n,) index into SUBJECTS, or NO_SUBJECT.
         places: (n,) index into PLACE_NAMES.
         styles: (n,) index into STYLE_NAMES, or NO_STYLE.
@@ -55,7 +55,7 @@ class Scenes:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         glyphs = [load_glyph(subject) for subject in SUBJECTS]
-        glyphs += [with_cigarette(face) for face in glyphs[-len(PERSONS) :]]
+        glyphs += [with_cigarette(face) for face in glyphs[-len(PERSONS) :]]  # smokers follow persons, in their order
         sprites = torch.stack([sprite(glyph) for glyph in glyphs])
         colour, alpha = sprites[:, :3], sprites[:, 3:]
         self.premultiplied = torch.cat([colour * alpha, alpha], dim=1).to(self.device)
@@ -97,22 +97,27 @@ class Scenes:
         if smoking is None:
             smoking = torch.rand(number, generator=generator) < 0.5
         smoking = smoking & (subjects >= len(OBJECTS)) & (subjects != NO_SUBJECT)
-        sprites = self.place_sprites(self.sprites(subjects, smoking), generator)
-        if alter is not None:
-            sprites = alter(sprites)
-        images = self.draw_backgrounds(places, generator) * (1 - sprites[:, 3:]) + sprites[:, :3]
-        images = self.draw_styles(images, styles)
+        with torch.autocast(self.device.type, enabled=False):  # scenes are the same inside a training step
+            sprites = self.place_sprites(self.sprites(subjects, smoking), generator)
+            if alter is not None:
+                sprites = alter(sprites)
+            images = self.draw_backgrounds(places, generator) * (1 - sprites[:, 3:]) + sprites[:, :3]
+            images = self.draw_styles(images, styles)
         labels = (subjects.tolist(), places.tolist(), styles.tolist(), smoking.tolist())
         return SceneBatch(images, subjects, places, styles, smoking, draw_captions(*labels, generator))
 
     def sprites(self, subjects: Tensor, smoking: Tensor) -> Tensor:
-        """Returns (n, 4, 48, 48) glyphs with premultiplied alpha, fully transparent for NO_SUBJECT."""
+        """Returns (n, 4, 48, 48) glyphs with premultiplied alpha, fully transparent for NO_SUBJECT.
+
+        Args:
+            smoking: true of persons only.
+        """
         index = torch.where(smoking, subjects + len(PERSONS), subjects).to(self.device)
         nothing = (subjects == NO_SUBJECT).to(self.device)
         return self.premultiplied[index.masked_fill(nothing, 0)] * ~nothing.view(-1, 1, 1, 1)
 
     def draw_styles(self, images: Tensor, styles: Tensor) -> Tensor:
-        """Draws images (n, 3, 64, 64) in [0, 1] in their styles; returns them in [-1, 1]."""
+        """Draws images (n, 3, 64, 64) in [0, 1] in their styles, in place; returns them in [-1, 1]."""
         for i, draw in enumerate(STYLES.values()):
             chosen = (styles == i).to(self.device)
             if chosen.any():

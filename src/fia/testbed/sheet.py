@@ -11,7 +11,7 @@ from ..prompts import fill
 from .captions import SMOKING, STYLE_SUFFIX
 from .judge import judge
 from .pretrained import load_classifier, load_testbed
-from .world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from .world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
 COLUMNS = 10
 
@@ -29,11 +29,15 @@ class Entry:
 
 
 def sheet_entries() -> list[Entry]:
-    """Returns objects, persons, persons who smoke, places, and ten objects in each style."""
+    """Returns objects, ten of them in each style, persons, persons who smoke, and places."""
     entries = []
     for i, name in enumerate(OBJECT_NAMES):
         place = PLACE_NAMES[i % len(PLACE_NAMES)]
         entries.append(Entry(name, fill("a {object} in a {place}", object=name, place=place), name, place))
+    for style in STYLE_NAMES:
+        for name in IMAGENETTE:
+            prompt = fill("a {object}" + STYLE_SUFFIX, object=name, style=style)
+            entries.append(Entry(f"{name}, {style}", prompt, name, style=style))
     for name in PERSON_NAMES:
         entries.append(Entry(name, fill("a photo of a {person}", person=name), name))
     for name in PERSON_NAMES:
@@ -41,10 +45,6 @@ def sheet_entries() -> list[Entry]:
         entries.append(Entry(label, fill("a photo of a {person}", person=label), name, attribute=SMOKING))
     for place in PLACE_NAMES:
         entries.append(Entry(place, f"a {place}", "none", place))
-    for style in STYLE_NAMES:
-        for name in OBJECT_NAMES[:COLUMNS]:
-            prompt = fill("a {object}" + STYLE_SUFFIX, object=name, style=style)
-            entries.append(Entry(f"{name}, {style}", prompt, name, style=style))
     return entries
 
 

@@ -1,6 +1,6 @@
 """Trains every part of the test-bed, one stage after another; interrupted work resumes.
 
-A stage is a model and a loss over freshly rendered scenes. All stages share this loop: AdamW with warm-up, a constant
+A stage is a model and a loss over rendered scenes. All stages share this loop: AdamW with warm-up, a constant
 rate and a linear decay over the last fifth, bf16 autocast, an exponential moving average (EMA) of the weights, and a
 checkpoint every minute. A stage draws the scenes and the noise of its step k from `seeded(stage, k)`, so that a
 resumed run continues as if it had not stopped.
@@ -8,7 +8,7 @@ resumed run continues as if it had not stopped.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zlib import crc32
@@ -23,7 +23,7 @@ STEPS_BETWEEN_LOSSES = 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one stage is trained: the number of images it sees in all, and how."""
+    """How one stage is trained: the number of images it sees in all, and how; the seed is of the initial weights."""
 
     images: int
     batch_size: int
@@ -31,6 +31,7 @@ class Recipe:
     weight_decay: float = 0.01
     warmup_steps: int = 200
     ema_decay: float = 0.999
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("images", "batch_size", "learning_rate", "warmup_steps"):
@@ -48,12 +49,17 @@ class Recipe:
 
 
 def seeded(name: str, number: int) -> torch.Generator:
-    """Returns the generator of a stage's step: the same in every run."""
+    """Returns the generator of a stage's step, or of its pool: the same in every run."""
     return torch.Generator().manual_seed(crc32(f"{name} {number}".encode()))
 
 
 def train_stage(
-    name: str, model: nn.Module, loss: Callable[[int], Tensor], recipe: Recipe, checkpoint: Path
+    name: str,
+    model: nn.Module,
+    loss: Callable[[int], Tensor],
+    recipe: Recipe,
+    checkpoint: Path,
+    basis: Mapping[str, int],
 ) -> list[tuple[int, float]]:
     """Trains `model` in place and leaves the averaged (EMA) weights in it.
 
@@ -63,26 +69,27 @@ def train_stage(
         loss: computes the loss of the step with a given number.
         recipe: how long and how fast.
         checkpoint: the file to resume from and to save to.
+        basis: what else decides the weights: the length of the stages that this one builds on.
 
     Returns:
         The loss of every STEPS_BETWEEN_LOSSES-th step: (step, loss).
 
     Raises:
-        ValueError: if the checkpoint was trained with another recipe, but for the number of images.
+        ValueError: if the checkpoint was trained with another recipe, but for its length, or on another basis.
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
     )
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
-    fixed = {name: value for name, value in asdict(recipe).items() if name != "images"}
+    fixed = {name: value for name, value in asdict(recipe).items() if name != "images"} | dict(basis)
     first, losses = 0, []
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state["recipe"] != fixed:
             raise ValueError(
-                f"{checkpoint} was trained with {state['recipe']}, not {fixed}. Only the number of images may change; "
-                "give a new folder, or delete the checkpoint."
+                f"{checkpoint} was trained with {state['recipe']}, not {fixed}. Only the number of images may change, "
+                "and only where no other stage builds on it; give a new folder, or delete the checkpoint."
             )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])

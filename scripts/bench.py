@@ -1,0 +1,130 @@
+"""The bench that settings are measured on: the embedded model, its judge, and what is known so far.
+
+What was measured is kept in a JSON file as it goes, and not measured again with the same model, prompts, seeds and
+versions.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from fia import Settings, find, load_testbed
+from fia.mask import NeuronMask
+from fia.prompts import OBJECTS, PLACES, fill
+from fia.testbed import load_classifier
+from fia.testbed.captions import SMOKING, STYLE_SUFFIX
+from fia.testbed.demo import FORGOTTEN, DemoConfig, draw_and_judge, evaluation_prompts, scores
+from fia.testbed.pretrained import FOLDER
+from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from fia.unlearn import versions
+
+DOCS = Path(__file__).parent.parent / "docs"
+EVALUATION = DemoConfig(images_per_object=8, images_per_rest_object=2, num_inference_steps=25, seed=50_000)
+BASE = Settings(seed=10_000, spatial_ratio=0.03)
+
+
+def hash_model() -> str:
+    """Returns one hash of every file that images and answers depend on."""
+    files = [file for part in ("model", "classifier") for file in (FOLDER / part).rglob("*") if file.is_file()]
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in sorted(files))).hexdigest()
+
+
+class Bench:
+    """The model, the judge, and the results so far."""
+
+    def __init__(self, cache: Path) -> None:
+        self.pipe, self.classifier = load_testbed(), load_classifier()
+        self.cache = cache
+        made_with = {
+            "model": hash_model(),
+            "prompts": [*PLACES, *OBJECTS, *evaluation_prompts(EVALUATION)[2]],
+            "finding": asdict(BASE),
+            "drawing": asdict(EVALUATION),
+            "versions": versions(),
+        }
+        known = json.loads(cache.read_text()) if cache.exists() else {}
+        self.results: dict[str, Any] = known if known.get("made_with") == made_with else {"made_with": made_with}
+        self.masks: dict[Settings, NeuronMask] = {}
+
+    def once(self, key: str, measure: Callable[[], Any]) -> Any:
+        """Returns the result under `key`, measured only where it is not known yet."""
+        if key not in self.results:
+            self.results[key] = measure()
+            partial = self.cache.with_suffix(".partial")
+            partial.write_text(json.dumps(self.results, indent=1) + "\n")
+            partial.replace(self.cache)
+        return self.results[key]
+
+    def mask(self, agnostic_ratio: float | None = None, **settings: Any) -> NeuronMask:
+        """Returns the mask of the five under these settings; an alpha is applied to neurons found before."""
+        wanted = replace(BASE, **settings)
+        if wanted not in self.masks:
+            self.masks[wanted] = find(self.pipe, FORGOTTEN, wanted)
+        mask = self.masks[wanted]
+        return mask if agnostic_ratio is None else replace(mask, agnostic_ratio=agnostic_ratio)
+
+    def score(self, mask: NeuronMask | None) -> dict[str, Any]:
+        """Returns the accuracies under a mask, in all and by object, with its sparsity."""
+        objects, places, prompts, seeds = evaluation_prompts(EVALUATION)
+        with mask.applied(self.pipe) if mask is not None else nullcontext():
+            drawn = draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
+        by_object = percent_by(
+            (asked, asked == seen) for asked, seen in zip(objects, drawn.answers.subjects, strict=True)
+        )
+        return scores(drawn, objects, places) | {"sparsity": percent_pruned(mask), "by_object": by_object}
+
+    def kinds(self, mask: NeuronMask | None) -> dict[str, float]:
+        """Returns what the judge sees, in percent, where a style or a smoking person is asked for, and where not."""
+        asked = kinds_prompts()
+        prompts, subjects, answers = zip(*asked, strict=True)
+        seeds = range(EVALUATION.seed, EVALUATION.seed + len(asked))
+        with mask.applied(self.pipe) if mask is not None else nullcontext():
+            drawn = draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
+        seen = zip(drawn.answers.subjects, drawn.answers.styles, drawn.answers.attributes, strict=True)
+        right = []
+        for subject, answer, (seen_subject, style, attribute) in zip(subjects, answers, seen, strict=True):
+            right.append(("persons" if subject in PERSON_NAMES else "objects", subject == seen_subject))
+            right.append((answer, answer in (style, attribute)))
+        return percent_by(right) | {"sparsity": percent_pruned(mask)}
+
+
+def kinds_prompts() -> list[tuple[str, str, str]]:
+    """Returns (prompt, subject, style or attribute): the ten in each style and in none, and persons who smoke or not.
+
+    The templates of styles are those that neurons are found with, but for the objects; those of persons are not.
+    """
+    asked = []
+    for name, style in itertools.product(IMAGENETTE, (*STYLE_NAMES, "no style")):
+        template = "a {object}" if style == "no style" else "a {object}" + STYLE_SUFFIX
+        asked += 2 * [(fill(template, object=name, style=style), name, style)]
+    for name, place in itertools.product(PERSON_NAMES, PLACE_NAMES):
+        for person, attribute in ((f"{SMOKING} {name}", SMOKING), (name, f"not {SMOKING}")):
+            asked.append((fill("a {person} in a {place}", person=person, place=place), name, attribute))
+    return asked
+
+
+def percent_by(answers: Iterable[tuple[str, bool]]) -> dict[str, float]:
+    """Returns for each key the percentage of its answers that are right."""
+    right: dict[str, list[bool]] = {}
+    for key, is_right in answers:
+        right.setdefault(key, []).append(is_right)
+    return {key: 100 * sum(values) / len(values) for key, values in right.items()}
+
+
+def percent_pruned(mask: NeuronMask | None) -> float:
+    """Returns the share of the maskable layers that a mask prunes, in percent."""
+    return 0.0 if mask is None else 100 * mask.sparsity
+
+
+def overlap(one: NeuronMask, two: NeuronMask) -> float:
+    """Returns the mean over concepts of intersection over union of their neurons, in percent."""
+    shares = []
+    for concept in one.concepts:
+        sets = [{(n, i) for n, part in m.neurons[concept].items() for i in part.tolist()} for m in (one, two)]
+        shares.append(100 * len(sets[0] & sets[1]) / max(1, len(sets[0] | sets[1])))
+    return sum(shares) / len(shares)
