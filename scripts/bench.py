@@ -24,7 +24,7 @@ from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 from fia.unlearn import versions
 
 DOCS = Path(__file__).parent.parent / "docs"
-EVALUATION = DemoConfig(images_per_object=8, images_per_rest_object=2, num_inference_steps=25, seed=50_000)
+EVALUATION = DemoConfig(images_per_object=8, images_per_rest_object=2, num_inference_steps=20, seed=50_000)
 BASE = Settings(seed=10_000, spatial_ratio=0.03)
 
 

@@ -17,9 +17,9 @@ from fia.testbed.captions import SMOKING, SMOKING_CONCEPT
 from fia.testbed.demo import FORGOTTEN, evaluation_prompts
 from fia.testbed.world import STYLE_NAMES
 
-SPATIAL_RATIOS = (0.007, 0.02, 0.03, 0.05, 0.1, 0.2)
+SPATIAL_RATIOS = (0.01, 0.02, 0.03, 0.05, 0.1)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
-ALONE_RATIOS = (0.007, 0.02, 0.03, 0.05, 0.1)
+ALONE_RATIOS = (0.02, 0.05, 0.1)
 
 
 def ratios_key(r2: float, alpha: float) -> str:

@@ -1,30 +1,34 @@
 """The folder a mask is kept in.
 
-`neurons.safetensors` holds everything: for concept i an int32 tensor `neurons.i` with the flat indices of its neurons,
-layer after layer, and `counts` (concepts x layers) that says where each layer ends. Its metadata has, under `mask`, a
-SHA-256 of everything on the first line and the rest as JSON below it. `config.json` repeats that JSON for people and
-tools to read, and `README.md` is the model card. Nothing in them is ever executed.
+`neurons.safetensors` holds everything: for concept i a tensor `neurons.i` with its neurons in the code of `gapcode`,
+layer after layer, and `counts` (concepts x layers) that says how long the code of each layer is. Its metadata has,
+under `mask`, a SHA-256 of everything on the first line and the rest as JSON below it. `config.json` repeats that JSON
+for people and tools to read, and `README.md` is the model card. Nothing in them is ever executed. docs/mask-format.md
+has the details.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialise
+from safetensors.numpy import save as serialise
 from torch import Tensor
+
+from .gapcode import decode, encode
 
 if TYPE_CHECKING:
     from .mask import NeuronMask
 
 FORMAT = "fia-neuron-mask"
-FORMAT_VERSION = 1
-FIELDS = {"architecture", "denoiser_parameters", "agnostic_ratio", "concepts", "layers", "provenance"}
+FORMAT_VERSION = 2
+LARGEST_LAYER = 2**31  # connections: indices are int32
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 
 
@@ -45,11 +49,11 @@ def save(mask: "NeuronMask", folder: Path) -> None:
         },
         indent=2,
     )
-    tensors = {"counts": torch.zeros(len(mask.concepts), len(mask.shapes), dtype=torch.int32)}
+    tensors = {"counts": np.zeros((len(mask.concepts), len(mask.shapes)), dtype=np.int32)}
     for i, layers in enumerate(mask.neurons.values()):
-        parts = [layers[name].to(torch.int32) for name in mask.shapes]
-        tensors["counts"][i] = torch.tensor([len(part) for part in parts], dtype=torch.int32)
-        tensors[f"neurons.{i}"] = torch.cat(parts)
+        codes = [encode(layers[name]) for name in mask.shapes]
+        tensors["counts"][i] = [len(code) for code in codes]
+        tensors[f"neurons.{i}"] = np.concatenate(codes)
     metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key: the order of several is not fixed
 
     contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: model_card(mask).encode()}
@@ -83,9 +87,13 @@ def load(folder_or_repo: str | Path) -> dict[str, Any]:
     folder = find_folder(folder_or_repo)
     path = folder / NEURONS
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118 (not a dict)
+            foreign = [f"{key} is {dtype}" for key, dtype in dtypes.items() if dtype not in ("I32", "U16")]
+            if foreign:
+                raise ValueError(f"{path} is not a mask: tensor {foreign[0]}, not I32 or U16.")
+            tensors = {key: file.get_tensor(key) for key in dtypes}
     except SafetensorError as error:
         raise ValueError(f"{path} is cut off or no safetensors file ({error}). Fetch or make the mask again.") from None
     sha256, newline, settings = metadata.get("mask", "").partition("\n")
@@ -99,22 +107,14 @@ def load(folder_or_repo: str | Path) -> dict[str, Any]:
             f"{readable} was altered: it differs from the settings inside {NEURONS}, which are the ones that count. "
             f"Delete {CONFIG} to load the mask as it was saved."
         )
-    config = json.loads(settings)
-    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format {config.get('format')!r} version {config.get('format_version')!r}; this version of fia "
-            f"reads {FORMAT!r} version {FORMAT_VERSION}."
-        )
-    missing = FIELDS - config.keys()
-    if missing:
-        raise ValueError(f"{path} is not a mask: it lacks {', '.join(sorted(missing))}.")
-    shapes = {name: (int(outputs), int(inputs)) for name, (outputs, inputs) in config["layers"].items()}
+    config = _parse(settings, path)
+    shapes = {name: (outputs, inputs) for name, (outputs, inputs) in config["layers"].items()}
     return {
         "neurons": _split(tensors, config["concepts"], shapes, path),
         "shapes": shapes,
         "agnostic_ratio": float(config["agnostic_ratio"]),
-        "architecture": str(config["architecture"]),
-        "denoiser_parameters": int(config["denoiser_parameters"]),
+        "architecture": config["architecture"],
+        "denoiser_parameters": config["denoiser_parameters"],
         "provenance": config["provenance"],
     }
 
@@ -138,36 +138,76 @@ def find_folder(folder_or_repo: str | Path) -> Path:
     return folder
 
 
-def _digest(config: str, tensors: dict[str, Tensor]) -> str:
+def _parse(settings: str, path: Path) -> dict[str, Any]:
+    """Returns the settings, every field of them with a value that makes sense."""
+    try:
+        config = json.loads(settings)
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is not a mask: its settings are no JSON object.")
+    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format {config.get('format')!r} version {config.get('format_version')!r}; this version of fia "
+            f"reads {FORMAT!r} version {FORMAT_VERSION}."
+        )
+    for field, makes_sense in SENSE.items():
+        if not makes_sense(config.get(field)):
+            raise ValueError(f"{path} is not a mask: its {field} {str(config.get(field))[:80]!r} makes no sense.")
+    return config
+
+
+def _is_shape(shape: Any) -> bool:
+    return (
+        isinstance(shape, list)
+        and len(shape) == 2
+        and all(type(side) is int and side > 0 for side in shape)
+        and shape[0] * shape[1] <= LARGEST_LAYER
+    )
+
+
+SENSE: dict[str, Callable[[Any], bool]] = {
+    "architecture": lambda value: isinstance(value, str),
+    "denoiser_parameters": lambda value: type(value) is int and value > 0,
+    "agnostic_ratio": lambda value: type(value) in (int, float) and 0 <= value < float("inf"),
+    "concepts": lambda value: (
+        isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
+    ),
+    "layers": lambda value: isinstance(value, dict) and len(value) > 0 and all(map(_is_shape, value.values())),
+    "provenance": lambda value: isinstance(value, dict),
+}
+
+
+def _digest(config: str, tensors: dict[str, np.ndarray]) -> str:
     """Returns the hash of a mask's settings and tensors."""
     digest = hashlib.sha256(config.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        digest.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(f"\0{name} {tensor.dtype} {tensor.shape}\0".encode())
+        digest.update(tensor.tobytes())
     return digest.hexdigest()
 
 
 def _split(
-    tensors: dict[str, Tensor], concepts: list[str], shapes: dict[str, tuple[int, int]], path: Path
+    tensors: dict[str, np.ndarray], concepts: list[str], shapes: dict[str, tuple[int, int]], path: Path
 ) -> dict[str, dict[str, Tensor]]:
     """Returns each concept's indices by layer, checked against the layers' sizes."""
-    counts = tensors.get("counts", torch.empty(0))
+    counts = tensors.get("counts", np.empty(0))
     expected = {"counts", *(f"neurons.{i}" for i in range(len(concepts)))}
-    if len(set(concepts)) < len(concepts) or set(tensors) != expected or counts.shape != (len(concepts), len(shapes)):
+    if set(tensors) != expected or counts.dtype != np.int32 or counts.shape != (len(concepts), len(shapes)):
         raise ValueError(f"{path} is not a mask of {len(concepts)} concepts and {len(shapes)} layers, as it says.")
     neurons: dict[str, dict[str, Tensor]] = {}
     for i, concept in enumerate(concepts):
-        indices = tensors[f"neurons.{i}"]
-        sizes = counts[i].tolist()
-        if indices.dtype != torch.int32 or min(sizes, default=0) < 0 or sum(sizes) != len(indices):
+        code, lengths = tensors[f"neurons.{i}"], counts[i].tolist()
+        if code.dtype != np.uint16 or code.ndim != 1 or min(lengths, default=0) < 0 or sum(lengths) != len(code):
             raise ValueError(f"{path}: the neurons of {concept!r} do not add up.")
-        neurons[concept] = dict(zip(shapes, indices.split(sizes), strict=True))
-        for name, part in neurons[concept].items():
-            outputs, inputs = shapes[name]
-            ascending = bool((part.diff() > 0).all())
-            if len(part) and not (ascending and part[0] >= 0 and part[-1] < outputs * inputs):
-                raise ValueError(f"{path}: neurons of {concept!r} lie outside layer {name} of {outputs} x {inputs}.")
+        neurons[concept] = {}
+        parts = np.split(code, np.cumsum(lengths)[:-1])
+        for (name, (outputs, inputs)), part in zip(shapes.items(), parts, strict=True):
+            try:
+                neurons[concept][name] = decode(part, outputs * inputs)
+            except ValueError as error:
+                raise ValueError(f"{path}: the code of {concept!r} in {name} ({outputs} x {inputs}) {error}.") from None
     return neurons
 
 

@@ -48,7 +48,7 @@ class DemoConfig:
     """Images of each of the ten objects."""
     images_per_rest_object: int = 4
     """Images of each of the other objects."""
-    num_inference_steps: int = 50
+    num_inference_steps: int = 25
     """Denoising steps of every image."""
     guidance_scale: float = GUIDANCE_SCALE
     """Classifier-free guidance of every image."""
