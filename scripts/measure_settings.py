@@ -127,7 +127,13 @@ def prompts_section(bench: Bench) -> str:
         values = f"{shared:.0f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
         rows.append(f"| {prompts} | {seeds} | {values} | {result['preserving_accuracy_rest']:.1f} |")
     head = "| prompts | seeds each | neurons shared with other seeds % | forgetting % | preserving % | rest % |"
-    return "\n".join(["## Number of prompts and seeds (r2 = 3 %)", "", head, "|---|---|---|---|---|---|", *rows])
+    at_base = ["## Number of prompts and seeds (r2 = 3 %, alpha = 0.6)", "", head, "|---|---|---|---|---|---|", *rows]
+    rows = []
+    for prompts, seeds in ((5, 1), (8, 1), (8, 4)):
+        numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds, "spatial_ratio": 0.05}
+        label = f"{prompts} prompts x {seeds} seeds"
+        rows.append(score_row(label, bench.once(f"r2 = 5%, {label}", lambda: bench.score(bench.mask(0.8, **numbers)))))  # noqa: B023
+    return "\n".join([*at_base, "", "With r2 = 5 % and alpha = 0.8:", "", SCORE_HEAD, *rows])
 
 
 def details_section(bench: Bench) -> str:

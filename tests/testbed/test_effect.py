@@ -55,7 +55,7 @@ def untouched(testbed: Testbed) -> dict[str, float]:
 
 
 def test_the_untouched_model_draws_the_ten_in_their_places(untouched: dict[str, float]) -> None:
-    assert (untouched["forgetting_accuracy"] + untouched["preserving_accuracy"]) / 2 >= 90
+    assert (untouched["forgetting_accuracy"] + untouched["preserving_accuracy"]) / 2 >= 95
     assert untouched["place_accuracy_forgotten"] >= 90
 
 
@@ -65,7 +65,8 @@ def test_the_mask_forgets_the_five_and_a_random_one_does_not(testbed: Testbed, u
     with random_mask(testbed.mask).applied(testbed.pipe):
         control = testbed.scores()
     # 80 images each: one is 1.25 %. The bounds leave several images for the rounding of other processors.
-    assert untouched["forgetting_accuracy"] - masked["forgetting_accuracy"] >= 25
+    assert masked["forgetting_accuracy"] <= 10
+    assert masked["overall"] >= 86  # the paper's on Imagenette
     assert untouched["preserving_accuracy"] - masked["preserving_accuracy"] <= 10
     assert masked["place_accuracy_forgotten"] >= 90
     for accuracy in ("forgetting_accuracy", "preserving_accuracy"):

@@ -8,7 +8,7 @@ with.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
 from .world import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
 
 FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
-ALONE = "church"  # is also forgotten on its own
+ALONE = "church"  # is also forgotten on its own, which takes a larger r2
 REST = OBJECT_NAMES[10:]
 SCORE_LABELS = {
     "forgetting_accuracy": "forgetting accuracy (lower is better)",
@@ -37,7 +37,9 @@ SCORE_LABELS = {
     "overall": "overall",
     "place_accuracy_forgotten": "place right where the object is forgotten",
 }
-DEMO_SETTINGS = Settings(agnostic_ratio=0.8)  # chosen on other seeds, see docs/settings.md
+# Chosen on other prompts and seeds than those drawn here, see docs/settings.md.
+DEMO_SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8, seeds_per_prompt=4)
+ALONE_RATIO = 0.1  # its r2
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         after = draw("Drawing: masked")
     with control.applied(pipe):
         random = draw("Drawing: random mask")
-    alone_mask = mask.without(*(name for name in FORGOTTEN if name != ALONE))
+    alone_mask = find(pipe, [ALONE], replace(settings, spatial_ratio=ALONE_RATIO))
     with alone_mask.applied(pipe):
         alone = draw(f"Drawing: {ALONE} alone")
     result = {
@@ -118,6 +120,7 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         "alone": {
             "before": one_and_others(before, objects),
             "after": one_and_others(alone, objects),
+            "spatial_ratio": ALONE_RATIO,
             "sparsity": alone_mask.sparsity,
             "denoiser_sparsity": alone_mask.denoiser_sparsity,
         },
@@ -210,6 +213,7 @@ def alone_summary(alone: dict[str, Any]) -> str:
     """Returns a sentence on the object that was forgotten on its own."""
     before, after = alone["before"], alone["after"]
     return (
-        f"With {ALONE} forgotten alone, it is recognised in {after[ALONE]:.1f} % of its images ({before[ALONE]:.1f} % "
-        f"before), the other objects in {after['others']:.1f} % ({before['others']:.1f} % before)."
+        f"With {ALONE} forgotten alone (r2 = {alone['spatial_ratio']:.0%}), it is recognised in {after[ALONE]:.1f} % "
+        f"of its images ({before[ALONE]:.1f} % before), the other objects in {after['others']:.1f} % "
+        f"({before['others']:.1f} % before)."
     )
