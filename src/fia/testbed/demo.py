@@ -37,7 +37,7 @@ SCORE_LABELS = {
     "overall": "overall",
     "place_accuracy_forgotten": "place right where the object is forgotten",
 }
-# Chosen on other prompts and seeds than those drawn here, see docs/settings.md.
+# Chosen on other seeds than those drawn here, see docs/settings.md.
 DEMO_SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8, seeds_per_prompt=4)
 ALONE_RATIO = 0.1  # its r2
 
