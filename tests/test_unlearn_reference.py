@@ -29,7 +29,7 @@ def pairs_of(concept):
         return concept.prompts
     name = concept.name
     if concept.kind == "style":
-        return [(f"a {slot} in the style of {name}", f"a {slot}") for slot in ("cat", "car", "building")]
+        return [(f"a {slot} in the style of {name}", f"a {slot}") for slot in ("cat", "car", "chair")]
     return [
         (f"a {name} in a beach", "a beach"),
         (f"a {name} near a forest", "a forest"),
