@@ -7,7 +7,7 @@ versions.
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from fia.mask import NeuronMask
 from fia.prompts import OBJECTS, PLACES, fill
 from fia.testbed import load_classifier
 from fia.testbed.captions import SMOKING, STYLE_SUFFIX
-from fia.testbed.demo import FORGOTTEN, DemoConfig, draw_and_judge, evaluation_prompts, scores
+from fia.testbed.demo import FORGOTTEN, DemoConfig, Drawn, draw_and_judge, evaluation_prompts, scores
 from fia.testbed.pretrained import FOLDER
 from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 from fia.unlearn import versions
@@ -26,6 +26,8 @@ from fia.unlearn import versions
 DOCS = Path(__file__).parent.parent / "docs"
 EVALUATION = DemoConfig(images_per_object=8, images_per_rest_object=2, num_inference_steps=20, seed=50_000)
 BASE = Settings(seed=10_000, spatial_ratio=0.03)
+ALPHA = 0.6
+FIVE = replace(BASE, agnostic_ratio=ALPHA)  # of the five objects that are forgotten together
 
 
 def hash_model() -> str:
@@ -60,19 +62,26 @@ class Bench:
             partial.replace(self.cache)
         return self.results[key]
 
-    def mask(self, agnostic_ratio: float | None = None, **settings: Any) -> NeuronMask:
-        """Returns the mask of the five under these settings; an alpha is applied to neurons found before."""
-        wanted = replace(BASE, **settings)
-        if wanted not in self.masks:
-            self.masks[wanted] = find(self.pipe, FORGOTTEN, wanted)
-        mask = self.masks[wanted]
-        return mask if agnostic_ratio is None else replace(mask, agnostic_ratio=agnostic_ratio)
+    def mask(self, agnostic_ratio: float = ALPHA, **settings: Any) -> NeuronMask:
+        """Returns the mask of the five under settings that differ from FIVE; neurons are found once for any alpha."""
+        finding = replace(FIVE, **settings)
+        if finding not in self.masks:
+            self.masks[finding] = find(self.pipe, FORGOTTEN, finding)
+        return replace(self.masks[finding], agnostic_ratio=agnostic_ratio)
+
+    def score_five(self, **settings: Any) -> dict[str, Any]:
+        """Returns the accuracies under the mask of the five, measured once however often they are asked for."""
+        return self.once(five_key(**settings), lambda: self.score(self.mask(**settings)))
+
+    def draw(self, mask: NeuronMask | None, prompts: Sequence[str], seeds: Sequence[int]) -> Drawn:
+        """Draws and judges the prompts under a mask, or by the untouched model."""
+        with mask.applied(self.pipe) if mask is not None else nullcontext():
+            return draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
 
     def score(self, mask: NeuronMask | None) -> dict[str, Any]:
         """Returns the accuracies under a mask, in all and by object, with its sparsity."""
         objects, places, prompts, seeds = evaluation_prompts(EVALUATION)
-        with mask.applied(self.pipe) if mask is not None else nullcontext():
-            drawn = draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
+        drawn = self.draw(mask, prompts, seeds)
         by_object = percent_by(
             (asked, asked == seen) for asked, seen in zip(objects, drawn.answers.subjects, strict=True)
         )
@@ -82,15 +91,19 @@ class Bench:
         """Returns what the judge sees, in percent, where a style or a smoking person is asked for, and where not."""
         asked = kinds_prompts()
         prompts, subjects, answers = zip(*asked, strict=True)
-        seeds = range(EVALUATION.seed, EVALUATION.seed + len(asked))
-        with mask.applied(self.pipe) if mask is not None else nullcontext():
-            drawn = draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
+        drawn = self.draw(mask, prompts, range(EVALUATION.seed, EVALUATION.seed + len(asked)))
         seen = zip(drawn.answers.subjects, drawn.answers.styles, drawn.answers.attributes, strict=True)
         right = []
         for subject, answer, (seen_subject, style, attribute) in zip(subjects, answers, seen, strict=True):
             right.append(("persons" if subject in PERSON_NAMES else "objects", subject == seen_subject))
             right.append((answer, answer in (style, attribute)))
         return percent_by(right) | {"sparsity": percent_pruned(mask)}
+
+
+def five_key(**settings: Any) -> str:
+    """Returns the key of the accuracies of the five: the settings that differ from FIVE."""
+    wanted, usual = asdict(replace(FIVE, **settings)), asdict(FIVE)
+    return ", ".join(["five", *(f"{name} {value}" for name, value in wanted.items() if value != usual[name])])
 
 
 def kinds_prompts() -> list[tuple[str, str, str]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from bench import DOCS
-from measure_settings import AGNOSTIC_RATIOS, ALONE_RATIOS, SPATIAL_RATIOS, alone_key, ratios_key
+from bench import DOCS, five_key
+from measure_settings import AGNOSTIC_RATIOS, ALONE_RATIOS, SPATIAL_RATIOS, alone_key
 
 from fia.testbed.pretrained import FOLDER
 
@@ -37,7 +37,7 @@ def draw_tradeoff(results: dict) -> None:
     )
     untouched = results["untouched"]
     for axis, alpha in zip(axes[:-1], AGNOSTIC_RATIOS, strict=True):
-        rows = [results[ratios_key(r2, alpha)] for r2 in SPATIAL_RATIOS]
+        rows = [results[five_key(spatial_ratio=r2, agnostic_ratio=alpha)] for r2 in SPATIAL_RATIOS]
         for key, colour, label in lines:
             axis.plot([100 * r2 for r2 in SPATIAL_RATIOS], [row[key] for row in rows], "o-", color=colour, label=label)
             axis.axhline(untouched[key], color=colour, linewidth=0.8, linestyle=":")

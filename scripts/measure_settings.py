@@ -13,17 +13,22 @@ from bench import BASE, DOCS, EVALUATION, Bench, overlap
 
 from fia import Concept, NeuronMask, find
 from fia.methods import random_mask
-from fia.testbed.captions import SMOKING, SMOKING_CONCEPT
+from fia.prompts import fill
+from fia.testbed.captions import SMOKING
 from fia.testbed.demo import FORGOTTEN, evaluation_prompts
-from fia.testbed.world import STYLE_NAMES
+from fia.testbed.world import PERSON_NAMES, STYLE_NAMES
 
 SPATIAL_RATIOS = (0.01, 0.02, 0.03, 0.05, 0.1)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
 ALONE_RATIOS = (0.02, 0.05, 0.1)
-
-
-def ratios_key(r2: float, alpha: float) -> str:
-    return f"r2 = {r2:.1%}, " + ("union" if alpha > 1 else f"alpha = {alpha}")
+SMOKING_CONCEPT = Concept(
+    SMOKING,
+    kind="explicit",
+    prompts=tuple(
+        (fill("a photo of a {person}", person=f"{SMOKING} {name}"), fill("a photo of a {person}", person=name))
+        for name in PERSON_NAMES
+    ),
+)
 
 
 def alone_key(r2: float) -> str:
@@ -45,13 +50,11 @@ def ratios_section(bench: Bench) -> str:
     """Measures r2 and alpha, with the untouched model and a random mask beside them."""
     rows = [score_row("untouched", bench.once("untouched", lambda: bench.score(None)))]
     for r2, alpha in itertools.product(SPATIAL_RATIOS, AGNOSTIC_RATIOS):
-        label = ratios_key(r2, alpha)
-        result = bench.once(label, lambda: bench.score(bench.mask(spatial_ratio=r2, agnostic_ratio=alpha)))  # noqa: B023
-        rows.append(score_row(label, result))
-    largest = bench.once(
-        "random", lambda: bench.score(random_mask(bench.mask(spatial_ratio=SPATIAL_RATIOS[-1], agnostic_ratio=1.01)))
-    )
-    rows.append(score_row(f"random, as large as r2 = {SPATIAL_RATIOS[-1]:.0%} union", largest))
+        label = f"r2 = {r2:.1%}, " + ("union" if alpha > 1 else f"alpha = {alpha}")
+        rows.append(score_row(label, bench.score_five(spatial_ratio=r2, agnostic_ratio=alpha)))
+    r2, alpha = SPATIAL_RATIOS[-1], AGNOSTIC_RATIOS[-1]
+    largest = bench.once("random", lambda: bench.score(random_mask(bench.mask(alpha, spatial_ratio=r2))))
+    rows.append(score_row(f"random, as large as r2 = {r2:.0%} union", largest))
     return "\n".join(["## r2 and alpha", "", SCORE_HEAD, *rows])
 
 
@@ -117,22 +120,22 @@ def prompts_section(bench: Bench) -> str:
     """Measures how far a mask depends on the seeds, for several numbers of prompts and seeds."""
     rows = []
     for prompts, seeds in ((1, 1), (5, 1), (8, 1), (5, 4), (5, 16)):
-        numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds, "spatial_ratio": 0.03}
+        numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds}
 
         def measure(numbers: dict[str, Any] = numbers) -> float:
             return overlap(bench.mask(**numbers), bench.mask(**numbers, seed=20_000))
 
         shared = bench.once(f"overlap {prompts} x {seeds}", measure)
-        result = bench.once(f"score {prompts} x {seeds}", lambda: bench.score(bench.mask(**numbers)))  # noqa: B023
+        result = bench.score_five(**numbers)
         values = f"{shared:.0f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
         rows.append(f"| {prompts} | {seeds} | {values} | {result['preserving_accuracy_rest']:.1f} |")
     head = "| prompts | seeds each | neurons shared with other seeds % | forgetting % | preserving % | rest % |"
     at_base = ["## Number of prompts and seeds (r2 = 3 %, alpha = 0.6)", "", head, "|---|---|---|---|---|---|", *rows]
     rows = []
     for prompts, seeds in ((5, 1), (8, 1), (8, 4)):
-        numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds, "spatial_ratio": 0.05}
-        label = f"{prompts} prompts x {seeds} seeds"
-        rows.append(score_row(label, bench.once(f"r2 = 5%, {label}", lambda: bench.score(bench.mask(0.8, **numbers)))))  # noqa: B023
+        numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds}
+        result = bench.score_five(spatial_ratio=0.05, agnostic_ratio=0.8, **numbers)
+        rows.append(score_row(f"{prompts} prompts x {seeds} seeds", result))
     return "\n".join([*at_base, "", "With r2 = 5 % and alpha = 0.8:", "", SCORE_HEAD, *rows])
 
 
@@ -144,13 +147,9 @@ def details_section(bench: Bench) -> str:
         ('first term normalised (`magnitude="max"`)', {"magnitude": "max"}),
         ("ties count (`count_ties=True`)", {"count_ties": True}),
     ):
-
-        def measure(settings: dict[str, Any] = settings) -> dict[str, float]:
-            mask = bench.mask(spatial_ratio=0.03, **settings)
-            return bench.score(mask) | {"shared": overlap(bench.mask(spatial_ratio=0.03), mask)}
-
-        result = bench.once(label, measure)
-        values = f"{result['shared']:.1f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
+        shared = bench.once(f"shared, {label}", lambda: overlap(bench.mask(), bench.mask(**settings)))  # noqa: B023
+        result = bench.score_five(**settings)
+        values = f"{shared:.1f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
         rows.append(f"| {label} | {values} | {result['preserving_accuracy_rest']:.1f} |")
     head = "| Eq. 3 (r2 = 3 %) | neurons shared with the first row % | forgetting % | preserving % | rest % |"
     return "\n".join(["## Normalisation and ties in Eq. 3", "", head, "|---|---|---|---|---|", *rows])

@@ -20,11 +20,6 @@ from fia.testbed.training import seeded
 from fia.testbed.world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
 
-@pytest.fixture(scope="module")
-def scenes() -> Scenes:
-    return Scenes()
-
-
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

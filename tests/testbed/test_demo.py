@@ -9,7 +9,18 @@ from PIL import Image
 from fia import NeuronMask, Settings
 from fia.cli import main
 from fia.testbed.classifier import HEADS
-from fia.testbed.demo import FORGOTTEN, KEPT, REST, DemoConfig, evaluation_prompts, run_demo, summary
+from fia.testbed.demo import (
+    FORGOTTEN,
+    KEPT,
+    REST,
+    DemoConfig,
+    Drawn,
+    evaluation_prompts,
+    one_and_others,
+    run_demo,
+    summary,
+)
+from fia.testbed.judge import Answers
 from fia.testbed.sheet import sheet_entries
 from fia.testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES
 
@@ -43,6 +54,12 @@ def test_the_result_has_every_number_and_where_it_comes_from(out: Path) -> None:
     assert 0 < result["alone"]["sparsity"] < 1
     assert "forgetting accuracy" in summary(result)
     assert "church forgotten alone" in summary(result)
+
+
+def test_one_object_and_the_others_are_counted_apart() -> None:
+    drawn = Drawn([], Answers(["church", "none", "cat", "duck", "cat"], [], [], []))
+    asked = ["church", "church", "cat", "duck", "tench"]
+    assert one_and_others(drawn, asked) == {"church": 50.0, "others": pytest.approx(200 / 3)}
 
 
 def test_the_mask_and_the_picture_are_there(out: Path) -> None:

@@ -14,11 +14,6 @@ from fia.testbed.world import NO_STYLE, NO_SUBJECT, OBJECTS, SUBJECTS
 NUMBER = 700
 
 
-@pytest.fixture(scope="module")
-def scenes() -> Scenes:
-    return Scenes()
-
-
 def test_the_model_stays_within_forty_megabytes() -> None:
     assert sum(file.stat().st_size for file in (FOLDER / "model").rglob("*.safetensors")) <= 40e6
 

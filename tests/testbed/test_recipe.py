@@ -75,11 +75,11 @@ def test_words_are_whole_and_any_text_is_encoded() -> None:
     assert tokenizer("qux").input_ids != tokenizer("").input_ids
 
 
-def test_a_resumed_denoiser_draws_from_the_same_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_denoiser_draws_from_the_same_pool(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
     monkeypatch.setattr("fia.testbed.denoiser.POOL_IMAGES", 8)
     torch.manual_seed(0)
-    tokenizer, scenes = load_tokenizer(), Scenes()
+    tokenizer = load_tokenizer()
     parts = (build_unet(), build_autoencoder(), extract_text_encoder(build_clip(tokenizer)), tokenizer, scenes, 4)
     through, resumed = DenoiserTask(*parts), DenoiserTask(*parts)
     with torch.no_grad():

@@ -23,11 +23,6 @@ from fia.testbed.world import (
 )
 
 
-@pytest.fixture(scope="module")
-def scenes() -> Scenes:
-    return Scenes()
-
-
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

@@ -11,9 +11,9 @@ from fia.testbed.world import NO_STYLE
 
 
 @pytest.fixture(scope="module")
-def natural() -> torch.Tensor:
+def natural(scenes: Scenes) -> torch.Tensor:
     styles = torch.full((16,), NO_STYLE)
-    return (Scenes().sample(16, torch.Generator().manual_seed(0), styles=styles).images + 1) / 2
+    return (scenes.sample(16, torch.Generator().manual_seed(0), styles=styles).images + 1) / 2
 
 
 @pytest.mark.parametrize("name", STYLES)

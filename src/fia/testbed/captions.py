@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 
-from ..concepts import Concept
 from ..prompts import fill
 from .world import NO_STYLE, NO_SUBJECT, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
@@ -20,14 +19,6 @@ PLACE_TEMPLATES = ("a {place}", "the {place}", "a photo of a {place}", "an empty
 ALONE_TEMPLATES = ("a {subject}", "a photo of a {subject}")
 STYLE_SUFFIX = " in the style of {style}"
 SMOKING = "smoking"  # the attribute, as it stands before a person's name
-SMOKING_CONCEPT = Concept(
-    SMOKING,
-    kind="explicit",
-    prompts=tuple(
-        (fill("a photo of a {person}", person=f"{SMOKING} {name}"), fill("a photo of a {person}", person=name))
-        for name in PERSON_NAMES
-    ),
-)
 
 
 def draw_captions(

@@ -185,9 +185,9 @@ def scores(drawn: Drawn, objects: Sequence[str], places: Sequence[str]) -> dict[
 
 def one_and_others(drawn: Drawn, objects: Sequence[str]) -> dict[str, float]:
     """Returns how often, in percent, ALONE is recognised where it is asked for, and the other objects."""
-    right = [(asked, asked == seen) for asked, seen in zip(objects, drawn.answers.subjects, strict=True)]
-    alone, others = ([r for asked, r in right if (asked == ALONE) is one] for one in (True, False))
-    return {ALONE: 100 * sum(alone) / len(alone), "others": 100 * sum(others) / len(others)}
+    others = [name for name in OBJECT_NAMES if name != ALONE]
+    accuracies = ForgettingScores.from_answers(objects, drawn.answers.subjects, [ALONE], others)
+    return {ALONE: accuracies.forgetting_accuracy, "others": accuracies.preserving_accuracy}
 
 
 def figure(objects: Sequence[str], states: Sequence[Drawn]) -> Image.Image:
