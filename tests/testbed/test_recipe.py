@@ -1,6 +1,7 @@
 """The training command writes folders that the libraries load without any code of ours."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,14 +23,18 @@ def shortest(recipe: Recipe) -> Recipe:
     return replace(recipe, images=8, batch_size=4)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shortest_recipe() -> TrainingRecipe:
     whole = TrainingRecipe()
     stages = {name: shortest(getattr(whole, name)) for name in ("clip", "autoencoder", "denoiser", "classifier")}
+    return replace(whole, **stages, compile=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("testbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
-        train_testbed(out, replace(whole, **stages, compile=False), torch.device("cpu"))
+        train_testbed(out, shortest_recipe(), torch.device("cpu"))
     return out
 
 
@@ -73,6 +78,17 @@ def test_words_are_whole_and_any_text_is_encoded() -> None:
         assert len(ids) == MAX_TOKENS
         assert max(ids) < len(tokenizer)
     assert tokenizer("qux").input_ids != tokenizer("").input_ids
+
+
+@pytest.mark.parametrize("stage", ["clip", "autoencoder"])
+def test_a_denoiser_is_not_kept_where_what_it_builds_on_was_trained_longer(
+    trained: Path, tmp_path: Path, stage: str
+) -> None:
+    shutil.copytree(trained / "checkpoints", tmp_path / "checkpoints")
+    recipe = shortest_recipe()
+    longer = replace(recipe, **{stage: replace(getattr(recipe, stage), images=12)})
+    with pytest.raises(ValueError, match=rf"denoiser\.pt was trained with .*'{stage}\.images': 8.* not .*: 12"):
+        train_testbed(tmp_path, longer, torch.device("cpu"))
 
 
 def test_a_resumed_denoiser_draws_from_the_same_pool(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
