@@ -24,7 +24,14 @@ from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 from fia.unlearn import versions
 
 DOCS = Path(__file__).parent.parent / "docs"
-EVALUATION = DemoConfig(images_per_object=8, images_per_rest_object=2, num_inference_steps=20, seed=50_000)
+# Neither the prompts nor the seeds are the demonstration's.
+EVALUATION = DemoConfig(
+    images_per_object=8,
+    images_per_rest_object=2,
+    num_inference_steps=20,
+    template="a {object} on a {place}",
+    seed=50_000,
+)
 BASE = Settings(seed=10_000, spatial_ratio=0.03)
 ALPHA = 0.6
 FIVE = replace(BASE, agnostic_ratio=ALPHA)  # of the five objects that are forgotten together

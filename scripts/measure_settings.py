@@ -1,6 +1,6 @@
 """Measures, on the embedded model, the settings that the paper leaves open, and writes docs/settings.md.
 
-Neurons are found on some seeds and images drawn from others; neither are those of `fia testbed demo`.
+Neurons are found on some prompts and seeds, images drawn from others; neither are those of `fia testbed demo`.
 Everything forgets the same five of the ten objects, but for the section on styles and the attribute.
 """
 
@@ -176,7 +176,7 @@ Written by `scripts/measure_settings.py` on the embedded model; the numbers are 
 
 - Forgotten together: {", ".join(FORGOTTEN)}.
 - {drawn}
-- Seeds for finding and for drawing are disjoint, and neither are those of the demonstration.
+- Prompts ("{EVALUATION.template}") and seeds are those of neither the finding nor the demonstration.
 
 ![The same as curves; dotted: the untouched model](tradeoff.png)
 

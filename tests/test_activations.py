@@ -6,7 +6,7 @@ import reference
 import torch
 from torch import nn
 
-from fia.activations import connection_saliency, observe_saliency
+from fia.activations import connection_saliency, observe
 from fia.denoise import Position
 
 
@@ -81,7 +81,7 @@ def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
     layer = nn.Linear(6, 4, bias=bias)
     rows = torch.randn(2, 7, 6)
     position, received = Position(), []
-    with observe_saliency({"ff": layer}, position, lambda *event: received.append(event)), torch.no_grad():
+    with observe({"ff": layer}, position, connection_saliency, lambda *event: received.append(event)), torch.no_grad():
         position.prompts = range(3, 5)
         layer(rows)
     assert [(name, prompt) for name, prompt, _ in received] == [("ff", 3), ("ff", 4)]
@@ -93,7 +93,7 @@ def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
 
 def test_nothing_is_received_where_no_prompt_is_observed():
     layer, received = nn.Linear(6, 4), []
-    with observe_saliency({"ff": layer}, Position(), lambda *event: received.append(event)):
+    with observe({"ff": layer}, Position(), connection_saliency, lambda *event: received.append(event)):
         layer(torch.randn(2, 7, 6))
     assert received == []
 
@@ -102,7 +102,7 @@ def test_rows_that_are_no_prompts_are_an_error_not_a_guess():
     layer, position = nn.Linear(6, 4), Position()
     position.prompts = range(3)
     with (
-        observe_saliency({"ff": layer}, position, lambda *_: None),
+        observe({"ff": layer}, position, connection_saliency, lambda *_: None),
         torch.no_grad(),
         pytest.raises(ValueError, match="shorter"),
     ):
@@ -113,7 +113,7 @@ def test_hooks_are_gone_afterwards_also_after_an_error():
     layers = {"one": nn.Linear(6, 4), "two": nn.Linear(6, 4)}
 
     def interrupted():
-        with observe_saliency(layers, Position(), lambda *_: None):
+        with observe(layers, Position(), connection_saliency, lambda *_: None):
             assert all(len(layer._forward_hooks) == 1 for layer in layers.values())
             raise KeyboardInterrupt
 

@@ -33,12 +33,21 @@ def connection_saliency(
 
 
 @contextmanager
-def observe_saliency(
-    layers: dict[str, nn.Linear], position: Position, receive: Callable[[str, int, Tensor], None]
+def observe(
+    layers: dict[str, nn.Linear],
+    position: Position,
+    measure: Callable[[Tensor, Tensor, Tensor], Tensor],
+    receive: Callable[[str, int, Tensor], None],
 ) -> Iterator[None]:
-    """Calls `receive(layer name, prompt index, U)` for each conditional row that passes, while the context lasts.
+    """Calls `receive(layer name, prompt index, value)` for each conditional row that passes, while the context lasts.
 
     Rows arrive in the order of the prompts, for each layer and step. Nothing is kept or moved off the device.
+
+    Args:
+        layers: to watch, by name.
+        position: which prompts the rows belong to.
+        measure: gives the value for one row from W, X and Y = X W^T; `connection_saliency` for FIA.
+        receive: takes it.
     """
 
     def hook_for(name: str) -> Callable:
@@ -47,7 +56,7 @@ def observe_saliency(
                 return
             unbiased = output if layer.bias is None else output.float() - layer.bias.float()
             for prompt, inputs, outputs in zip(position.prompts, args[0], unbiased, strict=True):
-                receive(name, prompt, connection_saliency(layer.weight, inputs, outputs))
+                receive(name, prompt, measure(layer.weight, inputs, outputs))
 
         return hook
 

@@ -1,4 +1,4 @@
-"""The command line: `fia forget`, `apply`, `generate`, `show` and `testbed`.
+"""The command line: `fia forget`, `apply`, `generate`, `show`, `bench` and `testbed`.
 
 Every command is a dataclass whose fields are its flags; those of `Settings`, `DemoConfig` and `TrainingRecipe` are
 taken over, so that a default and its explanation are written once.
@@ -18,6 +18,7 @@ from PIL import Image
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from . import __version__
+from .bench.command import BenchCommand
 from .concepts import Concept, as_concepts, preset
 from .evaluation import generate_images
 from .evaluation.figure import Column, comparison_figure
@@ -216,6 +217,7 @@ Command = (
     | Annotated[Apply, subcommand("apply")]
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Show, subcommand("show")]
+    | Annotated[BenchCommand, subcommand("bench")]
     | Annotated[Testbed, subcommand("testbed")]
 )
 

@@ -5,6 +5,7 @@ Layers are found by the class that owns them and keyed by their qualified name, 
 
 from diffusers import DiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention import FeedForward
+from diffusers.models.attention_processor import Attention
 from torch import nn
 
 
@@ -56,6 +57,15 @@ def maskable_layers(denoiser: nn.Module) -> dict[str, nn.Linear]:
     if not layers:
         raise ValueError(f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask.")
     return layers
+
+
+def cross_attentions(denoiser: nn.Module) -> dict[str, Attention]:
+    """Returns the attentions that read the text, by qualified module name."""
+    return {
+        name: module
+        for name, module in denoiser.named_modules()
+        if isinstance(module, Attention) and module.is_cross_attention
+    }
 
 
 def count_parameters(module: nn.Module) -> int:

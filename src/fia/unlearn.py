@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from . import __version__
-from .activations import observe_saliency
+from .activations import connection_saliency, observe
 from .concepts import Concept, as_concepts, paper_agnostic_ratio
 from .denoise import Position, run_first_steps
 from .edit import current_edit
@@ -130,7 +130,7 @@ def find_group(
         bar.n = before
         position = Position()
         statistics = GroupStatistics(list(layers), ratios, len(pairs), count_ties=settings.count_ties)
-        with observe_saliency(layers, position, statistics.receive):
+        with observe(layers, position, connection_saliency, statistics.receive):
             run_first_steps(
                 pipe,
                 prompts,

@@ -1,5 +1,12 @@
-"""Other ways to edit a model, one file each, to compare with; the controls among them."""
+"""Ways to make a model unlearn, one file each, behind one interface: FIA, its rivals, and the controls."""
 
+from .concept_prune import ConceptPrune
+from .esd import ESD
+from .fia import FIA
+from .interface import Edit, Method
+from .negative_prompt import NegativePrompt
 from .random_control import random_mask
+from .uce import UCE
+from .weight_edit import WeightEdit
 
-__all__ = ["random_mask"]
+__all__ = ["ESD", "FIA", "UCE", "ConceptPrune", "Edit", "Method", "NegativePrompt", "WeightEdit", "random_mask"]

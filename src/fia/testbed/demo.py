@@ -6,6 +6,7 @@ with.
 """
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -37,7 +38,7 @@ SCORE_LABELS = {
     "overall": "overall",
     "place_accuracy_forgotten": "place right where the object is forgotten",
 }
-# Chosen on other seeds than those drawn here, see docs/settings.md.
+# Chosen on other prompts and seeds than those drawn here, see docs/settings.md.
 DEMO_SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8, seeds_per_prompt=4)
 ALONE_RATIO = 0.1  # its r2
 
@@ -54,6 +55,8 @@ class DemoConfig:
     """Denoising steps of every image."""
     guidance_scale: float = GUIDANCE_SCALE
     """Classifier-free guidance of every image."""
+    template: str = "a photo of a {object} in a {place}"
+    """Every prompt; none that neurons are found with."""
     seed: int = 1000
     """Seed of the first image; the others count up from it."""
     random_seed: int = 0
@@ -65,6 +68,8 @@ class DemoConfig:
                 raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
         if self.images_per_rest_object < 0:
             raise ValueError(f"images_per_rest_object={self.images_per_rest_object}; it must not be negative.")
+        if set(re.findall(r"\{(\w*)\}", self.template)) != {"object", "place"}:
+            raise ValueError(f"template={self.template!r}; it must hold {{object}} and {{place}}, and no other slot.")
 
 
 @dataclass
@@ -80,9 +85,7 @@ def evaluation_prompts(config: DemoConfig) -> tuple[list[str], list[str], list[s
     numbers = dict.fromkeys(IMAGENETTE, config.images_per_object) | dict.fromkeys(REST, config.images_per_rest_object)
     objects = [name for name, number in numbers.items() for _ in range(number)]
     places = [PLACE_NAMES[(i + j) % len(PLACE_NAMES)] for j, name in enumerate(numbers) for i in range(numbers[name])]
-    prompts = [
-        fill("a photo of a {object} in a {place}", object=o, place=p) for o, p in zip(objects, places, strict=True)
-    ]
+    prompts = [fill(config.template, object=o, place=p) for o, p in zip(objects, places, strict=True)]
     return objects, places, prompts, [config.seed + i for i in range(len(objects))]
 
 

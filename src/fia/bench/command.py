@@ -1,0 +1,59 @@
+"""`fia bench`."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes
+
+from ..testbed.pretrained import FOLDER
+from .methods import METHODS
+from .report import text
+from .run import Bench, BenchConfig
+from .tasks import TASKS
+
+QUICK_TASKS = 2  # the first of TASKS
+
+
+@dataclass
+class BenchCommand:
+    """Compares FIA with other methods, and with controls, on the embedded model: same prompts, same seeds.
+
+    Writes results.json, costs.json, results.md, tradeoff.png, and a picture for each task. Started again with the same
+    folder, it goes on where it stopped.
+
+    Examples:
+      fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
+      fia bench --out runs/bench                                          # everything; hours on two cores
+      fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
+    """
+
+    out: Path
+    """Folder for the results and all pictures."""
+    quick: bool = False
+    """Few images, fewer steps, and only the tasks to forget five objects and ten."""
+    tasks: tuple[str, ...] = ()
+    """Names of the tasks to run; all by default, or with --quick the first two."""
+    methods: tuple[str, ...] = ()
+    """Names of the methods to run; all by default. The controls always run."""
+    config: OmitArgPrefixes[BenchConfig] = field(default_factory=BenchConfig)
+    weights: Path = FOLDER
+    """Folder written by `fia testbed train`; the weights of the package by default."""
+    json: bool = False
+    """Print the results as JSON instead of tables."""
+
+    def run(self) -> None:
+        tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}
+        chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
+        methods = {name: _known(name, METHODS, "method") for name in self.methods or METHODS}
+        config = self.config
+        if self.quick:
+            config = replace(config, images_per_object=8, images_per_other=1, num_inference_steps=20)
+        results = Bench(self.out, config, self.weights).run(tuple(chosen), methods)
+        print(json.dumps(results, indent=2) if self.json else f"\n{text(results)}\n\nEverything is in {self.out}")
+
+
+def _known(name: str, known: dict, kind: str):
+    if name not in known:
+        raise ValueError(f"There is no {kind} {name!r}; there are: {', '.join(known)}.")
+    return known[name]

@@ -1,0 +1,132 @@
+"""The benchmark's results as tables, as a trade-off figure and as pictures side by side."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ..evaluation.figure import Column, comparison_figure
+from .tasks import FORGOTTEN, KEPT, REST, Question
+
+COLUMNS = {
+    "forgetting_accuracy": "forgotten %",
+    "preserving_accuracy": "kept %",
+    "preserving_accuracy_rest": "rest %",
+    "overall": "overall",
+    "remaining_accuracy": "remains %",
+    "changed_share": "changed %",
+    "seconds": "seconds",
+    "megabytes": "MB",
+}
+LEGEND = (
+    "forgotten: images in which the judge still sees what should be gone (lower is better); kept and rest: images "
+    "whose subject it sees, of those named to be kept and of all others; overall: 2P(1 - F) / (P + 1 - F) of "
+    "forgotten F and kept P; remains: what else a forgotten prompt asks for, the place or the subject; changed: share "
+    "of the U-Net's parameters; seconds and MB: to make the edit, without drawing."
+)
+GROUP_COLOURS = {"FIA": "#c0392b", "no edit": "#6a737d", "random mask": "#6a737d"}
+OTHER_COLOUR = "#2b6cb0"
+
+
+def cells(scores: dict[str, Any], cost: dict[str, Any]) -> list[str]:
+    """Returns a method's row of the table, without its name; empty where there is nothing to say."""
+    row = []
+    for key in COLUMNS:
+        if key in ("seconds", "megabytes"):
+            row.append(f"{cost[key]:.0f}" if key in cost else "")
+        elif key == "changed_share":
+            row.append(f"{100 * scores[key]:.2f}")
+        else:
+            value = scores[key]["percent"] if isinstance(scores[key], dict) else scores[key]
+            row.append("" if value is None else f"{value:.1f}")
+    return row
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Returns every task's table in Markdown."""
+    parts = []
+    for task, methods in results["tasks"].items():
+        lines = [f"### {task}", "", f"| | {' | '.join(COLUMNS.values())} |", f"|---|{'---|' * len(COLUMNS)}"]
+        for name, scores in methods.items():
+            lines.append(f"| {name} | {' | '.join(cells(scores, results['costs'][task][name]))} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join([*parts, LEGEND]) + "\n"
+
+
+def text(results: dict[str, Any]) -> str:
+    """Returns every task's table for the terminal."""
+    parts = []
+    for task, methods in results["tasks"].items():
+        lines = [f"{task:<26}" + "".join(f"{label:>12}" for label in COLUMNS.values())]
+        for name, scores in methods.items():
+            row = cells(scores, results["costs"][task][name])
+            lines.append(f"  {name:<24}" + "".join(f"{value:>12}" for value in row))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def tradeoff_figure(results: dict[str, Any], columns: int = 3) -> Figure:
+    """Returns a figure with a panel for each task that keeps something: forgotten against kept, a point a method."""
+    tasks = {
+        name: methods
+        for name, methods in results["tasks"].items()
+        if any(scores["overall"] is not None for scores in methods.values())
+    }
+    columns = min(columns, len(tasks))
+    rows = -(-len(tasks) // columns)
+    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(4.6 * columns, 4 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).flat
+        for axis, (task, methods) in zip(axes, tasks.items(), strict=False):
+            axis.set(
+                title=task, xlim=(-4, 104), ylim=(-4, 104), xlabel="forgotten: still seen, %", ylabel="kept: seen, %"
+            )
+            axis.grid(color="#e6e8eb")
+            axis.set_axisbelow(True)
+            for name, scores in methods.items():
+                colour = GROUP_COLOURS.get(name, OTHER_COLOUR)
+                point = scores["forgetting_accuracy"]["percent"], scores["preserving_accuracy"]["percent"]
+                axis.plot(*point, "o", color=colour, markersize=7)
+                left = point[0] > 60
+                axis.annotate(
+                    name,
+                    point,
+                    xytext=(-8 if left else 8, -3),
+                    textcoords="offset points",
+                    ha="right" if left else "left",
+                    color=colour,
+                    clip_on=False,
+                )
+        for axis in list(figure.axes)[len(tasks) :]:
+            axis.remove()
+    return figure
+
+
+def comparison(
+    questions: Sequence[Question], images: dict[str, list[Image.Image]], answers: dict[str, list[str]]
+) -> Image.Image:
+    """Returns the first picture of some of what is forgotten, kept and left: a row a method, with the judge's answers.
+
+    Args:
+        questions: of the task.
+        images: of every method, in their order.
+        answers: of the judge, to the questions.
+    """
+    columns = []
+    for group, number in ((FORGOTTEN, 5), (KEPT, 4), (REST, 2)):
+        first = {question.answer: i for i, question in reversed(list(enumerate(questions))) if question.group == group}
+        for label, i in list(reversed(first.items()))[:number]:
+            columns.append(
+                Column(label, [row[i] for row in images.values()], [row[i] for row in answers.values()], group)
+            )
+    return comparison_figure(columns, [name.replace(" ", "\n", 1) for name in images])
+
+
+def write_report(out: Path, results: dict[str, Any]) -> None:
+    """Writes `results.md` and `tradeoff.png`."""
+    (out / "results.md").write_text(markdown(results), encoding="utf-8")
+    if any(scores["overall"] is not None for methods in results["tasks"].values() for scores in methods.values()):
+        tradeoff_figure(results).savefig(out / "tradeoff.png", dpi=120)

@@ -1,0 +1,145 @@
+"""Erased Stable Diffusion, ESD (Gandikota et al., ICCV 2023, arXiv 2303.07345): fine-tunes the concept away.
+
+A copy of the denoiser learns to predict, for the concept's name, the opposite of where the frozen original would go:
+
+    e'(x_t, c, t)  ->  e(x_t, t) - eta (e(x_t, c, t) - e(x_t, t))
+
+x_t is drawn by the copy itself, from noise down to a random step t under the concept's name. ESD-x trains the
+cross-attentions, which is for what a prompt names (objects, styles); ESD-u trains everything else, which is for what
+should also go without being named.
+
+The formula is one of noise predictions. A network that predicts clean latents, as the test-bed's, predicts a linear
+function of the noise at given x_t, and the formula's coefficients add up to one: it reads the same for it.
+Several concepts are trained together, a random one for each row of a batch; the paper trains one at a time. Costs a
+copy of the denoiser, its gradients and Adam's two moments, and `iterations` partial generations.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from diffusers import DiffusionPipeline, UNet2DConditionModel
+from jaxtyping import Float
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ..concepts import Concept
+from ..layers import cross_attentions, get_denoiser
+from .text_embeddings import embed
+from .weight_edit import WeightEdit
+
+Variant = Literal["x", "u"]
+
+
+def erased_target(unconditional: Tensor, conditional: Tensor, negative_guidance: float) -> Tensor:
+    """Returns e - eta (e_c - e), what the copy shall predict for the concept.
+
+    Args:
+        unconditional: e, the original's prediction for the empty prompt.
+        conditional: e_c, its prediction for the concept.
+        negative_guidance: eta.
+    """
+    return unconditional - negative_guidance * (conditional - unconditional)
+
+
+@dataclass(frozen=True)
+class ESD:
+    """Fine-tuning against the model's own guidance.
+
+    Attributes:
+        variant: "x" trains the cross-attentions, "u" everything else.
+        iterations: optimiser steps.
+        batch_size: rows of one iteration, which share their step t.
+        learning_rate: of Adam.
+        negative_guidance: eta.
+        start_guidance: classifier-free guidance with which x_t is drawn.
+        num_inference_steps: of a whole generation, of which x_t is a part.
+        seed: of the noise, of the steps and of the choice of concepts.
+    """
+
+    variant: Variant = "x"
+    iterations: int = 1000
+    batch_size: int = 1
+    learning_rate: float = 1e-5
+    negative_guidance: float = 1.0
+    start_guidance: float = 3.0
+    num_inference_steps: int = 50
+    seed: int = 0
+    paper: ClassVar[str] = "Gandikota et al., Erasing Concepts from Diffusion Models, arXiv 2303.07345"
+
+    def __post_init__(self) -> None:
+        if self.variant not in get_args(Variant):
+            raise ValueError(f"variant={self.variant!r} is not one of {', '.join(get_args(Variant))}.")
+
+    def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
+        """Returns the trained weights; what is to be kept is not needed.
+
+        Raises:
+            TypeError: for a denoiser that takes more than text, such as Stable Diffusion XL's.
+        """
+        original = get_denoiser(pipe)
+        if original.config.addition_embed_type is not None:
+            raise TypeError(f"ESD is for denoisers that take text alone; {type(pipe).__name__}'s takes more.")
+        trained = copy.deepcopy(original)
+        trained.requires_grad_(False)
+        chosen = self.trained_parameters(trained)
+        for parameter in chosen.values():
+            parameter.requires_grad_(True)
+        optimizer = torch.optim.Adam(chosen.values(), lr=self.learning_rate)
+        texts, empty = embed(pipe, [concept.name for concept in concepts]), embed(pipe, [""])
+        generator = torch.Generator().manual_seed(self.seed)
+        for _ in tqdm(range(self.iterations), f"ESD-{self.variant}", unit="iteration"):
+            rows = torch.randint(len(texts), (self.batch_size,), generator=generator)
+            step = int(torch.randint(self.num_inference_steps, (1,), generator=generator))
+            text, nothing = texts[rows.to(texts.device)], empty.expand(self.batch_size, -1, -1)
+            with torch.no_grad():
+                latents, timestep = self.partly_drawn(pipe, trained, text, nothing, step, generator)
+                unconditional, conditional = predict(original, latents, timestep, nothing, text)
+                target = erased_target(unconditional, conditional, self.negative_guidance)
+            loss = nn.functional.mse_loss(trained(latents, timestep, text).sample, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return WeightEdit({name: parameter.detach() for name, parameter in chosen.items()})
+
+    def trained_parameters(self, denoiser: nn.Module) -> dict[str, nn.Parameter]:
+        """Returns the parameters that the variant trains, by name."""
+        prefixes = tuple(f"{name}." for name in cross_attentions(denoiser))
+        return {
+            name: parameter
+            for name, parameter in denoiser.named_parameters()
+            if name.startswith(prefixes) == (self.variant == "x")
+        }
+
+    def partly_drawn(
+        self,
+        pipe: DiffusionPipeline,
+        denoiser: UNet2DConditionModel,
+        text: Float[Tensor, "rows tokens width"],
+        nothing: Float[Tensor, "rows tokens width"],
+        steps: int,
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "rows channels height width"], Tensor]:
+        """Returns latents after so many steps under the text, as the denoiser takes them, and the next timestep."""
+        scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
+        scheduler.set_timesteps(self.num_inference_steps, device=text.device)
+        channels, side = denoiser.config.in_channels, denoiser.config.sample_size
+        noise = torch.randn(len(text), channels, side, side, generator=generator)
+        latents = noise.to(text.device, text.dtype) * scheduler.init_noise_sigma
+        for timestep in scheduler.timesteps[:steps]:
+            scaled = scheduler.scale_model_input(latents, timestep)
+            unconditional, conditional = predict(denoiser, scaled, timestep, nothing, text)
+            guided = unconditional + self.start_guidance * (conditional - unconditional)
+            latents = scheduler.step(guided, timestep, latents).prev_sample
+        timestep = scheduler.timesteps[steps]
+        return scheduler.scale_model_input(latents, timestep), timestep
+
+
+def predict(
+    denoiser: UNet2DConditionModel, latents: Tensor, timestep: Tensor, nothing: Tensor, text: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns the denoiser's predictions without and with the text."""
+    output = denoiser(torch.cat([latents, latents]), timestep, torch.cat([nothing, text])).sample
+    return output.chunk(2)

@@ -1,0 +1,28 @@
+"""FIA itself (arXiv 2601.06163), behind the interface of its rivals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from diffusers import DiffusionPipeline
+
+from ..concepts import Concept
+from ..mask import NeuronMask
+from ..settings import Settings
+from ..unlearn import find
+
+
+@dataclass(frozen=True)
+class FIA:
+    """Concept-aware neuron masking.
+
+    Attributes:
+        settings: see `Settings`.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    paper: ClassVar[str] = "Deng et al., Forget-It-All, arXiv 2601.06163"
+
+    def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
+        """Returns the mask; what is to be kept is not needed."""
+        return find(pipe, concepts, self.settings)

@@ -1,0 +1,35 @@
+"""What all methods share: each makes an edit that unlearns concepts, and an edit applies to a pipeline for a while."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Protocol
+
+from diffusers import DiffusionPipeline
+
+from ..concepts import Concept
+
+
+class Edit(Protocol):
+    """What a method made; `NeuronMask` is one."""
+
+    def applied(self, pipe: DiffusionPipeline) -> AbstractContextManager[Any]:
+        """Applies the edit within a `with` block; leaving it, also by an exception, restores the state before."""
+
+
+class Method(Protocol):
+    """A way to unlearn concepts: a dataclass of its settings with one function.
+
+    Attributes:
+        paper: where it is from, or what it is where no paper is needed.
+    """
+
+    paper: ClassVar[str]
+
+    def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> Edit:
+        """Returns an edit that unlearns the concepts, and leaves the pipeline as it is.
+
+        Args:
+            pipe: whose denoiser is a UNet2DConditionModel.
+            concepts: to forget, at least one.
+            keep: names to preserve, for methods that have a use for them.
+        """

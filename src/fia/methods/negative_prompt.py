@@ -1,0 +1,55 @@
+"""The negative prompt: guidance away from the concepts' names at inference, with no change to the model.
+
+Classifier-free guidance takes the prediction without a prompt as its origin; here it takes that under the names of the
+concepts. What everyone can do today, free, and undone by whoever sets the prompt.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, ClassVar
+
+from diffusers import DiffusionPipeline
+
+from ..concepts import Concept
+
+
+@dataclass(frozen=True)
+class NegativePromptEdit:
+    """A negative prompt for every image that is drawn.
+
+    Attributes:
+        text: takes the place of a negative prompt that is not given.
+    """
+
+    text: str
+
+    @contextmanager
+    def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
+        """Gives the pipeline the negative prompt within a `with` block."""
+        encode, parameters = pipe.encode_prompt, signature(pipe.encode_prompt)
+
+        def encode_prompt(*args: Any, **kwargs: Any) -> Any:
+            given = parameters.bind(*args, **kwargs)
+            if given.arguments.get("negative_prompt") is None:
+                prompt = given.arguments["prompt"]
+                given.arguments["negative_prompt"] = self.text if isinstance(prompt, str) else [self.text] * len(prompt)
+            return encode(*given.args, **given.kwargs)
+
+        pipe.encode_prompt = encode_prompt
+        try:
+            yield pipe
+        finally:
+            del pipe.encode_prompt
+
+
+@dataclass(frozen=True)
+class NegativePrompt:
+    """Guidance away from the names of the concepts."""
+
+    paper: ClassVar[str] = "none; classifier-free guidance, Ho and Salimans, arXiv 2207.12598"
+
+    def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NegativePromptEdit:
+        """Returns the negative prompt of all the names."""
+        return NegativePromptEdit(", ".join(concept.name for concept in concepts))

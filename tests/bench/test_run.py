@@ -1,0 +1,118 @@
+"""The benchmark in small: what it writes, and that interruptions leave no trace in it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fia import Settings
+from fia.bench import Bench, BenchConfig
+from fia.bench import run as run_module
+from fia.bench.report import LEGEND
+from fia.bench.tasks import objects_task
+from fia.cli import main
+from fia.methods import FIA, NegativePrompt
+
+CONFIG = BenchConfig(1, 1, 1, num_inference_steps=2, batch_size=8)
+METHODS = {
+    "FIA": FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)),
+    "negative prompt": NegativePrompt(),
+}
+TASKS = (objects_task(2),)
+ROWS = ["no edit", "FIA", "negative prompt", "random mask"]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    Bench(folder, CONFIG).run(TASKS, METHODS)
+    return folder
+
+
+def test_every_method_and_control_is_scored_on_the_same_pictures(out: Path) -> None:
+    results = json.loads((out / "results.json").read_text())
+    rows = results["tasks"]["forget 2 objects"]
+    assert list(rows) == ROWS
+    for scores in rows.values():
+        assert scores["forgetting_accuracy"]["number"] == 2
+        assert scores["preserving_accuracy"]["number"] == 8
+        assert scores["preserving_accuracy_rest"]["number"] == 20
+    assert rows["no edit"]["changed_share"] == rows["negative prompt"]["changed_share"] == 0
+    assert rows["random mask"]["changed_share"] == pytest.approx(rows["FIA"]["changed_share"], rel=0.01) != 0
+    assert results["made_with"]["config"]["num_inference_steps"] == 2
+    assert results["made_with"]["versions"].keys() >= {"fia", "torch", "diffusers"}
+
+
+def test_costs_stand_apart_from_results(out: Path) -> None:
+    costs = json.loads((out / "costs.json").read_text())
+    assert costs["tasks"]["forget 2 objects"]["FIA"]["seconds"] > 0
+    assert "threads" in costs["environment"]["device"]
+    assert "seconds" not in (out / "results.json").read_text()
+
+
+def test_pictures_and_tables_are_there(out: Path) -> None:
+    table = (out / "results.md").read_text()
+    assert all(f"\n| {name} |" in table for name in ROWS)
+    assert LEGEND in table
+    for name in ("tradeoff.png", "forget-2-objects.png"):
+        with Image.open(out / name) as picture:
+            assert picture.width > 300
+
+
+class KilledError(BaseException):
+    """Stands in for the end of the process."""
+
+
+@pytest.mark.parametrize("moment", [0, 3, 7, 11])
+def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    bench = Bench(tmp_path, CONFIG)
+    whole, calls = bench.pipe.__class__.__call__, 0
+
+    def killed(self, *args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls > moment:
+            raise KilledError
+        return whole(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.pipe.__class__, "__call__", killed)
+        with pytest.raises(KilledError):
+            bench.run(TASKS, METHODS)
+    assert not (tmp_path / "results.json").exists()
+    Bench(tmp_path, CONFIG).run(TASKS, METHODS)
+    assert (tmp_path / "results.json").read_bytes() == (out / "results.json").read_bytes()
+
+
+def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (out / "results.json").read_bytes()
+    bench = Bench(out, CONFIG)
+    monkeypatch.setattr(bench.pipe.__class__, "__call__", lambda *_, **__: pytest.fail("drawn again"))
+    bench.run(TASKS, METHODS)
+    assert (out / "results.json").read_bytes() == before
+
+
+def test_results_of_other_settings_are_not_mixed(out: Path) -> None:
+    other = Bench(out, BenchConfig(1, 1, 1, num_inference_steps=3, batch_size=8))
+    with pytest.raises(ValueError, match="made with another config; delete it, or write the results to another folder"):
+        other.run(TASKS, METHODS)
+
+
+def test_the_command_names_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--out", str(tmp_path), "--methods", "magic"]) == 1
+    assert "There is no method 'magic'; there are: FIA, ConceptPrune" in capsys.readouterr().err
+    assert main(["bench", "--out", str(tmp_path), "--tasks", "fly"]) == 1
+    assert "There is no task 'fly'; there are: forget 5 objects" in capsys.readouterr().err
+
+
+def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--images-per-object", "1", "--images-per-other", "1", "--num-inference-steps", "2"]
+    arguments = ["bench", "--out", str(tmp_path), "--tasks", "forget 1 object", "--methods", "UCE", *small]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "forget 1 object" in printed
+    assert "UCE" in printed
+    assert run_module.RANDOM not in printed  # the control belongs to FIA

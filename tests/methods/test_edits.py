@@ -1,0 +1,73 @@
+"""What every method promises: its edit changes pictures within a `with` block, and leaves no trace after it."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from fia import Concept, Settings
+from fia.methods import ESD, FIA, UCE, ConceptPrune, Method, NegativePrompt, WeightEdit
+
+FAST = {"num_inference_steps": 4, "prompts_per_concept": 2}
+METHODS: list[Method] = [
+    FIA(Settings(**FAST, saliency_steps=2)),
+    ConceptPrune(**FAST, first_steps=2),
+    UCE(),
+    ESD("x", iterations=2, num_inference_steps=3, learning_rate=1e-3),
+    ESD("u", iterations=2, num_inference_steps=3),
+    NegativePrompt(),
+]
+
+
+def draw(pipe: StableDiffusionPipeline, **arguments: str | list[str]) -> np.ndarray:
+    generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    prompts = ["a church", "a cat"]
+    return pipe(prompts, num_inference_steps=2, generator=generators, output_type="np", **arguments).images
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+def test_an_edit_comes_and_goes(pipe: StableDiffusionPipeline, method: Method) -> None:
+    before = draw(pipe)
+    edit = method.unlearn(pipe, [Concept("church"), Concept("golf ball")], ["cat"])
+    assert np.array_equal(draw(pipe), before)  # making it changes nothing
+    attributes = set(vars(pipe)) | set(vars(pipe.unet))
+
+    def interrupted() -> None:
+        with edit.applied(pipe):
+            assert not np.array_equal(draw(pipe), before)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert np.array_equal(draw(pipe), before)
+    assert set(vars(pipe)) | set(vars(pipe.unet)) == attributes
+
+
+def test_a_negative_prompt_is_the_one_that_diffusers_takes(pipe: StableDiffusionPipeline) -> None:
+    edit = NegativePrompt().unlearn(pipe, [Concept("church"), Concept("golf ball")], [])
+    expected = draw(pipe, negative_prompt=["church, golf ball"] * 2)
+    own = draw(pipe, negative_prompt=["a dog"] * 2)
+    with edit.applied(pipe):
+        assert np.array_equal(draw(pipe), expected)
+        assert np.array_equal(draw(pipe, negative_prompt=["a dog"] * 2), own)  # one that is given stays
+        single = pipe("a church", num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np")
+    # Another batch size may round the last bits otherwise.
+    np.testing.assert_allclose(single.images[0], expected[0], atol=1e-4)
+
+
+def test_an_edit_of_another_model_is_refused_and_changes_nothing(pipe: StableDiffusionPipeline) -> None:
+    name = "conv_in.bias"
+    before = pipe.unet.conv_in.bias.detach().clone()
+    for weights in ({name: torch.ones(len(before)), "nowhere.weight": torch.ones(1)}, {name: torch.ones(3)}):
+        with pytest.raises(ValueError, match=r"The edit is for another model: .*"), WeightEdit(weights).applied(pipe):
+            pass
+        assert torch.equal(pipe.unet.conv_in.bias, before)
+
+
+def test_a_weight_edit_keeps_the_models_type_and_comes_back_to_the_bit(pipe: StableDiffusionPipeline) -> None:
+    pipe.unet.half()
+    before = pipe.unet.conv_in.bias.detach().clone()
+    with WeightEdit({"conv_in.bias": torch.full((len(before),), 0.1)}).applied(pipe):
+        assert pipe.unet.conv_in.bias.dtype == torch.float16
+        assert torch.equal(pipe.unet.conv_in.bias, torch.full((len(before),), 0.1).half())
+    assert torch.equal(pipe.unet.conv_in.bias, before)

@@ -1,0 +1,72 @@
+"""UCE: its closed form worked by hand, what it does to the concept and to what is kept, and its edit."""
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+from fia import Concept
+from fia.layers import cross_attentions
+from fia.methods import UCE
+from fia.methods.text_embeddings import embed, tail_embeddings
+from fia.methods.uce import edited_projection
+
+
+def test_worked_example() -> None:
+    # W = I, c = (1, 0) shall become c* = (0, 1), kept is (0, 1), all scales 1.
+    # W' = (W c* c^T + W k k^T + W) (c c^T + k k^T + I)^-1 = [[1, 0], [1, 2]] [[1/2, 0], [0, 1/2]].
+    one, two = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    edited = edited_projection(torch.eye(2), one, two, two, erase_scale=1, preserve_scale=1, ridge=1)
+    assert torch.equal(edited, torch.tensor([[0.5, 0.0], [0.5, 1.0]]))
+
+
+def test_it_minimises_what_it_should() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, erased, guides, kept = (torch.randn(n, 6, generator=generator) for n in (4, 3, 3, 5))
+
+    def objective(candidate: torch.Tensor) -> float:
+        to_guides = (erased @ candidate.T - guides @ weight.T).square().sum()
+        as_before = (kept @ candidate.T - kept @ weight.T).square().sum()
+        return float(2 * to_guides + 0.5 * as_before + 0.1 * (candidate - weight).square().sum())
+
+    edited = edited_projection(weight, erased, guides, kept, erase_scale=2, preserve_scale=0.5, ridge=0.1)
+    best = objective(edited)
+    for _ in range(20):
+        assert objective(edited + 0.01 * torch.randn(4, 6, generator=generator)) > best
+    assert objective(weight) > best
+
+
+def test_a_large_ridge_changes_nothing() -> None:
+    weight = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    erased, guides = torch.ones(1, 6), torch.zeros(1, 6)
+    edited = edited_projection(weight, erased, guides, erased[:0], erase_scale=1, preserve_scale=1, ridge=1e12)
+    # Computed in float64 and rounded to float32, whose rounding is 6e-8.
+    torch.testing.assert_close(edited, weight, rtol=1e-6, atol=1e-9)
+
+
+def test_tails_start_at_the_last_token_and_are_equally_long(pipe: StableDiffusionPipeline) -> None:
+    # The tokenizer has a token for each letter: "cat" is at 1 to 3, so its tail starts at 3; the empty text's at 0.
+    long, empty = tail_embeddings(pipe, ["cat", ""])
+    whole = embed(pipe, ["cat", ""])
+    assert torch.equal(long, whole[0, 3:])
+    assert torch.equal(empty, whole[1, : len(long)])
+
+
+@pytest.mark.parametrize("family", ["pipe", "xl_pipe"])
+def test_the_concept_is_projected_as_the_guide_and_the_rest_as_before(
+    family: str, request: pytest.FixtureRequest
+) -> None:
+    pipe: StableDiffusionPipeline | StableDiffusionXLPipeline = request.getfixturevalue(family)
+    edit = UCE(ridge=1e-6).unlearn(pipe, [Concept("cat")], ["a"])
+    attentions = cross_attentions(pipe.unet)
+    assert edit.weights.keys() == {f"{name}.{part}.weight" for name in attentions for part in ("to_k", "to_v")}
+    cat, empty = tail_embeddings(pipe, ["cat", ""])
+    name, attention = next(iter(attentions.items()))
+    old, new = attention.to_k.weight.detach(), edit.weights[f"{name}.to_k.weight"]
+    far, near = (cat @ (new - old).T).norm(), (cat @ new.T - empty @ old.T).norm()
+    assert near < 0.5 * far
+
+
+def test_the_pipeline_is_left_as_it_is(pipe: StableDiffusionPipeline) -> None:
+    before = {name: value.clone() for name, value in pipe.unet.state_dict().items()}
+    UCE().unlearn(pipe, [Concept("cat")], [])
+    assert all(torch.equal(value, before[name]) for name, value in pipe.unet.state_dict().items())
