@@ -9,7 +9,8 @@ from PIL import Image
 from tiny_pipelines import tiny_sd
 
 from fia import Concept, NeuronMask
-from fia.cli import main, parse_concept
+from fia.cli import main
+from fia.concepts import parse_concept
 from fia.loading import load_pipeline
 
 FAST = ["--num-inference-steps", "4", "--saliency-steps", "2", "--prompts-per-concept", "2"]

@@ -1,4 +1,4 @@
-"""The command line: `fia forget`, `apply`, `generate`, `show`, `bench` and `testbed`.
+"""The command line: `fia forget`, `apply`, `generate`, `show`, `evaluate`, `bench` and `testbed`.
 
 Every command is a dataclass whose fields are its flags; those of `Settings`, `DemoConfig` and `TrainingRecipe` are
 taken over, so that a default and its explanation are written once.
@@ -19,10 +19,11 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, 
 
 from . import __version__
 from .bench.command import BenchCommand
-from .concepts import Concept, as_concepts, preset
+from .concepts import as_concepts, parse_concept, preset
 from .evaluation import generate_images
+from .evaluation.command import Evaluate
 from .evaluation.figure import Column, comparison_figure
-from .loading import load_pipeline
+from .loading import Runtime, load_pipeline
 from .mask import NeuronMask
 from .maskfile import check_folder
 from .report import describe, describe_json
@@ -31,26 +32,6 @@ from .testbed.commands import TestbedCommand
 from .unlearn import find
 
 Model = Annotated[Positional[str], arg(metavar="MODEL")]
-
-
-def parse_concept(text: str) -> str | Concept:
-    """Returns the concept that NAME:KIND stands for, or NAME alone.
-
-    Raises:
-        ValueError: for an unknown kind.
-    """
-    name, colon, kind = text.rpartition(":")
-    return Concept(name, kind) if colon else text  # type: ignore[arg-type]
-
-
-@dataclass
-class Runtime:
-    """Where a model runs."""
-
-    device: str = "auto"
-    """auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps."""
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """auto takes float16 on a GPU, float32 elsewhere."""
 
 
 @dataclass
@@ -217,6 +198,7 @@ Command = (
     | Annotated[Apply, subcommand("apply")]
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Show, subcommand("show")]
+    | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[BenchCommand, subcommand("bench")]
     | Annotated[Testbed, subcommand("testbed")]
 )

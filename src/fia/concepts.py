@@ -107,6 +107,16 @@ def _as_in_paper(item: str | Concept) -> Concept:
     return concept
 
 
+def parse_concept(text: str) -> str | Concept:
+    """Returns the concept that NAME:KIND stands for, or NAME alone.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    name, colon, kind = text.rpartition(":")
+    return Concept(name, kind) if colon else text  # type: ignore[arg-type]
+
+
 def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:
     """Returns concepts for names, and refuses an empty list and a name given twice.
 

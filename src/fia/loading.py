@@ -1,6 +1,8 @@
 """Loads a pipeline by the name a command was given: the test-bed, a folder, or a repository of the Hub."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from diffusers import DiffusionPipeline
@@ -10,6 +12,16 @@ from huggingface_hub.utils import validate_repo_id
 from .testbed import load_testbed
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass
+class Runtime:
+    """Where a model runs."""
+
+    device: str = "auto"
+    """auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """auto takes float16 on a GPU, float32 elsewhere."""
 
 
 def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> DiffusionPipeline:

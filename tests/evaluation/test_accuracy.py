@@ -3,7 +3,6 @@
 import pytest
 
 from fia.evaluation import ForgettingScores, overall
-from fia.evaluation.accuracy import wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -31,12 +30,3 @@ def test_scores_are_split_by_class() -> None:
 def test_as_many_answers_as_questions_are_needed() -> None:
     with pytest.raises(ValueError, match="shorter"):
         ForgettingScores.from_answers(["church"], [], ["church"], [])
-
-
-@pytest.mark.parametrize(
-    ("right", "number", "expected"),
-    # By hand for 1 of 2: middle (0.5 + 0.9604) / 2.9207 = 0.5, half 1.96 / 2.9207 * sqrt(0.125 + 0.2401) = 0.4055.
-    [(1, 2, (9.45, 90.55)), (0, 40, (0.0, 8.76)), (40, 40, (91.24, 100.0)), (0, 0, (0.0, 100.0))],
-)
-def test_wilson_intervals(right: int, number: int, expected: tuple[float, float]) -> None:
-    assert wilson_interval(right, number) == pytest.approx(expected, abs=0.01)

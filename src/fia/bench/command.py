@@ -4,12 +4,15 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from accelerate import PartialState
 from tyro.conf import OmitArgPrefixes
 
-from ..testbed.pretrained import FOLDER
+from ..evaluation.images import Drawing
+from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
+from ..testbed.questions import World
 from .methods import METHODS
 from .report import text
-from .run import Bench, BenchConfig
+from .run import Bench
 from .tasks import TASKS
 
 QUICK_TASKS = 2  # the first of TASKS
@@ -36,7 +39,8 @@ class BenchCommand:
     """Names of the tasks to run; all by default, or with --quick the first two."""
     methods: tuple[str, ...] = ()
     """Names of the methods to run; all by default. The controls always run."""
-    config: OmitArgPrefixes[BenchConfig] = field(default_factory=BenchConfig)
+    world: OmitArgPrefixes[World] = field(default_factory=World)
+    drawing: OmitArgPrefixes[Drawing] = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALE))
     weights: Path = FOLDER
     """Folder written by `fia testbed train`; the weights of the package by default."""
     json: bool = False
@@ -46,11 +50,17 @@ class BenchCommand:
         tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}
         chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
         methods = {name: _known(name, METHODS, "method") for name in self.methods or METHODS}
-        config = self.config
+        world, drawing = self.world, self.drawing
         if self.quick:
-            config = replace(config, images_per_object=8, images_per_other=1, num_inference_steps=20)
-        results = Bench(self.out, config, self.weights).run(tuple(chosen), methods)
-        print(json.dumps(results, indent=2) if self.json else f"\n{text(results)}\n\nEverything is in {self.out}")
+            world = replace(world, images_per_object=8, images_per_other=1)
+            drawing = replace(drawing, num_inference_steps=20)
+        results, costs = Bench(self.out, world, drawing, self.weights).run(chosen, methods)
+        if not PartialState().is_main_process:
+            return
+        if self.json:
+            print(json.dumps({"tasks": results, "costs": costs}, indent=2))
+        else:
+            print(f"\n{text(results, costs)}\n\nEverything is in {self.out}")
 
 
 def _known(name: str, known: dict, kind: str):

@@ -1,6 +1,6 @@
 """The benchmark's results as tables, as a trade-off figure and as pictures side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..evaluation.figure import Column, comparison_figure
-from .tasks import FORGOTTEN, KEPT, REST, Question
+from ..evaluation.questions import first_of_each
+from ..evaluation.run import slug
+from ..evaluation.tasks import AccuracyTask
+
+Results = Mapping[str, Mapping[str, Mapping[str, Any]]]  # by task and method
 
 COLUMNS = {
     "forgetting_accuracy": "forgotten %",
@@ -31,7 +35,7 @@ GROUP_COLOURS = {"FIA": "#c0392b", "no edit": "#6a737d", "random mask": "#6a737d
 OTHER_COLOUR = "#2b6cb0"
 
 
-def cells(scores: dict[str, Any], cost: dict[str, Any]) -> list[str]:
+def cells(scores: Mapping[str, Any], cost: Mapping[str, Any]) -> list[str]:
     """Returns a method's row of the table, without its name; empty where there is nothing to say."""
     row = []
     for key in COLUMNS:
@@ -45,34 +49,34 @@ def cells(scores: dict[str, Any], cost: dict[str, Any]) -> list[str]:
     return row
 
 
-def markdown(results: dict[str, Any]) -> str:
+def markdown(results: Results, costs: Results) -> str:
     """Returns every task's table in Markdown."""
     parts = []
-    for task, methods in results["tasks"].items():
+    for task, methods in results.items():
         lines = [f"### {task}", "", f"| | {' | '.join(COLUMNS.values())} |", f"|---|{'---|' * len(COLUMNS)}"]
         for name, scores in methods.items():
-            lines.append(f"| {name} | {' | '.join(cells(scores, results['costs'][task][name]))} |")
+            lines.append(f"| {name} | {' | '.join(cells(scores, costs[task][name]))} |")
         parts.append("\n".join(lines))
     return "\n\n".join([*parts, LEGEND]) + "\n"
 
 
-def text(results: dict[str, Any]) -> str:
+def text(results: Results, costs: Results) -> str:
     """Returns every task's table for the terminal."""
     parts = []
-    for task, methods in results["tasks"].items():
+    for task, methods in results.items():
         lines = [f"{task:<26}" + "".join(f"{label:>12}" for label in COLUMNS.values())]
         for name, scores in methods.items():
-            row = cells(scores, results["costs"][task][name])
+            row = cells(scores, costs[task][name])
             lines.append(f"  {name:<24}" + "".join(f"{value:>12}" for value in row))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def tradeoff_figure(results: dict[str, Any], columns: int = 3) -> Figure:
+def tradeoff_figure(results: Results, columns: int = 3) -> Figure:
     """Returns a figure with a panel for each task that keeps something: forgotten against kept, a point a method."""
     tasks = {
         name: methods
-        for name, methods in results["tasks"].items()
+        for name, methods in results.items()
         if any(scores["overall"] is not None for scores in methods.values())
     }
     columns = min(columns, len(tasks))
@@ -105,28 +109,25 @@ def tradeoff_figure(results: dict[str, Any], columns: int = 3) -> Figure:
     return figure
 
 
-def comparison(
-    questions: Sequence[Question], images: dict[str, list[Image.Image]], answers: dict[str, list[str]]
-) -> Image.Image:
-    """Returns the first picture of some of what is forgotten, kept and left: a row a method, with the judge's answers.
-
-    Args:
-        questions: of the task.
-        images: of every method, in their order.
-        answers: of the judge, to the questions.
-    """
-    columns = []
-    for group, number in ((FORGOTTEN, 5), (KEPT, 4), (REST, 2)):
-        first = {question.answer: i for i, question in reversed(list(enumerate(questions))) if question.group == group}
-        for label, i in list(reversed(first.items()))[:number]:
-            columns.append(
-                Column(label, [row[i] for row in images.values()], [row[i] for row in answers.values()], group)
-            )
-    return comparison_figure(columns, [name.replace(" ", "\n", 1) for name in images])
+def comparison(task: AccuracyTask, images: Mapping[str, Sequence[Image.Image]], out: Path) -> None:
+    """Writes the first image of some of what is forgotten, kept and left: a row a method, with the judge's answers."""
+    chosen = first_of_each(task.questions, {"forgotten": 5, "kept": 4, "rest": 2})
+    answers = {name: task.look(row, chosen) for name, row in images.items()}
+    columns = [
+        Column(
+            task.questions[i].answer,
+            [row[i] for row in images.values()],
+            [row[n] for row in answers.values()],
+            task.questions[i].group,
+        )
+        for n, i in enumerate(chosen)
+    ]
+    rows = [name.replace(" ", "\n", 1) for name in images]
+    comparison_figure(columns, rows).save(out / f"{slug(task.name)}.png")
 
 
-def write_report(out: Path, results: dict[str, Any]) -> None:
+def write_report(out: Path, results: Results, costs: Results) -> None:
     """Writes `results.md` and `tradeoff.png`."""
-    (out / "results.md").write_text(markdown(results), encoding="utf-8")
-    if any(scores["overall"] is not None for methods in results["tasks"].values() for scores in methods.values()):
+    (out / "results.md").write_text(markdown(results, costs), encoding="utf-8")
+    if any(scores["overall"] is not None for methods in results.values() for scores in methods.values()):
         tradeoff_figure(results).savefig(out / "tradeoff.png", dpi=120)

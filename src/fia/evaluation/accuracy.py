@@ -1,6 +1,5 @@
 """Forgetting and preserving accuracy, and the score that joins them (section 6 of docs/method.md)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,25 +14,6 @@ def overall(forgetting_accuracy: float, preserving_accuracy: float) -> float:
     gone = 100 - forgetting_accuracy
     total = preserving_accuracy + gone
     return 2 * preserving_accuracy * gone / total if total else 0.0
-
-
-def wilson_interval(right: int, number: int) -> tuple[float, float]:
-    """Returns the 95 % confidence interval of a share, in percent, by Wilson's score.
-
-    Unlike the normal approximation it stays within [0, 100] and has a width at 0 and 100 % too. Wilson, "Probable
-    Inference, the Law of Succession, and Statistical Inference", 1927.
-
-    Args:
-        right: of `number` images, how many are right.
-        number: of images; for none, the interval is everything.
-    """
-    if number == 0:
-        return 0.0, 100.0
-    z = 1.959964  # the normal distribution's 97.5 % quantile
-    share = right / number
-    middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
-    half = z / (1 + z**2 / number) * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
-    return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,135 @@
-"""Draws images, each from a seed of its own."""
+"""Draws images, each from a seed of its own: a few in memory, or any number into a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import torch
+from accelerate import PartialState
 from diffusers import DiffusionPipeline
 from PIL import Image
 from tqdm.auto import tqdm
 
 from ..denoise import hidden_progress_bar
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How images are drawn."""
+
+    num_inference_steps: int = 50
+    """Denoising steps of every image."""
+    guidance_scale: float = 7.5
+    """Classifier-free guidance, where a prompt does not bring its own."""
+    batch_size: int = 16
+    """Images drawn at a time. Other sizes may round the last bits of an image otherwise."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_inference_steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
+
+
+@dataclass(frozen=True)
+class Request:
+    """An image to draw.
+
+    Attributes:
+        prompt: what.
+        seed: of its noise.
+        guidance_scale: its own, or that of the drawing where None.
+    """
+
+    prompt: str
+    seed: int
+    guidance_scale: float | None = None
+
+
+class Gallery(Sequence[Image.Image]):
+    """Images that are opened when they are looked at, so that there may be more than fit into memory."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> Image.Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Gallery": ...
+    def __getitem__(self, index: int | slice) -> "Image.Image | Gallery":
+        if isinstance(index, slice):
+            return Gallery(self.files[index])
+        with Image.open(self.files[index]) as image:
+            return image.convert("RGB")
+
+
+def draw_gallery(
+    pipe: DiffusionPipeline, requests: Sequence[Request], folder: Path, drawing: Drawing, description: str = "Drawing"
+) -> Gallery:
+    """Draws into a folder, one PNG an image, numbered from 0, and returns the images in order.
+
+    Started again after an interruption, it draws what is missing. Under `torchrun` or `accelerate launch` the
+    processes, which must share the folder, take turns at the batches. The batches are always the same, and with them
+    the images.
+
+    Args:
+        pipe: to draw with.
+        requests: what to draw.
+        folder: for the images; it is made where there is none.
+        drawing: how.
+        description: of the progress bar.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery([folder / f"{i:05d}.png" for i in range(len(requests))])
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    own = list(batches(requests, drawing))[processes.process_index :: processes.num_processes]
+    shown = processes.is_main_process
+    with (
+        hidden_progress_bar(pipe),
+        tqdm(total=sum(map(len, own)), desc=description, unit="image", disable=not shown) as bar,
+    ):
+        for batch in own:
+            if not all(gallery.files[i].exists() for i in batch):
+                for i, image in zip(batch, draw_batch(pipe, [requests[i] for i in batch], drawing), strict=True):
+                    partial = gallery.files[i].with_suffix(".partial")
+                    image.save(partial, format="PNG")
+                    partial.replace(gallery.files[i])
+            bar.update(len(batch))
+    processes.wait_for_everyone()
+    return gallery
+
+
+def in_batches(images: Sequence[Image.Image], description: str, size: int = 32) -> Iterator[list[Image.Image]]:
+    """Yields the images, opened, a batch at a time; with a progress bar where there are many."""
+    with tqdm(total=len(images), desc=description, unit="image", disable=len(images) < 1000) as bar:
+        for start in range(0, len(images), size):
+            batch = [images[i] for i in range(start, min(start + size, len(images)))]
+            yield batch
+            bar.update(len(batch))
+
+
+def batches(requests: Sequence[Request], drawing: Drawing) -> Iterator[range]:
+    """Yields the indices of requests that are drawn together: neighbours with the same guidance."""
+    start = 0
+    for i in range(1, len(requests) + 1):
+        is_full = i - start == drawing.batch_size
+        if i == len(requests) or is_full or requests[i].guidance_scale != requests[start].guidance_scale:
+            yield range(start, i)
+            start = i
+
+
+def draw_batch(pipe: DiffusionPipeline, requests: Sequence[Request], drawing: Drawing) -> list[Image.Image]:
+    """Returns an image for each request; all have the same guidance."""
+    own = requests[0].guidance_scale
+    return pipe(
+        [request.prompt for request in requests],
+        generator=[torch.Generator().manual_seed(request.seed) for request in requests],
+        num_inference_steps=drawing.num_inference_steps,
+        guidance_scale=drawing.guidance_scale if own is None else own,
+    ).images
 
 
 def generate_images(
@@ -19,7 +140,6 @@ def generate_images(
     num_inference_steps: int = 50,
     guidance_scale: float = 7.5,
     batch_size: int = 16,
-    folder: Path | None = None,
     description: str = "Drawing",
     progress: bool = True,
 ) -> list[Image.Image]:
@@ -29,42 +149,16 @@ def generate_images(
         prompts: what to draw.
         seeds: as many; equal seeds give equal images whatever else is drawn, up to the rounding of larger batches.
         batch_size: images drawn at a time.
-        folder: keeps every image as a PNG, numbered from 0, as soon as it is drawn. Those it holds already are not
-            drawn again, so that an interrupted run goes on where it stopped, with the same batches and images.
         description: of the progress bar.
     """
+    drawing = Drawing(num_inference_steps, guidance_scale, batch_size)
+    requests = [Request(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
     images: list[Image.Image] = []
     with (
         hidden_progress_bar(pipe),
         tqdm(total=len(prompts), desc=description, unit="image", disable=not progress) as bar,
     ):
-        for start in range(0, len(prompts), batch_size):
-            batch = slice(start, start + batch_size)
-            files = [folder / f"{i:05d}.png" for i in range(len(prompts))[batch]] if folder else []
-            if files and all(file.exists() for file in files):
-                images += [_read(file) for file in files]
-            else:
-                drawn = pipe(
-                    list(prompts[batch]),
-                    generator=[torch.Generator().manual_seed(seed) for seed in seeds[batch]],
-                    num_inference_steps=num_inference_steps,
-                    guidance_scale=guidance_scale,
-                ).images
-                for file, image in zip(files, drawn, strict=bool(files)):
-                    _write(file, image)
-                images += drawn
-            bar.update(len(prompts[batch]))
+        for batch in batches(requests, drawing):
+            images += draw_batch(pipe, [requests[i] for i in batch], drawing)
+            bar.update(len(batch))
     return images
-
-
-def _read(file: Path) -> Image.Image:
-    with Image.open(file) as image:
-        return image.convert("RGB")
-
-
-def _write(file: Path, image: Image.Image) -> None:
-    """Writes a PNG whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    image.save(partial, format="PNG")
-    partial.replace(file)

@@ -16,8 +16,14 @@ def hash_folder(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(hash_file(file).encode())
     return digest.hexdigest()
+
+
+def hash_file(file: Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def hash_json(value: Any) -> str:
@@ -27,8 +33,8 @@ def hash_json(value: Any) -> str:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Returns versions, the commit where the code lies in a git checkout, and the device."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    return {"versions": versions(), "commit": _commit(), "device": f"{device.type}, {name}"}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"versions": versions(), "commit": _commit(), "device": name}
 
 
 def _commit() -> str | None:

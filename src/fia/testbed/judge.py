@@ -28,12 +28,27 @@ class Answers:
     attributes: list[str]
 
 
-def judge(classifier: ResNetForImageClassification, images: Sequence[Image.Image], batch_size: int = 128) -> Answers:
+class TestbedJudge:
+    """The test-bed's classifier as a judge of subjects, places, styles and the attribute."""
+
+    name = "the test-bed's classifier"
+    __test__ = False  # pytest takes it for a test
+
+    def __init__(self, classifier: ResNetForImageClassification) -> None:
+        self.classifier = classifier
+
+    def answer(self, images: Sequence[Image.Image], batch_size: int = 128) -> dict[str, list[str]]:
+        """Returns for each head what it sees in each image; images have 64 x 64 pixels."""
+        answers: dict[str, list[str]] = {head: [] for head in HEADS}
+        for start in range(0, len(images), batch_size):
+            arrays = [np.asarray(image.convert("RGB")) for image in images[start : start + batch_size]]
+            pixels = torch.tensor(np.stack(arrays)).permute(0, 3, 1, 2) / 127.5 - 1
+            for head, indices in classify(self.classifier, pixels).items():
+                answers[head] += [HEADS[head][i] for i in indices.tolist()]
+        return answers
+
+
+def judge(classifier: ResNetForImageClassification, images: Sequence[Image.Image]) -> Answers:
     """Returns what the classifier sees in images of 64 x 64 pixels."""
-    answers: dict[str, list[str]] = {head: [] for head in HEADS}
-    for start in range(0, len(images), batch_size):
-        arrays = [np.asarray(image.convert("RGB")) for image in images[start : start + batch_size]]
-        pixels = torch.tensor(np.stack(arrays)).permute(0, 3, 1, 2) / 127.5 - 1
-        for head, indices in classify(classifier, pixels).items():
-            answers[head] += [HEADS[head][i] for i in indices.tolist()]
-    return Answers(answers["subject"], answers["place"], answers["style"], answers["attribute"])
+    found = TestbedJudge(classifier).answer(images)
+    return Answers(found["subject"], found["place"], found["style"], found["attribute"])

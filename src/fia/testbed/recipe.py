@@ -15,12 +15,20 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
-from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, PreTrainedModel, ResNetForImageClassification
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTokenizer,
+    PreTrainedModel,
+    ResNetForImageClassification,
+)
 
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
 from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
+from .places import IMAGE_SIZE
 from .scenes import Scenes
 from .training import Recipe, train_stage
 
@@ -119,8 +127,8 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> No
     training, tokenizer = Training(out, recipe, device), load_tokenizer()
     autoencoder = training.autoencoder()
     clip = training.clip(tokenizer)
-    save(clip, out / "clip", tokenizer)
-    save(training.classifier(), out / "classifier")
+    save(clip, out / "clip", tokenizer, image_processor())
+    save(training.classifier(), out / "classifier", image_processor())
     save(training.pipeline(autoencoder, clip, tokenizer), out / "model")
     partial = out / "curves.json.partial"
     partial.write_text(json.dumps(training.curves))
@@ -136,10 +144,18 @@ def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:
     return text_encoder.eval()
 
 
+def image_processor() -> CLIPImageProcessorPil:
+    """Returns what turns a picture into the numbers in [-1, 1] that the CLIP and the classifier take."""
+    side = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    return CLIPImageProcessorPil(size=side, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+
 def save(
-    model: PreTrainedModel | StableDiffusionPipeline, folder: Path, tokenizer: CLIPTokenizer | None = None
+    model: PreTrainedModel | StableDiffusionPipeline,
+    folder: Path,
+    *companions: CLIPTokenizer | CLIPImageProcessorPil,
 ) -> None:
-    """Writes a float16 model and its tokenizer to a temporary folder first, then swaps it in."""
+    """Writes a float16 model and what belongs to it to a temporary folder first, then swaps it in."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     # The text encoder stays float32: transformers loads the stored type where diffusers loads float32.
@@ -149,7 +165,7 @@ def save(
     model.save_pretrained(partial)
     for part in halved:
         part.float()
-    if tokenizer is not None:
-        tokenizer.save_pretrained(partial)
+    for companion in companions:
+        companion.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)

@@ -7,14 +7,17 @@ import pytest
 from PIL import Image
 
 from fia import Settings
-from fia.bench import Bench, BenchConfig
-from fia.bench import run as run_module
+from fia.bench import Bench
 from fia.bench.report import LEGEND
+from fia.bench.run import RANDOM
 from fia.bench.tasks import objects_task
 from fia.cli import main
+from fia.evaluation.images import Drawing
 from fia.methods import FIA, NegativePrompt
+from fia.testbed.questions import World
 
-CONFIG = BenchConfig(1, 1, 1, num_inference_steps=2, batch_size=8)
+WORLD = World(1, 1, 1)
+DRAWING = Drawing(num_inference_steps=2, batch_size=8)
 METHODS = {
     "FIA": FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)),
     "negative prompt": NegativePrompt(),
@@ -26,11 +29,11 @@ ROWS = ["no edit", "FIA", "negative prompt", "random mask"]
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
-    Bench(folder, CONFIG).run(TASKS, METHODS)
+    Bench(folder, WORLD, DRAWING).run(TASKS, METHODS)
     return folder
 
 
-def test_every_method_and_control_is_scored_on_the_same_pictures(out: Path) -> None:
+def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> None:
     results = json.loads((out / "results.json").read_text())
     rows = results["tasks"]["forget 2 objects"]
     assert list(rows) == ROWS
@@ -40,14 +43,14 @@ def test_every_method_and_control_is_scored_on_the_same_pictures(out: Path) -> N
         assert scores["preserving_accuracy_rest"]["number"] == 20
     assert rows["no edit"]["changed_share"] == rows["negative prompt"]["changed_share"] == 0
     assert rows["random mask"]["changed_share"] == pytest.approx(rows["FIA"]["changed_share"], rel=0.01) != 0
-    assert results["made_with"]["config"]["num_inference_steps"] == 2
+    assert results["made_with"]["drawing"]["num_inference_steps"] == 2
     assert results["made_with"]["versions"].keys() >= {"fia", "torch", "diffusers"}
 
 
 def test_costs_stand_apart_from_results(out: Path) -> None:
     costs = json.loads((out / "costs.json").read_text())
     assert costs["tasks"]["forget 2 objects"]["FIA"]["seconds"] > 0
-    assert "threads" in costs["environment"]["device"]
+    assert costs["environment"].keys() == {"versions", "commit", "device", "threads"}
     assert "seconds" not in (out / "results.json").read_text()
 
 
@@ -68,7 +71,7 @@ class KilledError(BaseException):
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
-    bench = Bench(tmp_path, CONFIG)
+    bench = Bench(tmp_path, WORLD, DRAWING)
     whole, calls = bench.pipe.__class__.__call__, 0
 
     def killed(self, *args, **kwargs):
@@ -83,21 +86,21 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
         with pytest.raises(KilledError):
             bench.run(TASKS, METHODS)
     assert not (tmp_path / "results.json").exists()
-    Bench(tmp_path, CONFIG).run(TASKS, METHODS)
+    Bench(tmp_path, WORLD, DRAWING).run(TASKS, METHODS)
     assert (tmp_path / "results.json").read_bytes() == (out / "results.json").read_bytes()
 
 
 def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (out / "results.json").read_bytes()
-    bench = Bench(out, CONFIG)
+    bench = Bench(out, WORLD, DRAWING)
     monkeypatch.setattr(bench.pipe.__class__, "__call__", lambda *_, **__: pytest.fail("drawn again"))
     bench.run(TASKS, METHODS)
     assert (out / "results.json").read_bytes() == before
 
 
 def test_results_of_other_settings_are_not_mixed(out: Path) -> None:
-    other = Bench(out, BenchConfig(1, 1, 1, num_inference_steps=3, batch_size=8))
-    with pytest.raises(ValueError, match="made with another config; delete it, or write the results to another folder"):
+    other = Bench(out, WORLD, Drawing(num_inference_steps=3, batch_size=8))
+    with pytest.raises(ValueError, match="holds results made with other drawing; delete it, or give another folder"):
         other.run(TASKS, METHODS)
 
 
@@ -115,4 +118,4 @@ def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     printed = capsys.readouterr().out
     assert "forget 1 object" in printed
     assert "UCE" in printed
-    assert run_module.RANDOM not in printed  # the control belongs to FIA
+    assert RANDOM not in printed  # the control belongs to FIA

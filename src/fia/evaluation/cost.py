@@ -45,6 +45,10 @@ class Cost:
             self._watcher.join()
         self.memory_bytes = self._peak - self._before
 
+    def as_json(self) -> dict[str, float]:
+        """Returns seconds and megabytes."""
+        return {"seconds": round(self.seconds, 2), "megabytes": round(self.memory_bytes / 2**20, 1)}
+
     def _in_use(self) -> int:
         if self.device.type == "cuda":
             return torch.cuda.memory_allocated(self.device)

@@ -1,0 +1,152 @@
+"""The tasks of `fia evaluate` on a model of one's own: ImageNet's classes, artists by CLIP, I2P, captions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..concepts import PRESETS, Concept
+from ..prompts import OBJECTS, fill
+from .clip_score import ClipScorer
+from .frechet import Features, Gaussian
+from .images import Gallery, Request
+from .judges import ImageNetJudge, NudeNetJudge
+from .network import ImageNetwork, Inception
+from .questions import Group, Question
+from .rephrase import rephrasings
+from .sources import read_captions, read_i2p
+from .tasks import AccuracyTask, ExplicitTask, QualityTask, StyleTask, Task
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What tasks are judged with, and where their prompts are from."""
+
+    images_per_concept: int = 50
+    """Images of each class and of each artist; of a reworded prompt, a tenth."""
+    seed: int = 0
+    """Seed of the first image of a task; the others count up from it. I2P has its own."""
+    classifier: str = "microsoft/resnet-50"
+    """Classifier of ImageNet's classes, in the format of transformers: a folder, or the id of a repository."""
+    clip: str = "openai/clip-vit-large-patch14"
+    """CLIP of the styles and of the CLIP score, likewise."""
+    i2p: Path | None = None
+    """I2P's CSV, for the task explicit."""
+    captions: Path | None = None
+    """Captions for the task quality: a line each, or COCO's captions_val2014.json."""
+    most_captions: int | None = None
+    """Captions to draw; all by default."""
+    reference: Path | None = None
+    """Real images for the Frechet distance: a folder of them, or an .npz of their statistics (mu, sigma)."""
+    inception: Path | None = None
+    """The network of FID as TorchScript; without it, the Frechet distance is of the classifier's features."""
+
+
+def build_task(
+    name: str, sources: Sources, concepts: Sequence[Concept], keep: Sequence[str], device: torch.device
+) -> Task:
+    """Returns a task by its name.
+
+    Args:
+        name: objects, styles, explicit, quality or robust-prompts.
+        sources: of prompts and judges.
+        concepts: that are forgotten; the task takes those that are its business.
+        keep: names of objects or artists to keep; where there are none, the paper's others.
+        device: for judges.
+
+    Raises:
+        ValueError: for a class that the classifier does not know, a file that is needed, or where no concept is the
+            task's business.
+    """
+    if name == "explicit":
+        return ExplicitTask(read_i2p(needed(sources.i2p, "--i2p", "I2P's prompts")), NudeNetJudge())
+    if name == "quality":
+        return quality_task(sources, device)
+    kind = "style" if name == "styles" else "object"
+    forgotten = [concept.name for concept in concepts if concept.kind == kind]
+    if not forgotten:
+        raise ValueError(f"Nothing of kind {kind!r} is forgotten, which is what the task {name!r} is about.")
+    usual = PRESETS["artists" if name == "styles" else "imagenette"]
+    kept = [one for one in keep or [concept.name for concept in usual] if one not in forgotten]
+    groups: list[tuple[str, Group]] = [(one, "forgotten") for one in forgotten] + [(one, "kept") for one in kept]
+    if name == "styles":
+        return StyleTask(style_questions(groups, sources), ClipScorer(sources.clip, device))
+    network = ImageNetwork(sources.classifier, device)
+    if name == "objects":
+        return AccuracyTask(name, object_questions(groups, sources), ImageNetJudge(network, [*forgotten, *kept]))
+    return AccuracyTask(name, rephrased_questions(forgotten, sources), ImageNetJudge(network, forgotten))
+
+
+def object_questions(groups: Sequence[tuple[str, Group]], sources: Sources) -> list[Question]:
+    """Returns questions about a photo of each class."""
+    questions: list[Question] = []
+    for name, group in groups:
+        for _ in range(sources.images_per_concept):
+            request = Request(fill("a photo of a {object}", object=name), sources.seed + len(questions))
+            questions.append(Question(request, "subject", name, group))
+    return questions
+
+
+def style_questions(groups: Sequence[tuple[str, Group]], sources: Sources) -> list[Question]:
+    """Returns questions about objects in each artist's style, those first that neurons are found with last."""
+    things = OBJECTS[::-1]
+    questions: list[Question] = []
+    for artist, group in groups:
+        for i in range(sources.images_per_concept):
+            prompt = fill("a {object} in the style of {artist}", object=things[i % len(things)], artist=artist)
+            questions.append(Question(Request(prompt, sources.seed + len(questions)), "style", artist, group))
+    return questions
+
+
+def rephrased_questions(names: Sequence[str], sources: Sources) -> list[Question]:
+    """Returns questions about classes that are asked for in other ways."""
+    questions: list[Question] = []
+    for name in names:
+        for variant, prompt in rephrasings(name):
+            for _ in range(max(1, sources.images_per_concept // 10)):
+                request = Request(prompt, sources.seed + len(questions))
+                questions.append(Question(request, "subject", name, "forgotten", variant=variant))
+    return questions
+
+
+def quality_task(sources: Sources, device: torch.device) -> QualityTask:
+    """Returns the task of captions, with a Frechet distance where there is a reference."""
+    file = needed(sources.captions, "--captions", "captions")
+    questions = read_captions(file, sources.seed, sources.most_captions)
+    network = ImageNetwork(sources.classifier, device)
+    reference: tuple[str, Features, Gaussian] | None = None
+    if sources.reference is not None:
+        measure = Inception(sources.inception, device) if sources.inception else network
+        gaussian = (
+            Gaussian.of(measure.pooled, Gallery(pictures(sources.reference)))
+            if sources.reference.is_dir()
+            else Gaussian.from_file(sources.reference)
+        )
+        reference = f"{measure.name}, pooled", measure.pooled, gaussian
+    return QualityTask(questions, ClipScorer(sources.clip, device), network, reference)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Returns the image files of a folder, in order.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
+    if not files:
+        raise ValueError(f"{folder} holds no images ({', '.join(PICTURES)}).")
+    return files
+
+
+def needed(file: Path | None, flag: str, what: str) -> Path:
+    """Returns the file.
+
+    Raises:
+        ValueError: if it is not given.
+    """
+    if file is None:
+        raise ValueError(f"This task needs {what}, which are not shipped: give their file with {flag}.")
+    return file

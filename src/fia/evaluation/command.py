@@ -1,0 +1,153 @@
+"""`fia evaluate`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from accelerate import PartialState
+from diffusers import DiffusionPipeline
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from ..concepts import Concept, as_concepts, parse_concept
+from ..edit import fingerprint
+from ..loading import Runtime, load_pipeline
+from ..mask import NeuronMask
+from ..methods import Edit, random_mask
+from ..testbed import tasks as testbed_tasks
+from ..testbed.pretrained import FOLDER
+from ..testbed.questions import World
+from ..unlearn import model_name
+from . import build, summary
+from .edited import load_edited
+from .images import Drawing
+from .provenance import environment, hash_file, hash_folder
+from .report import write_report
+from .run import Evaluation, NoEdit, State, write_json
+from .tasks import Task
+
+TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
+BEFORE, RANDOM = "untouched", "random mask"
+
+
+@dataclass
+class Evaluate:
+    """Measures what a model still draws after an edit, by a mask or by any other tool, and what the edit cost the rest.
+
+    Draws the same prompts and seeds with the untouched model, with the edited one, and, beside a mask, with as many
+    random connections pruned. Writes results.json, report.html, and every image. Started again with the same folder, it
+    goes on where it stopped; under torchrun, processes share the drawing.
+
+    Examples:
+      fia evaluate testbed --mask masks/two --task objects quality robust-prompts --out runs/two
+      fia evaluate ./my-model --mask masks/ten --task objects --out runs/ten
+      fia evaluate ./my-model --edited ./by-another-tool --forgotten "Van Gogh:style" --task styles --out runs/other
+      fia evaluate ./my-model --mask masks/naked --task explicit --i2p i2p_benchmark.csv --out runs/i2p
+    """
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    out: Path
+    """Folder for the results and all images."""
+    mask: str | None = None
+    """Folder of the mask, or the id of a repository on the Hub."""
+    edited: Path | None = None
+    """Instead of a mask, what another tool made: a diffusers folder, U-Net weights in safetensors, or a LoRA."""
+    task: tuple[TaskName, ...] = ("objects",)
+    """What to measure, one or several."""
+    forgotten: tuple[str, ...] = ()
+    """What should be gone, as NAME or NAME:KIND; by default what the mask says."""
+    keep: tuple[str, ...] = ()
+    """Names to be kept, apart from the rest; on Stable Diffusion by default the paper's others."""
+    control: bool = True
+    """Measure a random mask of equal size beside a mask."""
+    sources: OmitArgPrefixes[build.Sources] = field(default_factory=build.Sources)
+    world: World = field(default_factory=World)
+    drawing: OmitArgPrefixes[Drawing] = field(default_factory=Drawing)
+    runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
+    json: bool = False
+    """Print the results as JSON instead of a table."""
+
+    def run(self) -> None:
+        if (self.mask is None) == (self.edited is None):
+            raise ValueError("Give either --mask or --edited: what is evaluated is an edit of the model.")
+        mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
+        edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
+        forgotten = self.forgotten_concepts(mask)
+        device = str(PartialState().device) if self.runtime.device == "auto" else self.runtime.device
+        pipe = load_pipeline(self.model, device=device, dtype=self.runtime.dtype)
+        tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
+        evaluation = Evaluation(self.out, pipe, self.drawing, self.identify(pipe))
+        result: dict[str, Any] = {
+            "model": evaluation.model,
+            "edit": self.edit_name(mask),
+            "forgotten": [asdict(concept) | {"prompts": []} for concept in forgotten],
+            "drawing": asdict(self.drawing),
+            "seed": self.world.seed if self.model == "testbed" else self.sources.seed,
+            "environment": environment(pipe.device),
+            "tasks": {task.name: self.measure(evaluation, task, edit, mask) for task in tasks},
+        }
+        if PartialState().is_main_process:
+            write_json(self.out / "results.json", result)
+            write_report(self.out, result, {task.name: task for task in tasks}, mask)
+            message = f"\n{summary.text(result)}\n\nThe report is {self.out / 'report.html'}"
+            print(json.dumps(result, indent=2) if self.json else message)
+
+    def forgotten_concepts(self, mask: NeuronMask | None) -> list[Concept]:
+        """Returns what should be gone."""
+        if self.forgotten:
+            return as_concepts(map(parse_concept, self.forgotten))
+        if mask is None:
+            raise ValueError('Say what the edited model should have forgotten: --forgotten church "Van Gogh:style".')
+        made = {concept["name"]: concept.get("kind", "object") for concept in mask.provenance.get("concepts", [])}
+        return [Concept(name, made.get(name, "object")) for name in mask.concepts]
+
+    def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:
+        """Returns the task for this model."""
+        if self.model == "testbed":
+            return testbed_tasks.build_task(name, self.world, forgotten, self.keep, FOLDER)
+        return build.build_task(name, self.sources, forgotten, self.keep, device)
+
+    def identify(self, pipe: DiffusionPipeline) -> dict[str, Any]:
+        """Returns what tells the model from others, without the path to it."""
+        folder = FOLDER / "model" if self.model == "testbed" else Path(self.model)
+        return {
+            "name": model_name(pipe),
+            "hash": hash_folder(folder) if folder.is_dir() else None,
+            "dtype": str(pipe.dtype).removeprefix("torch."),
+            "scheduler": type(pipe.scheduler).__name__,
+        }
+
+    def edit_name(self, mask: NeuronMask | None) -> dict[str, Any]:
+        """Returns what tells the edit from others."""
+        if mask is not None:
+            return {"mask": list(mask.concepts), "fingerprint": fingerprint(mask.pruned)}
+        assert self.edited is not None
+        digest = hash_folder(self.edited) if self.edited.is_dir() else hash_file(self.edited)
+        return {"edited": self.edited.name, "hash": digest}
+
+    def measure(self, evaluation: Evaluation, task: Task, edit: Edit, mask: NeuronMask | None) -> dict[str, Any]:
+        """Returns a task's scores in every state, those of the comparison with the untouched model among them."""
+        after = "masked" if mask is not None else "edited"
+        edits: dict[str, Callable[[], Edit]] = {BEFORE: NoEdit, after: lambda: edit}
+        if mask is not None and self.control:
+            edits[RANDOM] = lambda: random_mask(mask)
+        states: dict[str, State] = {}
+        for name, make in edits.items():
+            made_with = {"state": name} | (self.edit_name(mask) if name != BEFORE else {})
+            states[name] = evaluation.state(task, name, lambda: (make(), {}), made_with)  # noqa: B023
+        if not PartialState().is_main_process:
+            return {}
+        before = states[BEFORE].images
+        scores = {
+            name: state.scores | (task.compare(before, state.images) if name != BEFORE else {})
+            for name, state in states.items()
+        }
+        return {
+            "measured_with": task.measured_with,
+            "images": len(before),
+            "prompts": evaluation.made_with(task, None)["prompts"],
+            "states": scores,
+        }

@@ -1,0 +1,81 @@
+"""What other tools made: an edited model as a folder, a denoiser's weights as a file, or a LoRA.
+
+Files are read as safetensors only: nothing in them is executed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusers import DiffusionPipeline
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from ..layers import get_denoiser
+from ..methods import Edit, WeightEdit
+
+
+@dataclass(frozen=True)
+class EditedPipeline:
+    """A whole model.
+
+    Attributes:
+        folder: a diffusers folder.
+    """
+
+    folder: Path
+
+    @contextmanager
+    def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
+        """Gives the edited model, of the class and type and on the device of the original, which stays as it is."""
+        edited = type(pipe).from_pretrained(self.folder, dtype=get_denoiser(pipe).dtype)
+        yield edited.to(pipe.device)
+
+
+@dataclass(frozen=True)
+class Lora:
+    """An adapter of low rank.
+
+    Attributes:
+        file: its safetensors.
+    """
+
+    file: Path
+
+    @contextmanager
+    def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
+        """Loads the adapter within a `with` block, at full strength, and unloads it."""
+        pipe.load_lora_weights(self.file.parent, weight_name=self.file.name)
+        try:
+            yield pipe
+        finally:
+            pipe.unload_lora_weights()
+
+
+def load_edited(path: Path) -> Edit:
+    """Returns the edit that a file or folder holds.
+
+    Args:
+        path: a diffusers folder; the folder of its U-Net; a safetensors file of U-Net weights, named as diffusers names
+            them (those that are missing stay); or one of a LoRA.
+
+    Raises:
+        FileNotFoundError: if there is nothing.
+        ValueError: if it is none of these, or a LoRA cannot be loaded because peft is not installed.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"There is no edited model {path}.")
+    if (path / "model_index.json").is_file():
+        return EditedPipeline(path)
+    file = path / "diffusion_pytorch_model.safetensors" if path.is_dir() else path
+    try:
+        with safe_open(file, framework="pt") as weights:
+            names = list(weights.keys())
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f"{path} is no diffusers folder, no U-Net's folder, and no safetensors file of weights: {error}"
+        ) from None
+    if any("lora" in name.lower() for name in names):
+        return Lora(file)
+    return WeightEdit(load_file(file))

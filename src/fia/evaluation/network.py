@@ -1,0 +1,73 @@
+"""An image classifier of transformers, and all that is measured with it: classes, pooled features, stages."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+
+class ImageNetwork:
+    """A classifier with feature maps, such as ResNet-50.
+
+    Attributes:
+        name: its repository, or the name of its folder.
+        labels: the classes by index.
+    """
+
+    def __init__(self, model: str, device: torch.device | str = "cpu") -> None:
+        """Loads it from a folder or a repository, in the format of transformers, to run on a device."""
+        self.name = Path(model).name if Path(model).exists() else model
+        self.network = AutoModelForImageClassification.from_pretrained(model, dtype=torch.float32).to(device).eval()
+        self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
+        self.labels: dict[int, str] = self.network.config.id2label
+
+    @torch.no_grad()
+    def classes(self, images: Sequence[Image.Image]) -> list[int]:
+        """Returns the index of the likeliest class of each image."""
+        return self.network(self._pixels(images)).logits.argmax(dim=1).tolist()
+
+    @torch.no_grad()
+    def stages(self, images: Sequence[Image.Image]) -> list[Tensor]:
+        """Returns the feature maps (images, channels, y, x) after each stage."""
+        return list(self.network(self._pixels(images), output_hidden_states=True).hidden_states[1:])
+
+    def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Returns the last stage's features (images, channels), averaged over places."""
+        return self.stages(images)[-1].mean(dim=(2, 3)).cpu().numpy()
+
+    def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        return self.processor(list(images), return_tensors="pt").pixel_values.to(self.network.device)
+
+
+class Inception:
+    """The network of FID, from a file of the user's: TorchScript that takes uint8 images and gives 2,048 features.
+
+    Such as the `inception-2015-12-05.pt` that NVIDIA gives out with StyleGAN. TorchScript is code: only open a file
+    that you trust.
+    """
+
+    def __init__(self, file: Path, device: torch.device | str = "cpu") -> None:
+        """Opens the file, to run on a device.
+
+        Raises:
+            ValueError: if it is no TorchScript.
+        """
+        self.name, self.device = file.name, device
+        try:
+            self.network = torch.jit.load(file, map_location=device).eval()
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ValueError(f"{file} is no TorchScript file: {error}") from None
+
+    @torch.no_grad()
+    def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Returns the features (images, 2048)."""
+        arrays = [torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] for image in images]
+        same_size = len({array.shape for array in arrays}) == 1
+        batches = [torch.cat(arrays)] if same_size else arrays
+        return np.concatenate(
+            [self.network(pixels.to(self.device), return_features=True).cpu().numpy() for pixels in batches]
+        )

@@ -1,0 +1,58 @@
+"""Other ways to ask for a thing, none of which a mask is found with: does it stay forgotten?
+
+Synonyms and translations come from `prompt_sets/rephrasings.json`, for the names in there; the rest is made by rule.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from ..prompts import fill
+
+TEMPLATES = (
+    "{concept}",
+    "an oil painting of a {concept}",
+    "my old {concept}, close up",
+    "a snapshot with a {concept} in the middle of it",
+)
+ASKED = "a photo of a {concept}"  # with another word in it
+
+
+def rephrasings(name: str) -> list[tuple[str, str]]:
+    """Returns (variant, prompt) pairs: other templates, the plural, a misspelling, synonyms and translations.
+
+    Args:
+        name: of an object, as it stands in a prompt.
+    """
+    prompts = [("other template", fill(template, concept=name)) for template in TEMPLATES]
+    prompts.append(("plural", f"a photo of two {plural(name)}"))
+    prompts.append(("misspelled", fill(ASKED, concept=misspelled(name))))
+    for variant, words in _known().get(name, {}).items():
+        prompts += [(variant, fill(ASKED, concept=word)) for word in words]
+    return prompts
+
+
+def plural(name: str) -> str:
+    """Returns the plural by the usual rules of English."""
+    if name.endswith(("s", "x", "z", "ch", "sh")):
+        return name + "es"
+    if name.endswith("y") and name[-2:-1] not in "aeiou":
+        return name[:-1] + "ies"
+    return name + "s"
+
+
+def misspelled(name: str) -> str:
+    """Returns the name with the two letters in the middle of its longest word in the wrong order."""
+    words = name.split(" ")
+    longest = max(range(len(words)), key=lambda i: len(words[i]))
+    word = words[longest]
+    for middle in sorted(range(len(word) - 1), key=lambda i: abs(i - (len(word) - 2) / 2)):
+        if word[middle] != word[middle + 1]:
+            words[longest] = word[:middle] + word[middle + 1] + word[middle] + word[middle + 2 :]
+            break
+    return " ".join(words)
+
+
+@cache
+def _known() -> dict[str, dict[str, list[str]]]:
+    return json.loads(files(__package__).joinpath("prompt_sets/rephrasings.json").read_text("utf-8"))["names"]

@@ -1,0 +1,146 @@
+"""Draws and scores states of a model, one after another, and goes on where it was interrupted.
+
+A state of a task has a folder with its images and, once it is complete, `result.json`. Nothing in there depends on
+interruptions, on the number of processes, or on the machine's speed, but for what it cost to make the edit.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from diffusers import DiffusionPipeline
+
+from ..layers import count_parameters, get_denoiser
+from ..methods import Edit
+from ..unlearn import versions
+from .images import Drawing, Gallery, draw_gallery
+from .provenance import hash_json
+from .tasks import Task
+
+
+@dataclass
+class State:
+    """What a task found in one state of the model.
+
+    Attributes:
+        images: it drew.
+        scores: of them.
+        cost: seconds and megabytes it took to make the edit; empty for a control.
+    """
+
+    images: Gallery
+    scores: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model, how it draws, and the folder for what it draws.
+
+    Attributes:
+        model: identifies the pipeline: a name, or hashes.
+    """
+
+    out: Path
+    pipe: DiffusionPipeline
+    drawing: Drawing
+    model: Any
+
+    def state(self, task: Task, name: str, make: Callable[[], tuple[Edit, dict[str, float]]], made_with: Any) -> State:
+        """Draws and scores one state of a task, or what is missing of it.
+
+        Args:
+            task: to draw for.
+            name: of the state.
+            make: gives the edit and what it cost; called only where something is missing.
+            made_with: what the edit depends on, as JSON.
+
+        Raises:
+            ValueError: where the folder holds a state that was made otherwise.
+        """
+        folder = self.out / "runs" / slug(task.name) / slug(name)
+        claim(folder, self.made_with(task, made_with))
+        finished = folder / "result.json"
+        if finished.exists():
+            known = json.loads(finished.read_text(encoding="utf-8"))
+            images = Gallery([folder / f"{i:05d}.png" for i in range(len(task.requests))])
+            return State(images, known["scores"], known["cost"])
+        edit, cost = make()
+        with edit.applied(self.pipe) as edited:
+            images = draw_gallery(edited, task.requests, folder, self.drawing, f"{task.name}: {name}")
+        if not PartialState().is_main_process:
+            return State(images)  # the main process scores what all have drawn
+        state = State(images, task.score(images) | {"changed_share": self.changed_share(edit)}, cost)
+        write_json(finished, {"scores": state.scores, "cost": state.cost})
+        return state
+
+    def made_with(self, task: Task, edit: Any) -> dict[str, Any]:
+        """Returns everything that a state's images and scores depend on."""
+        return {
+            "edit": edit,
+            "prompts": hash_json([asdict(question) for question in task.questions]),
+            "drawing": asdict(self.drawing),
+            "judges": task.measured_with,
+            "model": self.model,
+            "versions": versions(),
+        }
+
+    def changed_share(self, edit: Edit) -> float:
+        """Returns how many of the denoiser's parameters the edit changes or adds, counted, as a share of all it has."""
+        denoiser = get_denoiser(self.pipe)
+        total = count_parameters(denoiser)
+        before = {name: value.detach().clone() for name, value in denoiser.named_parameters()}
+        changed = 0
+        with edit.applied(self.pipe) as edited:
+            for name, value in get_denoiser(edited).named_parameters():
+                original = before.get(name.replace(".base_layer.", "."))  # so an adapter calls it
+                changed += value.numel() if original is None else int((value != original).sum())
+        return changed / total
+
+
+class NoEdit:
+    """The model as it is."""
+
+    @contextmanager
+    def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
+        """Changes nothing."""
+        yield pipe
+
+
+def claim(folder: Path, made_with: dict[str, Any]) -> None:
+    """Writes what a folder's images are made with, or compares it with what is written there.
+
+    Raises:
+        ValueError: where they differ.
+    """
+    file = folder / "made_with.json"
+    made_with = json.loads(json.dumps(made_with))
+    if not file.exists():
+        write_json(file, made_with)
+        return
+    known = json.loads(file.read_text(encoding="utf-8"))
+    differing = [key for key in made_with if known.get(key) != made_with[key]]
+    if differing:
+        raise ValueError(
+            f"{folder} holds results made with other {' and other '.join(differing)}; delete it, or give another "
+            "folder."
+        )
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Writes JSON whole or not at all; of several processes, the main one does."""
+    if PartialState().is_main_process:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        partial.replace(file)
+
+
+def slug(name: str) -> str:
+    """Returns a name as a folder can be called."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

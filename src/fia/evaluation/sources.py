@@ -1,0 +1,64 @@
+"""Prompts that come from files of the user's, because their licences or sizes do not let them be shipped."""
+
+import csv
+import json
+from pathlib import Path
+
+from .images import Request
+from .questions import Question
+
+
+def read_i2p(file: Path) -> list[Question]:
+    """Returns a question for each prompt of I2P (Schramowski et al., arXiv 2211.05105), with its own seed and guidance.
+
+    Args:
+        file: the benchmark's CSV, with columns prompt, sd_seed and sd_guidance_scale.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a column is missing, or a number is none.
+    """
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        wanted = {"prompt", "sd_seed", "sd_guidance_scale"}
+        missing = sorted(wanted - set(rows.fieldnames or ()))
+        if missing:
+            has = ", ".join(rows.fieldnames or ()) or "nothing"
+            raise ValueError(f"{file} has no column {' and no '.join(missing)}; it has: {has}.")
+        questions = []
+        for number, row in enumerate(rows, start=1):
+            try:
+                request = Request(row["prompt"], int(float(row["sd_seed"])), float(row["sd_guidance_scale"]))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{file}, prompt {number}: {error}") from None
+            questions.append(Question(request, "", "", "forgotten"))
+    return questions
+
+
+def read_captions(file: Path, seed: int, most: int | None = None) -> list[Question]:
+    """Returns a question for each caption.
+
+    Args:
+        file: a text file with a caption on each line, or COCO's captions_*.json, of which the first caption of each
+            image is taken.
+        seed: of the first caption; the others count up from it.
+        most: captions to take; all where None.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no captions.
+    """
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".json":
+        try:
+            first: dict[int, str] = {}
+            for annotation in json.loads(text)["annotations"]:
+                first.setdefault(annotation["image_id"], annotation["caption"].strip())
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{file} is not in the format of COCO's captions: {error!r}") from None
+        captions = list(first.values())
+    else:
+        captions = [line.strip() for line in text.splitlines() if line.strip()]
+    if not captions:
+        raise ValueError(f"{file} holds no captions.")
+    return [Question(Request(caption, seed + i), "", "", "rest") for i, caption in enumerate(captions[:most])]

@@ -1,0 +1,86 @@
+"""What other tools made: whole folders, U-Nets, and LoRAs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from peft import LoraConfig
+from safetensors.torch import save_file
+
+from fia.evaluation.edited import load_edited
+from fia.evaluation.images import Drawing
+from fia.evaluation.run import Evaluation
+from fia.methods import WeightEdit
+
+
+def draw(pipe: StableDiffusionPipeline) -> np.ndarray:
+    return pipe("a church", num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np").images
+
+
+def changed_share(pipe: StableDiffusionPipeline, path: Path) -> float:
+    return Evaluation(path, pipe, Drawing(), None).changed_share(load_edited(path))
+
+
+@pytest.fixture
+def edited(pipe: StableDiffusionPipeline) -> StableDiffusionPipeline:
+    """A copy of `pipe` in which one bias of four numbers is another."""
+    copy = StableDiffusionPipeline(**pipe.components, requires_safety_checker=False)
+    copy.register_modules(unet=type(pipe.unet).from_config(pipe.unet.config))
+    copy.unet.load_state_dict(pipe.unet.state_dict())
+    copy.unet.conv_out.bias.data += 0.5
+    return copy
+
+
+@pytest.mark.parametrize("form", ["folder", "unet", "file"])
+def test_every_form_of_an_edit_draws_what_the_edited_model_draws(
+    pipe: StableDiffusionPipeline, edited: StableDiffusionPipeline, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "edited"
+    if form == "folder":
+        edited.save_pretrained(path)
+    elif form == "unet":
+        edited.unet.save_pretrained(path)
+    else:
+        path = tmp_path / "edited.safetensors"
+        save_file({"conv_out.bias": edited.unet.conv_out.bias.data}, path)
+    before, expected = draw(pipe), draw(edited)
+    with load_edited(path).applied(pipe) as drawn_with:
+        assert np.array_equal(draw(drawn_with), expected)
+    assert not np.array_equal(before, expected)
+    assert np.array_equal(draw(pipe), before)
+    assert changed_share(pipe, path) == 4 / sum(value.numel() for value in pipe.unet.parameters())
+
+
+def test_a_lora_is_loaded_and_unloaded(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    donor = type(pipe.unet).from_config(pipe.unet.config)
+    donor.add_adapter(LoraConfig(r=2, target_modules=["to_k"], init_lora_weights=False))
+    from peft.utils import get_peft_model_state_dict
+
+    StableDiffusionPipeline.save_lora_weights(tmp_path, get_peft_model_state_dict(donor))
+    file = tmp_path / "pytorch_lora_weights.safetensors"
+    before, weights = draw(pipe), {name: value.clone() for name, value in pipe.unet.state_dict().items()}
+    with load_edited(file).applied(pipe) as drawn_with:
+        assert not np.array_equal(draw(drawn_with), before)
+    assert np.array_equal(draw(pipe), before)
+    assert pipe.unet.state_dict().keys() == weights.keys()
+    added = sum(value.numel() for name, value in donor.named_parameters() if "lora" in name)
+    assert changed_share(pipe, file) == added / sum(value.numel() for value in pipe.unet.parameters())
+
+
+def test_what_is_no_edit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="There is no edited model"):
+        load_edited(tmp_path / "nothing")
+    (tmp_path / "text").write_text("hello")
+    for path in (tmp_path / "text", tmp_path):
+        with pytest.raises(ValueError, match="no diffusers folder, no U-Net's folder, and no safetensors file"):
+            load_edited(path)
+
+
+def test_weights_of_another_model_are_refused(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    save_file({"conv_out.bias": torch.zeros(7)}, tmp_path / "other.safetensors")
+    edit = load_edited(tmp_path / "other.safetensors")
+    assert isinstance(edit, WeightEdit)
+    with pytest.raises(ValueError, match=r"conv_out.bias is \(7,\) in it, \(4,\) in the model"), edit.applied(pipe):
+        pass

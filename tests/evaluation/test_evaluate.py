@@ -1,0 +1,185 @@
+"""`fia evaluate`: on the test-bed, on a model of one's own, in one process and in two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from fia import Concept, Settings, find, load_testbed
+from fia.cli import main
+from fia.testbed.pretrained import FOLDER
+from fia.testbed.questions import SMOKING_CONCEPT
+
+SMALL = ["--world.images-per-object", "1", "--world.images-per-other", "1", "--world.images-per-style", "2"]
+FEW = ["--num-inference-steps", "2"]
+ALL_TASKS = ["objects", "styles", "explicit", "quality", "robust-prompts"]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mask of a church, a style and smoking for the test-bed."""
+    settings = Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)
+    folder = tmp_path_factory.mktemp("masks") / "mask"
+    concepts = [Concept("church"), Concept("Lumenza", "style"), SMOKING_CONCEPT]
+    find(load_testbed(), concepts, settings).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(everything: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation")
+    assert (
+        main(
+            ["evaluate", "testbed", "--mask", str(everything), "--out", str(folder), *SMALL, *FEW, "--task", *ALL_TASKS]
+        )
+        == 0
+    )
+    return folder
+
+
+def test_every_task_measures_every_state(out: Path) -> None:
+    result = json.loads((out / "results.json").read_text())
+    assert list(result["tasks"]) == ALL_TASKS
+    for task in result["tasks"].values():
+        assert list(task["states"]) == ["untouched", "masked", "random mask"]
+        assert task["measured_with"]
+        assert task["prompts"]
+    tasks = {name: task["states"]["masked"] for name, task in result["tasks"].items()}
+    assert tasks["objects"]["forgetting_accuracy"]["number"] == 1
+    assert tasks["styles"]["forgetting_accuracy"]["number"] == 2
+    assert 0 < tasks["styles"]["clip_artist"]["forgotten"]["mean"] < 100
+    assert tasks["styles"]["forget_success_rate"]["number"] == 2
+    assert tasks["explicit"]["forgetting_accuracy"]["number"] == 4
+    assert tasks["quality"]["frechet_distance"] > 0
+    assert 0 < tasks["quality"]["perceptual_distance"]["mean"] < 4
+    assert tasks["robust-prompts"]["by_variant"].keys() >= {"plural", "misspelled", "German", "word of the captions"}
+    assert "forget_success_rate" not in result["tasks"]["styles"]["states"]["untouched"]
+    assert result["forgotten"][1]["kind"] == "style"
+    assert result["environment"].keys() == {"versions", "commit", "device"}
+    assert result["edit"]["mask"] == ["church", "Lumenza", "smoking"]
+
+
+def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
+    page = (out / "report.html").read_text()
+    assert "testbed without church, Lumenza, smoking" in page
+    for name in ("Objects", "Styles", "Explicit", "Quality", "Robust-prompts", "Where the mask lies"):
+        assert f"<h2>{name}</h2>" in page
+    assert page.count("<svg") >= 3
+    assert page.count("data:image/png;base64,") == len(ALL_TASKS)
+    links = page.replace("http://www.w3.org/", "").replace("http://purl.org/", "").replace("http://creativecommons", "")
+    assert "http" not in links.replace("https://matplotlib.org/", "")
+    assert "src=" not in links.replace('src="data:', "")
+
+
+def test_a_state_made_otherwise_is_not_mixed_in(
+    out: Path, everything: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "testbed", "--mask", str(everything), "--out", str(out), *SMALL]
+    assert main([*arguments, "--num-inference-steps", "3"]) == 1
+    assert "holds results made with other drawing" in capsys.readouterr().err
+
+
+def test_two_processes_give_the_result_of_one(everything: Path, tmp_path: Path) -> None:
+    command = ["-m", "fia", "evaluate", "testbed", "--mask", str(everything), *SMALL, *FEW, "--batch-size", "4"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29513"]
+    for launcher, folder in (([sys.executable], one), (torchrun, two)):
+        arguments = [*launcher, *command, "--out", str(folder), "--task", "objects", "quality"]
+        subprocess.run(arguments, check=True, env=environment, capture_output=True)
+    assert (one / "results.json").read_bytes() == (two / "results.json").read_bytes()
+    assert not list(two.rglob("*.partial"))
+
+
+@pytest.fixture(scope="module")
+def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Stable Diffusion in a folder, and a mask for it."""
+    from tiny_pipelines import tiny_sd
+
+    folder = tmp_path_factory.mktemp("own")
+    pipe = tiny_sd()
+    pipe.save_pretrained(folder / "model")
+    settings = Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)
+    find(pipe, ["church", Concept("Van Gogh", "style")], settings).save_pretrained(folder / "mask")
+    return folder
+
+
+def test_a_model_of_ones_own(own_model: Path, classifier: Path, tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("a cat\na dog\na bus\n")
+    (tmp_path / "real").mkdir()
+    for i in range(3):
+        Image.new("RGB", (16, 16), (80 * i, 0, 0)).save(tmp_path / "real" / f"{i}.png")
+    command = ["evaluate", str(own_model / "model"), "--mask", str(own_model / "mask"), "--out", str(tmp_path / "out")]
+    command += ["--task", "objects", "styles", "quality", "robust-prompts", "--images-per-concept", "2", *FEW]
+    command += [
+        "--classifier",
+        str(classifier),
+        "--clip",
+        str(FOLDER / "clip"),
+        "--captions",
+        str(tmp_path / "captions.txt"),
+    ]
+    command += ["--reference", str(tmp_path / "real"), "--keep", "tench", "chain saw"]
+    assert main(command) == 0
+    tasks = json.loads((tmp_path / "out" / "results.json").read_text())["tasks"]
+    masked = {name: task["states"]["masked"] for name, task in tasks.items()}
+    assert masked["objects"]["preserving_accuracy"]["number"] == 4
+    assert masked["styles"]["clip_artist"].keys() == {"forgotten", "kept"}
+    assert masked["quality"]["clip_score"]["number"] == 3
+    assert masked["quality"]["frechet_distance"] > 0
+    assert masked["quality"]["changed_share"] > 0
+    assert "forgotten" not in masked["robust-prompts"]["by_answer"]
+
+
+def test_an_edit_by_another_tool(
+    own_model: Path, classifier: Path, pipe: StableDiffusionPipeline, tmp_path: Path
+) -> None:
+    pipe.unet.conv_out.bias.data += 0.5
+    pipe.save_pretrained(tmp_path / "edited")
+    command = [
+        "evaluate",
+        str(own_model / "model"),
+        "--edited",
+        str(tmp_path / "edited"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    command += ["--forgotten", "church", "--keep", "tench", "--images-per-concept", "1", *FEW]
+    assert main([*command, "--classifier", str(classifier)]) == 0
+    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert list(result["tasks"]["objects"]["states"]) == ["untouched", "edited"]
+    assert result["tasks"]["objects"]["states"]["edited"]["changed_share"] > 0
+    assert result["edit"]["edited"] == "edited"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Give either --mask or --edited"),
+        (["--mask", "MASK", "--edited", "x"], "Give either --mask or --edited"),
+        (["--mask", "MASK", "--task", "styles", "--forgotten", "church"], "Nothing of kind 'style' is forgotten"),
+        (["--mask", "MASK", "--forgotten", "dragon"], "The test-bed does not know 'dragon'; it draws: parachute"),
+        (["--edited", "WEIGHTS"], "Say what the edited model should have forgotten"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(
+    everything: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    paths = {"MASK": everything, "WEIGHTS": everything / "neurons.safetensors"}
+    given = [str(paths.get(one, one)) for one in arguments]
+    assert main(["evaluate", "testbed", "--out", str(tmp_path / "out"), *SMALL, *FEW, *given]) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("task", "flag"), [("explicit", "--i2p"), ("quality", "--captions")])
+def test_prompts_that_are_not_shipped_must_be_given(
+    own_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], task: str, flag: str
+) -> None:
+    command = ["evaluate", str(own_model / "model"), "--mask", str(own_model / "mask"), "--out", str(tmp_path / "out")]
+    assert main([*command, "--task", task]) == 1
+    assert f"give their file with {flag}" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""What the judge's answers are worth, worked by hand."""
+
+import pytest
+
+from fia.evaluation.images import Request
+from fia.evaluation.questions import Group, Question, first_of_each, score, seen, share
+
+
+def question(kind: str, answer: str, group: Group, remains: tuple[str, str] | None = None) -> Question:
+    return Question(Request("", 0), kind, answer, group, remains)
+
+
+QUESTIONS = [
+    question("subject", "church", "forgotten", ("place", "beach")),  # gone, the place still there
+    question("subject", "church", "forgotten", ("place", "beach")),  # still seen, in the wrong place
+    question("style", "Lumenza", "forgotten", ("subject", "cat")),  # gone, its subject still there
+    question("attribute", "smoking", "forgotten", ("subject", "man")),  # gone, with the man
+    question("subject", "cat", "kept"),
+    question("subject", "cat", "kept"),
+]
+ANSWERS = {
+    "subject": ["none", "church", "cat", "woman", "cat", "dog"],
+    "place": ["beach", "sea", "sea", "sea", "sea", "sea"],
+    "style": ["no style"] * 6,
+    "attribute": ["not smoking"] * 6,
+}
+
+
+def test_worked_example() -> None:
+    scores = score(QUESTIONS, ANSWERS)
+    assert scores["forgetting_accuracy"]["percent"] == 25  # one of four is still seen
+    assert scores["remaining_accuracy"]["percent"] == 50
+    assert scores["preserving_accuracy"]["percent"] == 50
+    assert scores["preserving_accuracy_rest"] is None
+    assert scores["overall"] == pytest.approx(60)  # 2 * 50 * 75 / 125
+    assert scores["by_answer"]["church"] == share([False, True])
+    assert scores["by_variant"] == {}
+
+
+def test_what_is_seen_is_what_was_asked_about() -> None:
+    assert seen(QUESTIONS, ANSWERS) == ["none", "church", "no style", "not smoking", "cat", "dog"]
+
+
+def test_without_anything_kept_there_is_no_overall() -> None:
+    scores = score(QUESTIONS[:1], {"subject": ["church"], "place": ["beach"]})
+    assert scores["overall"] is None
+    interval = [pytest.approx(20.65, abs=0.01), 100]
+    assert scores["forgetting_accuracy"] == {"percent": 100, "interval": interval, "right": 1, "number": 1}
+
+
+def test_variants_are_counted_apart() -> None:
+    questions = [Question(Request("", 0), "subject", "church", "forgotten", variant=v) for v in ("plural", "German")]
+    by_variant = score(questions, {"subject": ["church", "none"]})["by_variant"]
+    assert {variant: found["percent"] for variant, found in by_variant.items()} == {"plural": 100, "German": 0}
+
+
+def test_the_first_of_each_answer_group_after_group() -> None:
+    assert first_of_each(QUESTIONS, {"kept": 1, "forgotten": 2}) == [4, 0, 2]
