@@ -8,8 +8,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from bench import DOCS, five_key
 from measure_settings import AGNOSTIC_RATIOS, ALONE_RATIOS, SPATIAL_RATIOS, alone_key
+from settings_bench import DOCS, five_key
 
 from fia.testbed.pretrained import FOLDER
 

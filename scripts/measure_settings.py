@@ -9,26 +9,19 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from bench import BASE, DOCS, EVALUATION, Bench, overlap
+from settings_bench import BASE, DOCS, EVALUATION, Bench
 
 from fia import Concept, NeuronMask, find
 from fia.methods import random_mask
-from fia.prompts import fill
+from fia.stability import overlap
 from fia.testbed.captions import SMOKING
 from fia.testbed.demo import FORGOTTEN, evaluation_prompts
-from fia.testbed.world import PERSON_NAMES, STYLE_NAMES
+from fia.testbed.questions import SMOKING_CONCEPT
+from fia.testbed.world import STYLE_NAMES
 
 SPATIAL_RATIOS = (0.01, 0.02, 0.03, 0.05, 0.1)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
 ALONE_RATIOS = (0.02, 0.05, 0.1)
-SMOKING_CONCEPT = Concept(
-    SMOKING,
-    kind="explicit",
-    prompts=tuple(
-        (fill("a photo of a {person}", person=f"{SMOKING} {name}"), fill("a photo of a {person}", person=name))
-        for name in PERSON_NAMES
-    ),
-)
 
 
 def alone_key(r2: float) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `fia forget`, `apply`, `generate`, `show`, `evaluate`, `bench` and `testbed`.
+"""The command line: `fia forget`, `apply`, `generate`, `show`, `stability`, `evaluate`, `bench` and `testbed`.
 
 Every command is a dataclass whose fields are its flags; those of `Settings`, `DemoConfig` and `TrainingRecipe` are
 taken over, so that a default and its explanation are written once.
@@ -6,7 +6,7 @@ taken over, so that a default and its explanation are written once.
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
@@ -28,6 +28,7 @@ from .mask import NeuronMask
 from .maskfile import check_folder
 from .report import describe, describe_json
 from .settings import Settings
+from .stability import measure_stability
 from .testbed.commands import TestbedCommand
 from .unlearn import find
 
@@ -184,6 +185,39 @@ class Show:
 
 
 @dataclass
+class StabilityCommand:
+    """Tells how many prompts a concept needs: would other prompts, seeds or base prompts find the same neurons?
+
+    For each number n, every concept is found with n prompts, with n others from other seeds, and with the first n on
+    other base prompts. What the findings share is printed, beside what chance would give.
+
+    Example: fia stability testbed church "golf ball" --prompts 1 2 4 8
+    """
+
+    model: Model
+    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    concepts: Annotated[Positional[tuple[str, ...]], arg(metavar="CONCEPT...")]
+    """Names, each with its kind where it is no object: church, "Van Gogh:style"."""
+    prompts: tuple[int, ...] = (1, 2, 4, 8)
+    """Numbers of prompts in each half."""
+    settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
+    runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
+    json: bool = False
+    """Print the result as JSON."""
+
+    def run(self) -> None:
+        concepts = as_concepts(map(parse_concept, self.concepts), self.settings.mode)
+        pipe = load_pipeline(self.model, device=self.runtime.device, dtype=self.runtime.dtype)
+        rows = measure_stability(pipe, concepts, self.prompts, self.settings)
+        if self.json:
+            print(json.dumps([asdict(row) for row in rows], indent=2))
+            return
+        print(f"\n{'prompts':>7}{'neurons shared with other prompts, %':>38}{'other bases, %':>18}{'chance, %':>12}")
+        for row in rows:
+            print(f"{row.prompts:>7}{row.other_prompts:>38.1f}{row.other_bases:>18.1f}{row.by_chance:>12.1f}")
+
+
+@dataclass
 class Testbed:
     """The embedded model: retrain it, look at it, see it forget."""
 
@@ -198,6 +232,7 @@ Command = (
     | Annotated[Apply, subcommand("apply")]
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Show, subcommand("show")]
+    | Annotated[StabilityCommand, subcommand("stability")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[BenchCommand, subcommand("bench")]
     | Annotated[Testbed, subcommand("testbed")]

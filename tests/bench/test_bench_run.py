@@ -41,8 +41,8 @@ def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> Non
         assert scores["forgetting_accuracy"]["number"] == 2
         assert scores["preserving_accuracy"]["number"] == 8
         assert scores["preserving_accuracy_rest"]["number"] == 20
-    assert rows["no edit"]["changed_share"] == rows["negative prompt"]["changed_share"] == 0
-    assert rows["random mask"]["changed_share"] == pytest.approx(rows["FIA"]["changed_share"], rel=0.01) != 0
+    assert rows["no edit"]["changed_percent"] == rows["negative prompt"]["changed_percent"] == 0
+    assert rows["random mask"]["changed_percent"] == pytest.approx(rows["FIA"]["changed_percent"], rel=0.01) != 0
     assert results["made_with"]["drawing"]["num_inference_steps"] == 2
     assert results["made_with"]["versions"].keys() >= {"fia", "torch", "diffusers"}
 

@@ -19,8 +19,8 @@ def draw(pipe: StableDiffusionPipeline) -> np.ndarray:
     return pipe("a church", num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np").images
 
 
-def changed_share(pipe: StableDiffusionPipeline, path: Path) -> float:
-    return Evaluation(path, pipe, Drawing(), None).changed_share(load_edited(path))
+def changed_percent(pipe: StableDiffusionPipeline, path: Path) -> float:
+    return Evaluation(path, pipe, Drawing(), None).changed_percent(load_edited(path))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_every_form_of_an_edit_draws_what_the_edited_model_draws(
         assert np.array_equal(draw(drawn_with), expected)
     assert not np.array_equal(before, expected)
     assert np.array_equal(draw(pipe), before)
-    assert changed_share(pipe, path) == 4 / sum(value.numel() for value in pipe.unet.parameters())
+    assert changed_percent(pipe, path) == 400 / sum(value.numel() for value in pipe.unet.parameters())
 
 
 def test_a_lora_is_loaded_and_unloaded(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_lora_is_loaded_and_unloaded(pipe: StableDiffusionPipeline, tmp_path: 
     assert np.array_equal(draw(pipe), before)
     assert pipe.unet.state_dict().keys() == weights.keys()
     added = sum(value.numel() for name, value in donor.named_parameters() if "lora" in name)
-    assert changed_share(pipe, file) == added / sum(value.numel() for value in pipe.unet.parameters())
+    assert changed_percent(pipe, file) == 100 * added / sum(value.numel() for value in pipe.unet.parameters())
 
 
 def test_what_is_no_edit_is_refused(tmp_path: Path) -> None:

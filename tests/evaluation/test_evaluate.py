@@ -132,7 +132,7 @@ def test_a_model_of_ones_own(own_model: Path, classifier: Path, tmp_path: Path) 
     assert masked["styles"]["clip_artist"].keys() == {"forgotten", "kept"}
     assert masked["quality"]["clip_score"]["number"] == 3
     assert masked["quality"]["frechet_distance"] > 0
-    assert masked["quality"]["changed_share"] > 0
+    assert masked["quality"]["changed_percent"] > 0
     assert "forgotten" not in masked["robust-prompts"]["by_answer"]
 
 
@@ -153,7 +153,7 @@ def test_an_edit_by_another_tool(
     assert main([*command, "--classifier", str(classifier)]) == 0
     result = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(result["tasks"]["objects"]["states"]) == ["untouched", "edited"]
-    assert result["tasks"]["objects"]["states"]["edited"]["changed_share"] > 0
+    assert result["tasks"]["objects"]["states"]["edited"]["changed_percent"] > 0
     assert result["edit"]["edited"] == "edited"
 
 

@@ -35,6 +35,7 @@ def test_worked_example() -> None:
     assert scores["overall"] == pytest.approx(60)  # 2 * 50 * 75 / 125
     assert scores["by_answer"]["church"] == share([False, True])
     assert scores["by_variant"] == {}
+    assert scores["seen_instead"] == {"none": 1, "no style": 1, "not smoking": 1}
 
 
 def test_what_is_seen_is_what_was_asked_about() -> None:

@@ -21,7 +21,7 @@ COLUMNS = {
     "preserving_accuracy_rest": "rest %",
     "overall": "overall",
     "remaining_accuracy": "remains %",
-    "changed_share": "changed %",
+    "changed_percent": "changed %",
     "seconds": "seconds",
     "megabytes": "MB",
 }
@@ -41,8 +41,8 @@ def cells(scores: Mapping[str, Any], cost: Mapping[str, Any]) -> list[str]:
     for key in COLUMNS:
         if key in ("seconds", "megabytes"):
             row.append(f"{cost[key]:.0f}" if key in cost else "")
-        elif key == "changed_share":
-            row.append(f"{100 * scores[key]:.2f}")
+        elif key == "changed_percent":
+            row.append(f"{scores[key]:.2f}")
         else:
             value = scores[key]["percent"] if isinstance(scores[key], dict) else scores[key]
             row.append("" if value is None else f"{value:.1f}")

@@ -1,6 +1,6 @@
 """Questions about images that have a right answer, and what the answers say of an edit."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -60,17 +60,21 @@ def score(questions: Sequence[Question], answers: Answers) -> dict[str, Any]:
     """Returns the share of right answers in each group, with its 95 % interval; None for a group without questions.
 
     Beside them: `overall` of the first two; `remaining_accuracy`, how often what should remain of a forgotten image is
-    right; and the shares by answer, and by variant where there are any.
+    right; `seen_instead`, what the judge sees where that which should be gone is gone, with counts; and the shares by
+    answer, and by variant where there are any.
 
     Args:
         questions: one for each image.
         answers: of the judge, about these images in this order.
     """
     parts: dict[str, dict[str, list[bool]]] = {key: defaultdict(list) for key in ("group", "answer", "variant")}
-    remaining = []
+    remaining: list[bool] = []
+    instead: Counter[str] = Counter()
     for i, (question, answer) in enumerate(zip(questions, seen(questions, answers), strict=True)):
         for key, values in parts.items():
             values[getattr(question, key)].append(answer == question.answer)
+        if question.group == "forgotten" and answer != question.answer:
+            instead[answer] += 1
         if question.remains is not None:
             kind, right = question.remains
             remaining.append(answers[kind][i] == right)
@@ -78,6 +82,7 @@ def score(questions: Sequence[Question], answers: Answers) -> dict[str, Any]:
     forgetting, preserving = result["forgetting_accuracy"], result["preserving_accuracy"]
     result["overall"] = overall(forgetting["percent"], preserving["percent"]) if forgetting and preserving else None
     result["remaining_accuracy"] = share(remaining)
+    result["seen_instead"] = dict(instead.most_common())
     result["by_answer"] = {answer: share(values) for answer, values in parts["answer"].items()}
     result["by_variant"] = {variant: share(values) for variant, values in parts["variant"].items() if variant}
     return result

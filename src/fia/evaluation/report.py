@@ -21,6 +21,7 @@ from .questions import first_of_each
 from .run import slug
 from .tasks import Task
 
+HEADLINES = ("forgetting_accuracy", "preserving_accuracy", "detections", "clip_artist", "clip_score")
 COLOURS = ("#6a737d", "#c0392b", "#9aa5b1")  # untouched, edited, control
 STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
 
@@ -67,19 +68,9 @@ def section(out: Path, task: Task, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def findings(name: str, states: Mapping[str, Any]) -> list[str]:
-    """Returns the sentences that a reader in a hurry needs: before, after, and the random control, with intervals."""
-    sentences = []
-    for metric, values in summary.rows(states):
-        if metric.better and metric.path[0] in (
-            "forgetting_accuracy",
-            "preserving_accuracy",
-            "detections",
-            "clip_score",
-        ):
-            pairs = [f"{state} {value}" for state, value in zip(states, values, strict=True)]
-            sentences.append(f"{name}: {metric.label}: {', '.join(pairs)}")
-    return sentences
+def findings(name: str, states: Mapping[str, Any]) -> list[tuple[str, summary.Metric, list[str]]]:
+    """Returns the task's numbers that a reader in a hurry needs, in every state."""
+    return [(name, metric, values) for metric, values in summary.rows(states) if metric.path[0] in HEADLINES]
 
 
 def grid(out: Path, task: Task, states: Sequence[str]) -> Image.Image:

@@ -75,7 +75,7 @@ class Evaluation:
             images = draw_gallery(edited, task.requests, folder, self.drawing, f"{task.name}: {name}")
         if not PartialState().is_main_process:
             return State(images)  # the main process scores what all have drawn
-        state = State(images, task.score(images) | {"changed_share": self.changed_share(edit)}, cost)
+        state = State(images, task.score(images) | {"changed_percent": self.changed_percent(edit)}, cost)
         write_json(finished, {"scores": state.scores, "cost": state.cost})
         return state
 
@@ -90,8 +90,8 @@ class Evaluation:
             "versions": versions(),
         }
 
-    def changed_share(self, edit: Edit) -> float:
-        """Returns how many of the denoiser's parameters the edit changes or adds, counted, as a share of all it has."""
+    def changed_percent(self, edit: Edit) -> float:
+        """Returns how many of the denoiser's parameters the edit changes or adds, counted, in percent of all it has."""
         denoiser = get_denoiser(self.pipe)
         total = count_parameters(denoiser)
         before = {name: value.detach().clone() for name, value in denoiser.named_parameters()}
@@ -100,7 +100,7 @@ class Evaluation:
             for name, value in get_denoiser(edited).named_parameters():
                 original = before.get(name.replace(".base_layer.", "."))  # so an adapter calls it
                 changed += value.numel() if original is None else int((value != original).sum())
-        return changed / total
+        return 100 * changed / total
 
 
 class NoEdit:

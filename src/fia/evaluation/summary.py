@@ -37,7 +37,7 @@ METRICS = (
     Metric(("pixel_distance",), "distance from the image before, pixels"),
     Metric(("perceptual_distance",), "distance from the image before, perceptual"),
     Metric(("unchanged_images",), "images that did not change at all, %"),
-    Metric(("changed_share",), "share of the denoiser's weights that changed"),
+    Metric(("changed_percent",), "weights of the denoiser that changed, %"),
 )
 
 

@@ -4,7 +4,6 @@ What was measured is kept in a JSON file as it goes, and not measured again with
 versions.
 """
 
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fia import Settings, find, load_testbed
+from fia.evaluation.provenance import hash_folder
 from fia.mask import NeuronMask
 from fia.prompts import OBJECTS, PLACES, fill
 from fia.testbed import load_classifier
@@ -37,12 +37,6 @@ ALPHA = 0.6
 FIVE = replace(BASE, agnostic_ratio=ALPHA)  # of the five objects that are forgotten together
 
 
-def hash_model() -> str:
-    """Returns one hash of every file that images and answers depend on."""
-    files = [file for part in ("model", "classifier") for file in (FOLDER / part).rglob("*") if file.is_file()]
-    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in sorted(files))).hexdigest()
-
-
 class Bench:
     """The model, the judge, and the results so far."""
 
@@ -50,7 +44,7 @@ class Bench:
         self.pipe, self.classifier = load_testbed(), load_classifier()
         self.cache = cache
         made_with = {
-            "model": hash_model(),
+            "model": [hash_folder(FOLDER / part) for part in ("model", "classifier")],
             "prompts": [*PLACES, *OBJECTS, *evaluation_prompts(EVALUATION)[2]],
             "finding": asdict(BASE),
             "drawing": asdict(EVALUATION),
@@ -139,12 +133,3 @@ def percent_by(answers: Iterable[tuple[str, bool]]) -> dict[str, float]:
 def percent_pruned(mask: NeuronMask | None) -> float:
     """Returns the share of the maskable layers that a mask prunes, in percent."""
     return 0.0 if mask is None else 100 * mask.sparsity
-
-
-def overlap(one: NeuronMask, two: NeuronMask) -> float:
-    """Returns the mean over concepts of intersection over union of their neurons, in percent."""
-    shares = []
-    for concept in one.concepts:
-        sets = [{(n, i) for n, part in m.neurons[concept].items() for i in part.tolist()} for m in (one, two)]
-        shares.append(100 * len(sets[0] & sets[1]) / max(1, len(sets[0] | sets[1])))
-    return sum(shares) / len(shares)

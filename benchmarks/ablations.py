@@ -1,0 +1,181 @@
+"""The paper's ablations on the embedded model: which layers, which score, which filter, how many steps, which r1.
+
+Everything forgets the same five objects at the demonstration's r2 and alpha, and draws the prompts and seeds that
+settings are chosen on. Eq. 1 to 8 are those of the package; only what a row names is another. Writes docs/ablations.md
+and .json. Goes on where it stopped, with the same folder.
+
+    python benchmarks/ablations.py runs/ablations
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.models.attention import BasicTransformerBlock
+from torch import Tensor, nn
+from tune_methods import DOCS, DRAWING, FINDING, WORLD
+
+from fia import Concept, Settings
+from fia.activations import connection_saliency, observe
+from fia.bench import TASKS, Bench
+from fia.bench.report import LEGEND, cells
+from fia.denoise import Position, run_first_steps
+from fia.fusion import fuse
+from fia.layers import get_denoiser
+from fia.methods import FIA, Method, WeightEdit
+from fia.neurons import select_neurons, share
+from fia.prompts import prompt_pairs
+from fia.statistics import GroupStatistics
+
+
+def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:
+    """|W| ||X||: Eq. 1 without the alignment of input and output."""
+    return weight.float().abs() * inputs.float().norm(dim=0)
+
+
+def row_normalised(weight: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor:
+    """The same, each row divided by its sum."""
+    scores = weight_times_norm(weight, inputs, outputs)
+    return scores / scores.sum(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+def top_of_rows(aggregated: Tensor, ratio: float) -> Tensor:
+    """Eq. 4 alone."""
+    best = aggregated.topk(share(ratio, aggregated.shape[1]), dim=1).indices
+    chosen = torch.zeros_like(aggregated, dtype=torch.bool).scatter_(1, best, True) & (aggregated > 0)
+    return chosen.flatten().nonzero()[:, 0]
+
+
+def top_of_layer(aggregated: Tensor, ratio: float) -> Tensor:
+    """Eq. 5 alone."""
+    flat = aggregated.flatten()
+    best = flat.topk(share(ratio, flat.numel())).indices
+    return best[flat[best] > 0].sort().values
+
+
+SCORES = {"Eq. 1": connection_saliency, "|W| ||X||": weight_times_norm, "|W| ||X||, rows normalised": row_normalised}
+FILTERS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "both": select_neurons,
+    "per row": top_of_rows,
+    "per layer": top_of_layer,
+}
+LAYERS: dict[str, Callable[[BasicTransformerBlock], nn.Linear]] = {
+    "FFN2": lambda block: block.ff.net[2],
+    "FFN1": lambda block: block.ff.net[0].proj,
+    "cross K": lambda block: block.attn2.to_k,
+    "cross V": lambda block: block.attn2.to_v,
+    "self K": lambda block: block.attn1.to_k,
+    "self V": lambda block: block.attn1.to_v,
+}
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """FIA with other layers, another score or another filter."""
+
+    settings: Settings
+    layers: str = "FFN2"
+    score: str = "Eq. 1"
+    selection: str = "both"
+    paper: ClassVar[str] = "Deng et al., Forget-It-All, arXiv 2601.06163"
+
+    def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
+        """Returns the pruned weights."""
+        blocks = [m for m in get_denoiser(pipe).named_modules() if isinstance(m[1], BasicTransformerBlock)]
+        layers = {name: LAYERS[self.layers](block) for name, block in blocks}
+        statistics = self.collect(pipe, layers, concepts)
+        names = {module: name for name, module in get_denoiser(pipe).named_modules()}
+        weights = {}
+        for name, layer in layers.items():
+            integrals = statistics.layers[name].integrals
+            ratio = self.settings.spatial_ratio
+            found = [FILTERS[self.selection](integral.aggregate(), ratio) for integral in integrals]
+            weight = layer.weight.detach().clone()
+            weight.view(-1)[fuse(found, self.settings.agnostic_ratio or 0.6)] = 0
+            weights[f"{names[layer]}.weight"] = weight
+        return WeightEdit(weights)
+
+    def collect(
+        self, pipe: DiffusionPipeline, layers: dict[str, nn.Linear], concepts: Sequence[Concept]
+    ) -> GroupStatistics:
+        """Returns the sums of Eq. 3 of every concept; all have the same base prompts."""
+        settings = self.settings
+        pairs = [
+            prompt_pairs(
+                concept,
+                prompts_per_concept=settings.prompts_per_concept,
+                seeds_per_prompt=settings.seeds_per_prompt,
+                seed=settings.seed,
+            )
+            for concept in concepts
+        ]
+        prompts = [pair.base_prompt for pair in pairs[0]] + [pair.concept_prompt for own in pairs for pair in own]
+        seeds = [pair.seed for pair in pairs[0]] * (1 + len(concepts))
+        ratios = [settings.temporal_ratio] * len(concepts)
+        statistics = GroupStatistics(list(layers), ratios, len(pairs[0]), count_ties=False)
+        position = Position()
+        with observe(layers, position, SCORES[self.score], statistics.receive):
+            run_first_steps(
+                pipe,
+                prompts,
+                seeds,
+                position,
+                first_steps=settings.saliency_steps,
+                num_inference_steps=settings.num_inference_steps,
+                guidance_scale=settings.guidance_scale,
+                batch_size=settings.batch_size,
+                on_step=lambda: None,
+            )
+        return statistics
+
+
+def sections() -> dict[str, dict[str, Method]]:
+    """Returns what to try, under headings."""
+    return {
+        "Layers": {name: Ablation(FINDING, layers=name) for name in LAYERS},
+        "Score of a connection": {name: Ablation(FINDING, score=name) for name in SCORES},
+        "Filter": {name: Ablation(FINDING, selection=name) for name in FILTERS},
+        "First steps T of 50": {f"T = {t}": FIA(replace(FINDING, saliency_steps=t)) for t in (1, 5, 10, 20)},
+        "r1": {f"r1 = {r1:.0%}": FIA(replace(FINDING, temporal_ratio=r1)) for r1 in (0.01, 0.05, 0.2)},
+        "First term of Eq. 3": {name: FIA(replace(FINDING, magnitude=name)) for name in ("raw", "max")},
+    }
+
+
+def main() -> None:
+    bench = Bench(Path(sys.argv[1]), WORLD, DRAWING)
+    task = TASKS[0]
+    everything = {}
+    settings = f"r2 = {FINDING.spatial_ratio:.0%}, alpha = {FINDING.agnostic_ratio}"
+    parts = [
+        "# Ablations",
+        f"Written by `benchmarks/ablations.py` on the embedded model. Five objects are forgotten at {settings}, with "
+        f'{FINDING.prompts_per_concept} prompts from {FINDING.seeds_per_prompt} seeds each; "{WORLD.template}" is drawn. '
+        "One image of the five is 2.5 %.",
+    ]
+    for heading, variants in sections().items():
+        results, costs = bench.run([task], {f"{heading}: {name}": method for name, method in variants.items()})
+        rows = results[task.name]
+        lines = [
+            "| | forgotten % | kept % | rest % | overall | remains % | changed % |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for name in variants:
+            label = f"{heading}: {name}"
+            everything[label] = rows[label]
+            lines.append(
+                f"| {name.replace('|', chr(92) + '|')} | {' | '.join(cells(rows[label], costs[task.name][label])[:6])} |"
+            )
+        parts.append(f"## {heading}\n\n" + "\n".join(lines))
+        (DOCS / "ablations.json").write_text(
+            json.dumps({"world": asdict(WORLD), "finding": asdict(FINDING), "rows": everything}, indent=1) + "\n"
+        )
+        (DOCS / "ablations.md").write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
