@@ -154,22 +154,18 @@ def main() -> None:
     parts = [
         "# Ablations",
         f"Written by `benchmarks/ablations.py` on the embedded model. Five objects are forgotten at {settings}, with "
-        f'{FINDING.prompts_per_concept} prompts from {FINDING.seeds_per_prompt} seeds each; "{WORLD.template}" is drawn. '
-        "One image of the five is 2.5 %.",
+        f"{FINDING.prompts_per_concept} prompts from {FINDING.seeds_per_prompt} seeds each; "
+        f'"{WORLD.template}" is drawn. One image of the five is 2.5 %.',
     ]
     for heading, variants in sections().items():
-        results, costs = bench.run([task], {f"{heading}: {name}": method for name, method in variants.items()})
+        results, _ = bench.run([task], {f"{heading}: {name}": method for name, method in variants.items()})
         rows = results[task.name]
-        lines = [
-            "| | forgotten % | kept % | rest % | overall | remains % | changed % |",
-            "|---|---|---|---|---|---|---|",
-        ]
+        lines = ["| | forgotten % | kept % | rest % | overall | remains % | changed % |", f"|{'---|' * 7}"]
         for name in variants:
-            label = f"{heading}: {name}"
-            everything[label] = rows[label]
-            lines.append(
-                f"| {name.replace('|', chr(92) + '|')} | {' | '.join(cells(rows[label], costs[task.name][label])[:6])} |"
-            )
+            row = rows[f"{heading}: {name}"]
+            everything[f"{heading}: {name}"] = row
+            shown = name.replace("|", "&#124;")
+            lines.append(f"| {shown} | {' | '.join(cells(row, {})[:6])} |")
         parts.append(f"## {heading}\n\n" + "\n".join(lines))
         (DOCS / "ablations.json").write_text(
             json.dumps({"world": asdict(WORLD), "finding": asdict(FINDING), "rows": everything}, indent=1) + "\n"

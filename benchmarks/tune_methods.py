@@ -38,7 +38,7 @@ def candidates() -> dict[str, Mapping[str, Method]]:
         for alpha in (0.6, 0.8, 1.01)
     }
     prune = {
-        f"{ratio:.0%} of a row": ConceptPrune(ratio, prompts_per_concept=8, seeds_per_prompt=4, seed=FINDING.seed)
+        f"{ratio:.1%} of a row": ConceptPrune(ratio, prompts_per_concept=8, seeds_per_prompt=4, seed=FINDING.seed)
         for ratio in (0.005, 0.01, 0.02, 0.05)
     }
     uce = {
