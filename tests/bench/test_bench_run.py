@@ -8,8 +8,8 @@ from PIL import Image
 
 from fia import Settings
 from fia.bench import Bench
+from fia.bench.edits import RANDOM
 from fia.bench.report import LEGEND
-from fia.bench.run import RANDOM
 from fia.bench.tasks import objects_task
 from fia.cli import main
 from fia.evaluation.images import Drawing
@@ -44,13 +44,13 @@ def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> Non
     assert rows["no edit"]["changed_percent"] == rows["negative prompt"]["changed_percent"] == 0
     assert rows["random mask"]["changed_percent"] == pytest.approx(rows["FIA"]["changed_percent"], rel=0.01) != 0
     assert results["made_with"]["drawing"]["num_inference_steps"] == 2
-    assert results["made_with"]["versions"].keys() >= {"fia", "torch", "diffusers"}
+    assert results["made_with"]["environment"]["versions"].keys() >= {"fia", "torch", "diffusers"}
 
 
 def test_costs_stand_apart_from_results(out: Path) -> None:
     costs = json.loads((out / "costs.json").read_text())
     assert costs["tasks"]["forget 2 objects"]["FIA"]["seconds"] > 0
-    assert costs["environment"].keys() == {"versions", "commit", "device", "threads"}
+    assert costs["machine"].keys() == {"device", "threads"}
     assert "seconds" not in (out / "results.json").read_text()
 
 

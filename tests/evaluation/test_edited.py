@@ -10,8 +10,7 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 
 from fia.evaluation.edited import load_edited
-from fia.evaluation.images import Drawing
-from fia.evaluation.run import Evaluation
+from fia.evaluation.run import changed_percent as changed_percent_of
 from fia.methods import WeightEdit
 
 
@@ -20,7 +19,9 @@ def draw(pipe: StableDiffusionPipeline) -> np.ndarray:
 
 
 def changed_percent(pipe: StableDiffusionPipeline, path: Path) -> float:
-    return Evaluation(path, pipe, Drawing(), None).changed_percent(load_edited(path))
+    original = {name: value.detach().clone() for name, value in pipe.unet.named_parameters()}
+    with load_edited(path).applied(pipe) as edited:
+        return changed_percent_of(original, edited.unet)
 
 
 @pytest.fixture

@@ -55,6 +55,11 @@ def test_a_negative_prompt_is_the_one_that_diffusers_takes(pipe: StableDiffusion
     np.testing.assert_allclose(single.images[0], expected[0], atol=1e-4)
 
 
+def test_a_negative_prompt_that_is_too_long_says_so(pipe: StableDiffusionPipeline) -> None:
+    with pytest.warns(UserWarning, match="has 62 tokens, of which the text encoder reads the first 48"):
+        NegativePrompt().unlearn(pipe, [Concept("x" * 30), Concept("y" * 29)], [])
+
+
 def test_an_edit_of_another_model_is_refused_and_changes_nothing(pipe: StableDiffusionPipeline) -> None:
     name = "conv_in.bias"
     before = pipe.unet.conv_in.bias.detach().clone()

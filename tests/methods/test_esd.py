@@ -3,6 +3,7 @@
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from tiny_pipelines import tiny_sd
 
 from fia import Concept
 from fia.layers import cross_attentions
@@ -57,5 +58,11 @@ def test_the_seed_decides(pipe: StableDiffusionPipeline) -> None:
 def test_what_it_cannot_do_is_refused(xl_pipe: StableDiffusionXLPipeline) -> None:
     with pytest.raises(TypeError, match="StableDiffusionXLPipeline's takes more"):
         ESD(**FEW).unlearn(xl_pipe, [Concept("church")], [])
+    pipe = tiny_sd()
+    pipe.unet.half()
+    with pytest.raises(TypeError, match=r"torch\.float16 is too coarse for; load the model in float32"):
+        ESD(**FEW).unlearn(pipe, [Concept("church")], [])
+    with pytest.raises(ValueError, match="use a smaller learning_rate than inf"):
+        ESD(**FEW, learning_rate=float("inf")).unlearn(tiny_sd(), [Concept("church")], [])
     with pytest.raises(ValueError, match="variant='z' is not one of x, u"):
         ESD("z")  # type: ignore[arg-type]

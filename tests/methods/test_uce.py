@@ -56,7 +56,7 @@ def test_the_concept_is_projected_as_the_guide_and_the_rest_as_before(
     family: str, request: pytest.FixtureRequest
 ) -> None:
     pipe: StableDiffusionPipeline | StableDiffusionXLPipeline = request.getfixturevalue(family)
-    edit = UCE(ridge=1e-6).unlearn(pipe, [Concept("cat")], ["a"])
+    edit = UCE(ridge=1e-6, preserve_scale=1.0).unlearn(pipe, [Concept("cat")], ["dog"])
     attentions = cross_attentions(pipe.unet)
     assert edit.weights.keys() == {f"{name}.{part}.weight" for name in attentions for part in ("to_k", "to_v")}
     cat, empty = tail_embeddings(pipe, ["cat", ""])
@@ -64,6 +64,9 @@ def test_the_concept_is_projected_as_the_guide_and_the_rest_as_before(
     old, new = attention.to_k.weight.detach(), edit.weights[f"{name}.to_k.weight"]
     far, near = (cat @ (new - old).T).norm(), (cat @ new.T - empty @ old.T).norm()
     assert near < 0.5 * far
+    dog = embed(pipe, ["dog"])[0]
+    without = UCE(ridge=1e-6).unlearn(pipe, [Concept("cat")], []).weights[f"{name}.to_k.weight"]
+    assert (dog @ (new - old).T).norm() < 0.5 * (dog @ (without - old).T).norm()
 
 
 def test_the_pipeline_is_left_as_it_is(pipe: StableDiffusionPipeline) -> None:

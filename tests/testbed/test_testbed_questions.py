@@ -74,6 +74,23 @@ def test_kinds_together() -> None:
     assert counts["kept"].keys() == set(PERSON_NAMES)
 
 
+def test_what_shows_another_forgotten_concept_is_not_kept() -> None:
+    concepts = [Concept("church"), STYLES[0]]
+    about_styles = ask(WORLD, concepts, [], about=[STYLES[0].name])
+    assert "church" not in {question.answer for question in about_styles}
+    remains = {question.request.prompt.split(" in ")[0]: question.remains for question in about_styles}
+    assert remains["a photo of a parachute"] == ("subject", "parachute")
+    churches = [question for question in about_styles if "church" in question.request.prompt]
+    assert {question.kind for question in churches} == {"style"}
+    assert {question.remains for question in churches} == {None}
+
+
+@pytest.mark.parametrize("template", ["a {subject}", "a {thing} in a {place}", "a {subject} in a {place} {place} {x}"])
+def test_templates_must_have_their_slots(template: str) -> None:
+    with pytest.raises(ValueError, match=r"it must hold \{subject\} and \{place\}, and no other slot"):
+        World(template=template)
+
+
 @pytest.mark.parametrize("field", ["images_per_object", "images_per_other", "images_per_style"])
 def test_numbers_that_make_no_sense_are_refused(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field}=0; it must be at least 1"):

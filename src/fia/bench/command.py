@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from accelerate import PartialState
 from tyro.conf import OmitArgPrefixes
 
 from ..evaluation.images import Drawing
+from ..evaluation.processes import processes
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 from ..testbed.questions import World
 from .methods import METHODS
@@ -55,7 +55,7 @@ class BenchCommand:
             world = replace(world, images_per_object=8, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
         results, costs = Bench(self.out, world, drawing, self.weights).run(chosen, methods)
-        if not PartialState().is_main_process:
+        if not processes().is_main_process:
             return
         if self.json:
             print(json.dumps({"tasks": results, "costs": costs}, indent=2))

@@ -1,17 +1,11 @@
 """The benchmark's results as tables, as a trade-off figure and as pictures side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
-from PIL import Image
-
-from ..evaluation.figure import Column, comparison_figure
-from ..evaluation.questions import first_of_each
-from ..evaluation.run import slug
-from ..evaluation.tasks import AccuracyTask
 
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]  # by task and method
 
@@ -107,23 +101,6 @@ def tradeoff_figure(results: Results, columns: int = 3) -> Figure:
         for axis in list(figure.axes)[len(tasks) :]:
             axis.remove()
     return figure
-
-
-def comparison(task: AccuracyTask, images: Mapping[str, Sequence[Image.Image]], out: Path) -> None:
-    """Writes the first image of some of what is forgotten, kept and left: a row a method, with the judge's answers."""
-    chosen = first_of_each(task.questions, {"forgotten": 5, "kept": 4, "rest": 2})
-    answers = {name: task.look(row, chosen) for name, row in images.items()}
-    columns = [
-        Column(
-            task.questions[i].answer,
-            [row[i] for row in images.values()],
-            [row[n] for row in answers.values()],
-            task.questions[i].group,
-        )
-        for n, i in enumerate(chosen)
-    ]
-    rows = [name.replace(" ", "\n", 1) for name in images]
-    comparison_figure(columns, rows).save(out / f"{slug(task.name)}.png")
 
 
 def write_report(out: Path, results: Results, costs: Results) -> None:

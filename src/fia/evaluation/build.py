@@ -13,6 +13,7 @@ from .frechet import Features, Gaussian
 from .images import Gallery, Request
 from .judges import ImageNetJudge, NudeNetJudge
 from .network import ImageNetwork, Inception
+from .provenance import Identity
 from .questions import Group, Question
 from .rephrase import rephrasings
 from .sources import read_captions, read_i2p
@@ -23,11 +24,11 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Sources:
-    """What tasks are judged with, and where their prompts are from."""
+    """What tasks are judged with, and where their prompts are from; the test-bed has its own."""
 
     images_per_concept: int = 50
     """Images of each class and of each artist; of a reworded prompt, a tenth."""
-    seed: int = 0
+    seed: int = 2000
     """Seed of the first image of a task; the others count up from it. I2P has its own."""
     classifier: str = "microsoft/resnet-50"
     """Classifier of ImageNet's classes, in the format of transformers: a folder, or the id of a repository."""
@@ -44,9 +45,15 @@ class Sources:
     inception: Path | None = None
     """The network of FID as TorchScript; without it, the Frechet distance is of the classifier's features."""
 
+    def __post_init__(self) -> None:
+        if self.images_per_concept < 1:
+            raise ValueError(f"images_per_concept={self.images_per_concept}; it must be at least 1.")
+        if self.inception is not None and self.reference is None:
+            raise ValueError("inception is of no use without reference images: give --reference too.")
+
 
 def build_task(
-    name: str, sources: Sources, concepts: Sequence[Concept], keep: Sequence[str], device: torch.device
+    name: str, sources: Sources, concepts: Sequence[Concept], keep: Sequence[Concept], device: torch.device
 ) -> Task:
     """Returns a task by its name.
 
@@ -54,7 +61,7 @@ def build_task(
         name: objects, styles, explicit, quality or robust-prompts.
         sources: of prompts and judges.
         concepts: that are forgotten; the task takes those that are its business.
-        keep: names of objects or artists to keep; where there are none, the paper's others.
+        keep: objects and artists to keep; where there are none of the task's kind, the paper's others.
         device: for judges.
 
     Raises:
@@ -70,7 +77,9 @@ def build_task(
     if not forgotten:
         raise ValueError(f"Nothing of kind {kind!r} is forgotten, which is what the task {name!r} is about.")
     usual = PRESETS["artists" if name == "styles" else "imagenette"]
-    kept = [one for one in keep or [concept.name for concept in usual] if one not in forgotten]
+    gone = {one.lower() for one in forgotten}
+    named = [concept.name for concept in keep if concept.kind == kind]
+    kept = named or [concept.name for concept in usual if concept.name.lower() not in gone]
     groups: list[tuple[str, Group]] = [(one, "forgotten") for one in forgotten] + [(one, "kept") for one in kept]
     if name == "styles":
         return StyleTask(style_questions(groups, sources), ClipScorer(sources.clip, device))
@@ -91,12 +100,12 @@ def object_questions(groups: Sequence[tuple[str, Group]], sources: Sources) -> l
 
 
 def style_questions(groups: Sequence[tuple[str, Group]], sources: Sources) -> list[Question]:
-    """Returns questions about objects in each artist's style, those first that neurons are found with last."""
+    """Returns questions about objects in each artist's style."""
     things = OBJECTS[::-1]
     questions: list[Question] = []
     for artist, group in groups:
         for i in range(sources.images_per_concept):
-            prompt = fill("a {object} in the style of {artist}", object=things[i % len(things)], artist=artist)
+            prompt = fill("a {object} painted in the style of {artist}", object=things[i % len(things)], artist=artist)
             questions.append(Question(Request(prompt, sources.seed + len(questions)), "style", artist, group))
     return questions
 
@@ -117,7 +126,7 @@ def quality_task(sources: Sources, device: torch.device) -> QualityTask:
     file = needed(sources.captions, "--captions", "captions")
     questions = read_captions(file, sources.seed, sources.most_captions)
     network = ImageNetwork(sources.classifier, device)
-    reference: tuple[str, Features, Gaussian] | None = None
+    reference: tuple[Identity, Features, Gaussian] | None = None
     if sources.reference is not None:
         measure = Inception(sources.inception, device) if sources.inception else network
         gaussian = (
@@ -125,7 +134,7 @@ def quality_task(sources: Sources, device: torch.device) -> QualityTask:
             if sources.reference.is_dir()
             else Gaussian.from_file(sources.reference)
         )
-        reference = f"{measure.name}, pooled", measure.pooled, gaussian
+        reference = measure.identity, measure.pooled, gaussian
     return QualityTask(questions, ClipScorer(sources.clip, device), network, reference)
 
 

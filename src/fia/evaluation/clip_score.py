@@ -1,7 +1,6 @@
 """CLIP: how well an image fits a text (Hessel et al., CLIPScore, arXiv 2104.08718)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -11,10 +10,17 @@ from torch.nn.functional import cosine_similarity
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from .images import in_batches
+from .provenance import Identity, identify
 
 
 class ClipScorer:
-    """A CLIP in the format of transformers."""
+    """A CLIP in the format of transformers.
+
+    Attributes:
+        identity: which one.
+    """
+
+    identity: Identity
 
     def __init__(self, model: str, device: torch.device | str = "cpu") -> None:
         """Loads it.
@@ -23,8 +29,8 @@ class ClipScorer:
             model: a folder, or a repository such as openai/clip-vit-large-patch14.
             device: to run on.
         """
-        self.name = Path(model).name if Path(model).exists() else model
         self.clip = CLIPModel.from_pretrained(model, dtype=torch.float32).to(device).eval()
+        self.identity = identify(model, self.clip)
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
 
@@ -40,10 +46,13 @@ class ClipScorer:
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> Float[Tensor, "texts width"]:
         """Returns the embedding of each text, cut at the tokenizer's limit, on the CPU."""
-        unique = list(dict.fromkeys(texts))
-        tokens = self.tokenizer(unique, padding=True, truncation=True, return_tensors="pt").to(self.clip.device)
-        embeddings = self.clip.get_text_features(**tokens).pooler_output.cpu()
-        return embeddings[[unique.index(text) for text in texts]]
+        positions = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        unique, parts = list(positions), []
+        for start in range(0, len(unique), 256):
+            batch = unique[start : start + 256]
+            tokens = self.tokenizer(batch, padding="max_length", truncation=True, return_tensors="pt")
+            parts.append(self.clip.get_text_features(**tokens.to(self.clip.device)).pooler_output.cpu())
+        return torch.cat(parts)[[positions[text] for text in texts]]
 
     def similarities(self, images: Float[Tensor, "n width"], texts: Float[Tensor, "n width"]) -> list[float]:
         """Returns 100 times the cosine of each image and its text, not below 0."""

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from accelerate import PartialState
 from diffusers import DiffusionPipeline
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
@@ -17,13 +16,14 @@ from ..loading import Runtime, load_pipeline
 from ..mask import NeuronMask
 from ..methods import Edit, random_mask
 from ..testbed import tasks as testbed_tasks
-from ..testbed.pretrained import FOLDER
+from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 from ..testbed.questions import World
 from ..unlearn import model_name
 from . import build, summary
-from .edited import load_edited
+from .edited import load_edited, without_safety_checker
 from .images import Drawing
-from .provenance import environment, hash_file, hash_folder
+from .processes import processes
+from .provenance import environment, hash_file, hash_folder, hash_pipeline
 from .report import write_report
 from .run import Evaluation, NoEdit, State, write_json
 from .tasks import Task
@@ -60,7 +60,7 @@ class Evaluate:
     forgotten: tuple[str, ...] = ()
     """What should be gone, as NAME or NAME:KIND; by default what the mask says."""
     keep: tuple[str, ...] = ()
-    """Names to be kept, apart from the rest; on Stable Diffusion by default the paper's others."""
+    """What should be kept, as NAME or NAME:KIND; by default the paper's others."""
     control: bool = True
     """Measure a random mask of equal size beside a mask."""
     sources: OmitArgPrefixes[build.Sources] = field(default_factory=build.Sources)
@@ -76,22 +76,24 @@ class Evaluate:
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
         edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
         forgotten = self.forgotten_concepts(mask)
-        device = str(PartialState().device) if self.runtime.device == "auto" else self.runtime.device
-        pipe = load_pipeline(self.model, device=device, dtype=self.runtime.dtype)
+        device = str(processes().device) if self.runtime.device == "auto" else self.runtime.device
+        pipe = without_safety_checker(load_pipeline(self.model, device=device, dtype=self.runtime.dtype))
+        with edit.applied(pipe):  # what does not fit the model is said before anything is drawn
+            pass
         tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
-        evaluation = Evaluation(self.out, pipe, self.drawing, self.identify(pipe))
+        evaluation = Evaluation(self.out, pipe, self.usual(self.drawing), self.identify(pipe))
         result: dict[str, Any] = {
             "model": evaluation.model,
             "edit": self.edit_name(mask),
             "forgotten": [asdict(concept) | {"prompts": []} for concept in forgotten],
-            "drawing": asdict(self.drawing),
+            "drawing": asdict(evaluation.drawing),
             "seed": self.world.seed if self.model == "testbed" else self.sources.seed,
             "environment": environment(pipe.device),
             "tasks": {task.name: self.measure(evaluation, task, edit, mask) for task in tasks},
         }
-        if PartialState().is_main_process:
+        if processes().is_main_process:
             write_json(self.out / "results.json", result)
-            write_report(self.out, result, {task.name: task for task in tasks}, mask)
+            write_report(evaluation, result, tasks, mask)
             message = f"\n{summary.text(result)}\n\nThe report is {self.out / 'report.html'}"
             print(json.dumps(result, indent=2) if self.json else message)
 
@@ -106,16 +108,22 @@ class Evaluate:
 
     def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:
         """Returns the task for this model."""
+        keep = as_concepts(map(parse_concept, self.keep)) if self.keep else []
         if self.model == "testbed":
-            return testbed_tasks.build_task(name, self.world, forgotten, self.keep, FOLDER)
-        return build.build_task(name, self.sources, forgotten, self.keep, device)
+            return testbed_tasks.build_task(name, self.world, forgotten, keep, FOLDER)
+        return build.build_task(name, self.sources, forgotten, keep, device)
+
+    def usual(self, drawing: Drawing) -> Drawing:
+        """Returns how to draw, with the guidance at which the test-bed draws best where none is given."""
+        if self.model == "testbed" and drawing.guidance_scale is None:
+            return replace(drawing, guidance_scale=GUIDANCE_SCALE)
+        return drawing
 
     def identify(self, pipe: DiffusionPipeline) -> dict[str, Any]:
         """Returns what tells the model from others, without the path to it."""
-        folder = FOLDER / "model" if self.model == "testbed" else Path(self.model)
         return {
             "name": model_name(pipe),
-            "hash": hash_folder(folder) if folder.is_dir() else None,
+            "hash": hash_pipeline(pipe),
             "dtype": str(pipe.dtype).removeprefix("torch."),
             "scheduler": type(pipe.scheduler).__name__,
         }
@@ -137,17 +145,11 @@ class Evaluate:
         states: dict[str, State] = {}
         for name, make in edits.items():
             made_with = {"state": name} | (self.edit_name(mask) if name != BEFORE else {})
-            states[name] = evaluation.state(task, name, lambda: (make(), {}), made_with)  # noqa: B023
-        if not PartialState().is_main_process:
-            return {}
-        before = states[BEFORE].images
-        scores = {
-            name: state.scores | (task.compare(before, state.images) if name != BEFORE else {})
-            for name, state in states.items()
-        }
+            before = states[BEFORE].images if name != BEFORE else None
+            states[name] = evaluation.state(task, name, lambda: (make(), {}), made_with, before)  # noqa: B023
         return {
             "measured_with": task.measured_with,
-            "images": len(before),
+            "images": len(task.questions),
             "prompts": evaluation.made_with(task, None)["prompts"],
-            "states": scores,
+            "states": {name: state.scores for name, state in states.items()},
         }

@@ -28,9 +28,10 @@ class EditedPipeline:
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
-        """Gives the edited model, of the class and type and on the device of the original, which stays as it is."""
-        edited = type(pipe).from_pretrained(self.folder, dtype=get_denoiser(pipe).dtype)
-        yield edited.to(pipe.device)
+        """Gives the edited model in the original's type, on its device, with its scheduler. The original stays."""
+        dtype, scheduler = get_denoiser(pipe).dtype, pipe.scheduler
+        edited = type(pipe).from_pretrained(self.folder, dtype=dtype, scheduler=scheduler, use_safetensors=True)
+        yield without_safety_checker(edited.to(pipe.device))
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,18 @@ class Lora:
     @contextmanager
     def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
         """Loads the adapter within a `with` block, at full strength, and unloads it."""
-        pipe.load_lora_weights(self.file.parent, weight_name=self.file.name)
         try:
+            pipe.load_lora_weights(self.file.parent, weight_name=self.file.name)
             yield pipe
         finally:
             pipe.unload_lora_weights()
+
+
+def without_safety_checker(pipe: DiffusionPipeline) -> DiffusionPipeline:
+    """Takes Stable Diffusion's safety checker off, which would blacken the very images that are to be measured."""
+    if getattr(pipe, "safety_checker", None) is not None:
+        pipe.safety_checker = None
+    return pipe
 
 
 def load_edited(path: Path) -> Edit:

@@ -6,9 +6,11 @@ It is FID where the features are the last pooling of the Inception network of 20
 number and must not be compared with published ones.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +28,11 @@ class Gaussian:
 
     mean: ndarray
     covariance: ndarray
+
+    @property
+    def digest(self) -> str:
+        """A hash of both."""
+        return hashlib.sha256(self.mean.tobytes() + self.covariance.tobytes()).hexdigest()
 
     @classmethod
     def of(cls, features: Features, images: Sequence[Image.Image]) -> "Gaussian":
@@ -56,7 +63,7 @@ class Gaussian:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return cls(arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64))
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
             raise ValueError(f"{file} holds no reference statistics (an .npz with mu and sigma): {error}") from error
 
 

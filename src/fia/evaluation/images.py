@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import overload
 
 import torch
-from accelerate import PartialState
 from diffusers import DiffusionPipeline
 from PIL import Image
 from tqdm.auto import tqdm
 
 from ..denoise import hidden_progress_bar
+from .processes import processes
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Drawing:
 
     num_inference_steps: int = 50
     """Denoising steps of every image."""
-    guidance_scale: float = 7.5
-    """Classifier-free guidance, where a prompt does not bring its own."""
+    guidance_scale: float | None = None
+    """Classifier-free guidance, where a prompt does not bring its own; the pipeline's usual one by default."""
     batch_size: int = 16
     """Images drawn at a time. Other sizes may round the last bits of an image otherwise."""
 
@@ -51,6 +51,11 @@ class Gallery(Sequence[Image.Image]):
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
+
+    @classmethod
+    def numbered(cls, folder: Path, number: int) -> "Gallery":
+        """Returns a folder's images from 0 on, as `draw_gallery` names them."""
+        return cls([folder / f"{i:05d}.png" for i in range(number)])
 
     def __len__(self) -> int:
         return len(self.files)
@@ -83,13 +88,12 @@ def draw_gallery(
         description: of the progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    gallery = Gallery([folder / f"{i:05d}.png" for i in range(len(requests))])
-    processes = PartialState(cpu=not torch.cuda.is_available())
-    own = list(batches(requests, drawing))[processes.process_index :: processes.num_processes]
-    shown = processes.is_main_process
+    gallery = Gallery.numbered(folder, len(requests))
+    share = processes()
+    own = list(batches(requests, drawing))[share.process_index :: share.num_processes]
     with (
         hidden_progress_bar(pipe),
-        tqdm(total=sum(map(len, own)), desc=description, unit="image", disable=not shown) as bar,
+        tqdm(total=sum(map(len, own)), desc=description, unit="image", disable=not share.is_main_process) as bar,
     ):
         for batch in own:
             if not all(gallery.files[i].exists() for i in batch):
@@ -98,7 +102,7 @@ def draw_gallery(
                     image.save(partial, format="PNG")
                     partial.replace(gallery.files[i])
             bar.update(len(batch))
-    processes.wait_for_everyone()
+    share.wait_for_everyone()
     return gallery
 
 
@@ -122,14 +126,24 @@ def batches(requests: Sequence[Request], drawing: Drawing) -> Iterator[range]:
 
 
 def draw_batch(pipe: DiffusionPipeline, requests: Sequence[Request], drawing: Drawing) -> list[Image.Image]:
-    """Returns an image for each request; all have the same guidance."""
+    """Returns an image for each request; all have the same guidance.
+
+    Raises:
+        MemoryError: if a GPU's memory does not suffice.
+    """
     own = requests[0].guidance_scale
-    return pipe(
-        [request.prompt for request in requests],
-        generator=[torch.Generator().manual_seed(request.seed) for request in requests],
-        num_inference_steps=drawing.num_inference_steps,
-        guidance_scale=drawing.guidance_scale if own is None else own,
-    ).images
+    guidance_scale = drawing.guidance_scale if own is None else own
+    try:
+        return pipe(
+            [request.prompt for request in requests],
+            generator=[torch.Generator().manual_seed(request.seed) for request in requests],
+            num_inference_steps=drawing.num_inference_steps,
+            **({} if guidance_scale is None else {"guidance_scale": guidance_scale}),
+        ).images
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"Out of memory when drawing {len(requests)} images at a time; give a smaller --batch-size. ({error})"
+        ) from error
 
 
 def generate_images(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from .images import in_batches
 from .network import ImageNetwork
+from .provenance import Identity
 from .questions import Answers
 
 OTHER = "something else"
@@ -27,10 +28,15 @@ class ImageNetJudge:
         """Looks the names up.
 
         Raises:
-            ValueError: for a name that is not a class.
+            ValueError: for a name that is not a class, or two of the same one.
         """
-        self.name, self.network = network.name, network
-        self.names = {class_index(network.labels, name): name for name in names}
+        self.identity, self.network = network.identity, network
+        self.names: dict[int, str] = {}
+        for name in names:
+            index = class_index(network.labels, name)
+            if index in self.names:
+                raise ValueError(f"{self.names[index]!r} and {name!r} are the same class: {network.labels[index]}.")
+            self.names[index] = name
 
     def answer(self, images: Sequence[Image.Image]) -> Answers:
         """Returns the class of each image, by the name it is asked about, as "subject"."""
@@ -59,7 +65,7 @@ class NudeNetJudge:
     """Counts bare body parts with NudeNet's detector, an optional extra.
 
     Attributes:
-        name: with the version and the threshold.
+        identity: the version and the threshold.
         threshold: detections below this confidence are not counted.
     """
 
@@ -76,7 +82,8 @@ class NudeNetJudge:
                 "Explicit content is counted with NudeNet, which is not installed (its licence is AGPL-3.0): "
                 'pip install "forget-it-all[nudenet]".'
             ) from error
-        self.threshold, self.name = threshold, f"NudeNet {version('nudenet')}, threshold {threshold}"
+        self.threshold = threshold
+        self.identity: Identity = {"name": f"NudeNet, threshold {threshold}", "hash": version("nudenet")}
         self.detector = NudeDetector()
 
     def count(self, images: Sequence[Image.Image]) -> list[dict[str, int]]:

@@ -9,19 +9,21 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from .provenance import Identity, hash_file, identify
+
 
 class ImageNetwork:
     """A classifier with feature maps, such as ResNet-50.
 
     Attributes:
-        name: its repository, or the name of its folder.
+        identity: which one.
         labels: the classes by index.
     """
 
     def __init__(self, model: str, device: torch.device | str = "cpu") -> None:
         """Loads it from a folder or a repository, in the format of transformers, to run on a device."""
-        self.name = Path(model).name if Path(model).exists() else model
         self.network = AutoModelForImageClassification.from_pretrained(model, dtype=torch.float32).to(device).eval()
+        self.identity = identify(model, self.network)
         self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
         self.labels: dict[int, str] = self.network.config.id2label
 
@@ -32,8 +34,16 @@ class ImageNetwork:
 
     @torch.no_grad()
     def stages(self, images: Sequence[Image.Image]) -> list[Tensor]:
-        """Returns the feature maps (images, channels, y, x) after each stage."""
-        return list(self.network(self._pixels(images), output_hidden_states=True).hidden_states[1:])
+        """Returns the feature maps (images, channels, y, x) after each stage.
+
+        Raises:
+            ValueError: if the network has none, as a vision transformer.
+        """
+        maps = list(self.network(self._pixels(images), output_hidden_states=True).hidden_states[1:])
+        if maps[0].ndim != 4:
+            kind = type(self.network).__name__
+            raise ValueError(f"{self.identity['name']} is a {kind}, which has no feature maps; give a ResNet.")
+        return maps
 
     def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Returns the last stage's features (images, channels), averaged over places."""
@@ -54,9 +64,11 @@ class Inception:
         """Opens the file, to run on a device.
 
         Raises:
+            FileNotFoundError: if there is no such file.
             ValueError: if it is no TorchScript.
         """
-        self.name, self.device = file.name, device
+        self.identity: Identity = {"name": file.name, "hash": hash_file(file)}
+        self.device = device
         try:
             self.network = torch.jit.load(file, map_location=device).eval()
         except (RuntimeError, ValueError, OSError) as error:

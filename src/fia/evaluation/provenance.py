@@ -7,15 +7,47 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import DiffusionPipeline
+from torch import nn
+from transformers import PreTrainedModel
 
 from ..unlearn import versions
 
+Identity = dict[str, str | None]  # name and hash of what a result depends on
+
+
+def identify(model: str, loaded: PreTrainedModel) -> Identity:
+    """Returns what tells a model of transformers from others: its name, and a hash of its folder or its commit.
+
+    Args:
+        model: the folder or repository that it was loaded from.
+        loaded: the model.
+    """
+    if Path(model).exists():
+        return {"name": Path(model).name, "hash": hash_folder(Path(model))}
+    return {"name": model, "hash": getattr(loaded.config, "_commit_hash", None)}
+
+
+def hash_pipeline(pipe: DiffusionPipeline) -> str:
+    """Returns a hash of all weights of a pipeline and of its scheduler's settings, wherever it was loaded from."""
+    scheduler = {key: value for key, value in pipe.scheduler.config.items() if not key.startswith("_")}
+    digest = hashlib.sha256(hash_json([type(pipe.scheduler).__name__, scheduler]).encode())
+    for part, component in sorted(pipe.components.items()):
+        if isinstance(component, nn.Module):
+            for name, value in sorted(component.state_dict().items()):
+                digest.update(f"{part}.{name} {tuple(value.shape)} {value.dtype}".encode())
+                digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
 
 def hash_folder(folder: Path) -> str:
-    """Returns one hash of every file in a folder, by name and content."""
+    """Returns one hash of every file in a folder, by name and content, but for hidden ones."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        name = file.relative_to(folder)
+        if any(part.startswith(".") for part in name.parts):
+            continue
+        digest.update(name.as_posix().encode() + b"\0")
         digest.update(hash_file(file).encode())
     return digest.hexdigest()
 
@@ -28,7 +60,7 @@ def hash_file(file: Path) -> str:
 
 def hash_json(value: Any) -> str:
     """Returns a hash of anything that can be written as JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def environment(device: torch.device) -> dict[str, Any]:

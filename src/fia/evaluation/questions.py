@@ -10,6 +10,7 @@ from PIL import Image
 from .accuracy import overall
 from .images import Request
 from .intervals import wilson_interval
+from .provenance import Identity
 
 Group = Literal["forgotten", "kept", "rest"]
 Answers = Mapping[str, Sequence[str]]  # for each kind of question, what is seen in each image
@@ -24,7 +25,9 @@ KEYS: dict[Group, str] = {
 class Judge(Protocol):
     """Says what it sees."""
 
-    name: str
+    @property
+    def identity(self) -> Identity:
+        """Which judge it is."""
 
     def answer(self, images: Sequence[Image.Image]) -> Answers:
         """Returns for each kind of question, such as "subject", the answer for each image."""
@@ -89,10 +92,15 @@ def score(questions: Sequence[Question], answers: Answers) -> dict[str, Any]:
 
 
 def first_of_each(questions: Sequence[Question], most: Mapping[Group, int]) -> list[int]:
-    """Returns the indices of the first image of each answer, at most so many of each group, group after group."""
+    """Returns the indices of the first image of each answer (of each prompt, where there are no answers).
+
+    Args:
+        questions: of the images.
+        most: how many of each group at most; group after group.
+    """
     firsts: dict[tuple[Group, str], int] = {}
     for i, question in enumerate(questions):
-        firsts.setdefault((question.group, question.answer), i)
+        firsts.setdefault((question.group, question.answer or question.request.prompt), i)
     return [i for wanted, n in most.items() for i in [i for (group, _), i in firsts.items() if group == wanted][:n]]
 
 

@@ -4,7 +4,6 @@ import base64
 import datetime
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -18,7 +17,7 @@ from . import summary
 from .figure import Column, comparison_figure
 from .images import Gallery
 from .questions import first_of_each
-from .run import slug
+from .run import Evaluation
 from .tasks import Task
 
 HEADLINES = ("forgetting_accuracy", "preserving_accuracy", "detections", "clip_artist", "clip_score")
@@ -26,13 +25,15 @@ COLOURS = ("#6a737d", "#c0392b", "#9aa5b1")  # untouched, edited, control
 STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
 
 
-def write_report(out: Path, result: Mapping[str, Any], tasks: Mapping[str, Task], mask: NeuronMask | None) -> None:
+def write_report(
+    evaluation: Evaluation, result: Mapping[str, Any], tasks: Sequence[Task], mask: NeuronMask | None
+) -> None:
     """Writes `report.html`.
 
     Args:
-        out: folder of the evaluation, with the images.
+        evaluation: with the images.
         result: as in results.json.
-        tasks: by name.
+        tasks: of the result.
         mask: that was evaluated, if it was one.
     """
     environment = Environment(
@@ -42,26 +43,27 @@ def write_report(out: Path, result: Mapping[str, Any], tasks: Mapping[str, Task]
         result=result,
         date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         names=[concept["name"] for concept in result["forgotten"]],
-        findings=[finding for name in tasks for finding in findings(name, result["tasks"][name]["states"])],
-        sections=[section(out, task, result["tasks"][name]) for name, task in tasks.items()],
+        findings=[row for task in tasks for row in findings(task.name, result["tasks"][task.name]["states"])],
+        sections=[section(evaluation, task, result["tasks"][task.name]) for task in tasks],
         mask=mask,
         layers=layers_figure(mask) if mask is not None else None,
     )
-    partial = out / "report.partial"
+    partial = evaluation.out / "report.partial"
     partial.write_text(page, encoding="utf-8")
-    partial.replace(out / "report.html")
+    partial.replace(evaluation.out / "report.html")
 
 
-def section(out: Path, task: Task, found: Mapping[str, Any]) -> dict[str, Any]:
+def section(evaluation: Evaluation, task: Task, found: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the page shows of a task."""
-    states = found["states"]
+    states, number = found["states"], len(task.questions)
+    images = {state: Gallery.numbered(evaluation.folder(task, state), number) for state in states}
     return {
         "name": task.name,
-        "measured_with": found["measured_with"],
+        "measured_with": [identity["name"] for identity in found["measured_with"]],
         "images": found["images"],
         "states": list(states),
         "rows": summary.rows(states),
-        "grid": inline(grid(out, task, list(states))),
+        "grid": inline(grid(task, images)),
         "bars": bars_figure(states, "by_answer"),
         "variants": bars_figure(states, "by_variant"),
         "tradeoff": tradeoff_figure(states),
@@ -73,23 +75,30 @@ def findings(name: str, states: Mapping[str, Any]) -> list[tuple[str, summary.Me
     return [(name, metric, values) for metric, values in summary.rows(states) if metric.path[0] in HEADLINES]
 
 
-def grid(out: Path, task: Task, states: Sequence[str]) -> Image.Image:
-    """Returns the first images of what is forgotten, kept and left, a row a state."""
-    chosen = first_of_each(task.questions, {"forgotten": 6, "kept": 4, "rest": 4})
+def grid(task: Task, images: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+    """Returns the first images of what is forgotten, kept and left, a row a state, with what the judge sees in them.
+
+    Explicit images are made too coarse to see.
+
+    Args:
+        task: that the images are of.
+        images: by state.
+    """
+    chosen = first_of_each(task.questions, {"forgotten": 5, "kept": 4, "rest": 3})
+    answers = {state: task.look(row, chosen) for state, row in images.items()}
     columns = []
-    rows = {}
-    for state in states:
-        folder = out / "runs" / slug(task.name) / slug(state)
-        images = Gallery([folder / f"{i:05d}.png" for i in chosen])
-        everything = Gallery([folder / f"{i:05d}.png" for i in range(len(task.questions))])
-        rows[state] = list(images), task.look(everything, chosen)
     for n, i in enumerate(chosen):
         question = task.questions[i]
+        shown = [coarse(row[i]) if task.is_explicit else row[i] for row in images.values()]
+        seen = [row[n] for row in answers.values()]
         label = question.answer or question.request.prompt
-        images_of = [images[n] for images, _ in rows.values()]
-        answers = [seen[n] for _, seen in rows.values()]
-        columns.append(Column(label, images_of, answers if any(answers) else (), question.group))
-    return comparison_figure(columns, [state.replace(" ", "\n", 1) for state in states])
+        columns.append(Column(label, shown, seen if any(seen) else (), question.group))
+    return comparison_figure(columns, [state.replace(" ", "\n", 1) for state in images])
+
+
+def coarse(image: Image.Image) -> Image.Image:
+    """Returns the image in a dozen pixels each way."""
+    return image.resize((12, 12), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
 
 
 def bars_figure(states: Mapping[str, Any], key: str) -> Markup | None:
@@ -105,7 +114,12 @@ def bars_figure(states: Mapping[str, Any], key: str) -> Markup | None:
             values = [scores[key][name]["percent"] for name in classes]
             positions = [i + (n - (len(states) - 1) / 2) * height for i in range(len(classes))]
             axis.barh(positions, values, height, color=colour, label=state)
-        axis.set(yticks=range(len(classes)), yticklabels=classes, xlim=(0, 100), xlabel="recognised, %")
+        axis.set(
+            yticks=range(len(classes)),
+            yticklabels=[name.replace("$", r"\$") for name in classes],
+            xlim=(0, 100),
+            xlabel="recognised, %",
+        )
         axis.invert_yaxis()
         axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         return svg(figure, "How often each is recognised in every state")

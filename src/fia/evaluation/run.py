@@ -6,20 +6,20 @@ interruptions, on the number of processes, or on the machine's speed, but for wh
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
 from diffusers import DiffusionPipeline
+from torch import Tensor, nn
 
-from ..layers import count_parameters, get_denoiser
+from ..layers import get_denoiser
 from ..methods import Edit
-from ..unlearn import versions
 from .images import Drawing, Gallery, draw_gallery
-from .provenance import hash_json
+from .processes import processes
+from .provenance import environment, hash_json
 from .tasks import Task
 
 
@@ -51,7 +51,14 @@ class Evaluation:
     drawing: Drawing
     model: Any
 
-    def state(self, task: Task, name: str, make: Callable[[], tuple[Edit, dict[str, float]]], made_with: Any) -> State:
+    def state(
+        self,
+        task: Task,
+        name: str,
+        make: Callable[[], tuple[Edit, dict[str, float]]],
+        made_with: Any,
+        before: Gallery | None = None,
+    ) -> State:
         """Draws and scores one state of a task, or what is missing of it.
 
         Args:
@@ -59,25 +66,33 @@ class Evaluation:
             name: of the state.
             make: gives the edit and what it cost; called only where something is missing.
             made_with: what the edit depends on, as JSON.
+            before: the untouched model's images, to compare with.
 
         Raises:
             ValueError: where the folder holds a state that was made otherwise.
         """
-        folder = self.out / "runs" / slug(task.name) / slug(name)
+        folder = self.folder(task, name)
         claim(folder, self.made_with(task, made_with))
         finished = folder / "result.json"
         if finished.exists():
             known = json.loads(finished.read_text(encoding="utf-8"))
-            images = Gallery([folder / f"{i:05d}.png" for i in range(len(task.requests))])
-            return State(images, known["scores"], known["cost"])
+            return State(Gallery.numbered(folder, len(task.questions)), known["scores"], known["cost"])
         edit, cost = make()
+        denoiser = get_denoiser(self.pipe)
+        original = {name: value.detach().cpu().clone() for name, value in denoiser.named_parameters()}
         with edit.applied(self.pipe) as edited:
+            changed = changed_percent(original, get_denoiser(edited))
             images = draw_gallery(edited, task.requests, folder, self.drawing, f"{task.name}: {name}")
-        if not PartialState().is_main_process:
+        if not processes().is_main_process:
             return State(images)  # the main process scores what all have drawn
-        state = State(images, task.score(images) | {"changed_percent": self.changed_percent(edit)}, cost)
+        scores = task.score(images) | (task.compare(before, images) if before is not None else {})
+        state = State(images, scores | {"changed_percent": changed}, cost)
         write_json(finished, {"scores": state.scores, "cost": state.cost})
         return state
+
+    def folder(self, task: Task, state: str) -> Path:
+        """Returns where a state of a task is kept."""
+        return self.out / "runs" / slug(task.name) / slug(state)
 
     def made_with(self, task: Task, edit: Any) -> dict[str, Any]:
         """Returns everything that a state's images and scores depend on."""
@@ -87,20 +102,25 @@ class Evaluation:
             "drawing": asdict(self.drawing),
             "judges": task.measured_with,
             "model": self.model,
-            "versions": versions(),
+            "environment": {key: value for key, value in environment(self.pipe.device).items() if key != "commit"},
         }
 
-    def changed_percent(self, edit: Edit) -> float:
-        """Returns how many of the denoiser's parameters the edit changes or adds, counted, in percent of all it has."""
-        denoiser = get_denoiser(self.pipe)
-        total = count_parameters(denoiser)
-        before = {name: value.detach().clone() for name, value in denoiser.named_parameters()}
-        changed = 0
-        with edit.applied(self.pipe) as edited:
-            for name, value in get_denoiser(edited).named_parameters():
-                original = before.get(name.replace(".base_layer.", "."))  # so an adapter calls it
-                changed += value.numel() if original is None else int((value != original).sum())
-        return 100 * changed / total
+
+def changed_percent(original: Mapping[str, Tensor], denoiser: nn.Module) -> float:
+    """Returns how many parameters of a denoiser differ from the original's or are new, in percent of the original's.
+
+    Args:
+        original: parameters by name, on the CPU.
+        denoiser: the edited one; an adapter's layers may wrap its own.
+    """
+    changed = 0
+    for name, value in denoiser.named_parameters():
+        before = original.get(name.replace(".base_layer.", "."))  # so an adapter calls it
+        if before is None or before.shape != value.shape:
+            changed += value.numel()
+        else:
+            changed += int((value.detach().cpu() != before).sum())
+    return 100 * changed / sum(value.numel() for value in original.values())
 
 
 class NoEdit:
@@ -134,7 +154,7 @@ def claim(folder: Path, made_with: dict[str, Any]) -> None:
 
 def write_json(file: Path, value: Any) -> None:
     """Writes JSON whole or not at all; of several processes, the main one does."""
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".partial")
         partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -42,11 +42,11 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
         file: a text file with a caption on each line, or COCO's captions_*.json, of which the first caption of each
             image is taken.
         seed: of the first caption; the others count up from it.
-        most: captions to take; all where None.
+        most: captions to take, at least 1; all where None.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no captions.
+        ValueError: if it holds no captions, or none are to be taken.
     """
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".json":
@@ -59,6 +59,8 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
         captions = list(first.values())
     else:
         captions = [line.strip() for line in text.splitlines() if line.strip()]
+    if most is not None and most < 1:
+        raise ValueError(f"most_captions={most}; it must be at least 1.")
     if not captions:
         raise ValueError(f"{file} holds no captions.")
     return [Question(Request(caption, seed + i), "", "", "rest") for i, caption in enumerate(captions[:most])]

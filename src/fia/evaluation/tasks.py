@@ -18,6 +18,7 @@ from .images import Request
 from .intervals import mean_with_interval
 from .judges import NudeNetJudge
 from .network import ImageNetwork
+from .provenance import Identity
 from .questions import Judge, Question, score, seen, share
 
 MARGIN = 5.0  # points of CLIP similarity that an image must lose for the stricter rate of forgetting a style
@@ -29,10 +30,15 @@ class Task(ABC):
     Attributes:
         name: of the task.
         questions: one for each image.
-        measured_with: names of the judges and networks.
+        measured_with: judges, networks and reference images.
+        judge: answers the questions, where one does.
+        is_explicit: whether images must not be shown as they are.
     """
 
-    def __init__(self, name: str, questions: Sequence[Question], measured_with: Sequence[str]) -> None:
+    judge: Judge | None = None
+    is_explicit = False
+
+    def __init__(self, name: str, questions: Sequence[Question], measured_with: Sequence[Identity]) -> None:
         if not questions:
             raise ValueError(f"The task {name!r} has no prompts to draw.")
         self.name, self.questions, self.measured_with = name, list(questions), list(measured_with)
@@ -51,41 +57,39 @@ class Task(ABC):
         return {}
 
     def look(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[str]:
-        """Returns what a judge sees in some of the images; empty words where there is no judge."""
-        return [""] * len(indices)
+        """Returns what the judge sees in some of the images; empty words where there is none."""
+        if self.judge is None:
+            return [""] * len(indices)
+        return seen([self.questions[i] for i in indices], self.judge.answer([images[i] for i in indices]))
 
 
 class AccuracyTask(Task):
     """Does a judge still see what should be gone, and what should be kept? Objects, and everything on the test-bed."""
 
     def __init__(self, name: str, questions: Sequence[Question], judge: Judge) -> None:
-        super().__init__(name, questions, [judge.name])
-        self.judge = judge
+        super().__init__(name, questions, [judge.identity])
+        self.judge: Judge = judge
 
     def score(self, images: Sequence[Image.Image]) -> dict[str, Any]:
         """Returns accuracies; see `questions.score`."""
         return score(self.questions, self.judge.answer(images))
 
-    def look(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[str]:
-        """Returns the judge's answers."""
-        return seen([self.questions[i] for i in indices], self.judge.answer([images[i] for i in indices]))
-
 
 class StyleTask(Task):
     """How near are the images to their artist, by CLIP? And, where there is a judge of styles, does it see the artist?
 
-    The question's answer is the artist.
+    The answer of a question of the kind "style" is the artist. Others are the judge's alone.
     """
 
     def __init__(self, questions: Sequence[Question], clip: ClipScorer, judge: Judge | None = None) -> None:
-        super().__init__("styles", questions, [clip.name, *([judge.name] if judge else [])])
+        super().__init__("styles", questions, [clip.identity, *([judge.identity] if judge else [])])
         self.clip, self.judge = clip, judge
+        self.styled = [question for question in questions if question.kind == "style"]
 
     def score(self, images: Sequence[Image.Image]) -> dict[str, Any]:
         """Returns `clip_artist`, the mean similarity to the artist (CLIP_a) by group, and the judge's accuracies."""
-        similarities = self._to_artist(images)
         groups: dict[str, list[float]] = {}
-        for question, value in zip(self.questions, similarities, strict=True):
+        for question, value in zip(self.styled, self._to_artist(images), strict=True):
             groups.setdefault(question.group, []).append(value)
         result: dict[str, Any] = {"clip_artist": {group: mean_with_interval(v) for group, v in groups.items()}}
         return result | (score(self.questions, self.judge.answer(images)) if self.judge else {})
@@ -98,7 +102,7 @@ class StyleTask(Task):
         """
         drops = [
             one - two
-            for one, two, question in zip(self._to_artist(before), self._to_artist(after), self.questions, strict=True)
+            for one, two, question in zip(self._to_artist(before), self._to_artist(after), self.styled, strict=True)
             if question.group == "forgotten"
         ]
         return {
@@ -106,27 +110,24 @@ class StyleTask(Task):
             "forget_success_rate_strict": share([drop > MARGIN for drop in drops]),
         }
 
-    def look(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[str]:
-        """Returns the judge's answers, where there is one."""
-        if self.judge is None:
-            return super().look(images, indices)
-        return seen([self.questions[i] for i in indices], self.judge.answer([images[i] for i in indices]))
-
     def _to_artist(self, images: Sequence[Image.Image]) -> list[float]:
-        texts = self.clip.texts([f"in the style of {question.answer}" for question in self.questions])
-        return self.clip.similarities(self.clip.images(images), texts)
+        texts = self.clip.texts([f"in the style of {question.answer}" for question in self.styled])
+        chosen = [images[i] for i, question in enumerate(self.questions) if question.kind == "style"]
+        return self.clip.similarities(self.clip.images(chosen), texts)
 
 
 class ExplicitTask(Task):
     """How much is bare, by NudeNet?"""
 
+    is_explicit = True
+
     def __init__(self, questions: Sequence[Question], judge: NudeNetJudge) -> None:
-        super().__init__("explicit", questions, [judge.name])
-        self.judge = judge
+        super().__init__("explicit", questions, [judge.identity])
+        self.detector = judge
 
     def score(self, images: Sequence[Image.Image]) -> dict[str, Any]:
         """Returns the number of detections, in all and by body part, and the share of images with any."""
-        counts = self.judge.count(images)
+        counts = self.detector.count(images)
         by_part: Counter[str] = Counter()
         for count in counts:
             by_part.update(count)
@@ -145,7 +146,7 @@ class QualityTask(Task):
         questions: Sequence[Question],
         clip: ClipScorer,
         network: ImageNetwork,
-        reference: tuple[str, Features, Gaussian] | None = None,
+        reference: tuple[Identity, Features, Gaussian] | None = None,
     ) -> None:
         """Takes what it measures with.
 
@@ -153,11 +154,13 @@ class QualityTask(Task):
             questions: whose prompts are captions.
             clip: of the CLIP score.
             network: of the perceptual distance.
-            reference: of the Frechet distance: the name of the features, the features, and the Gaussian of the
+            reference: of the Frechet distance: the network of the features, the features, and the Gaussian of the
                 reference images.
         """
-        names = [clip.name, network.name, *([reference[0]] if reference else [])]
-        super().__init__("quality", questions, names)
+        used = [clip.identity, network.identity]
+        if reference is not None:
+            used += [reference[0], {"name": "reference images", "hash": reference[2].digest}]
+        super().__init__("quality", questions, used)
         self.clip, self.network, self.reference = clip, network, reference
 
     def score(self, images: Sequence[Image.Image]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ prompts of one kind. At each of the first steps a connection is a skilled neuron
 prompts is among the top share of its row and exceeds the score under the base prompts. Those of any step are pruned,
 and for several concepts the union.
 
-Differs from the paper in the prompts alone: they are those of FIA, so that both see the same.
+As in the paper, but for the prompts: they are those of FIA, so that both see the same. (The authors' code moreover
+scales every token's activations to length one before it takes norms.)
 Costs one partial generation for each prompt, as FIA does; no training.
 """
 
@@ -77,6 +78,12 @@ class ConceptPrune:
     guidance_scale: float = 7.5
     batch_size: int = 16
     paper: ClassVar[str] = "Chavhan et al., ConceptPrune, arXiv 2405.19237"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.row_ratio <= 1:
+            raise ValueError(f"row_ratio={self.row_ratio} is outside [0, 1].")
+        if not 1 <= self.first_steps <= self.num_inference_steps:
+            raise ValueError(f"first_steps={self.first_steps} is outside [1, {self.num_inference_steps}].")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
         """Returns the mask; what is to be kept is not needed."""

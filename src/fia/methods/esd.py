@@ -17,6 +17,7 @@ copy of the denoiser, its gradients and Adam's two moments, and `iterations` par
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -77,11 +78,14 @@ class ESD:
         """Returns the trained weights; what is to be kept is not needed.
 
         Raises:
-            TypeError: for a denoiser that takes more than text, such as Stable Diffusion XL's.
+            TypeError: for a denoiser that takes more than text, such as Stable Diffusion XL's, or not in float32.
+            ValueError: if the loss is not finite.
         """
         original = get_denoiser(pipe)
         if original.config.addition_embed_type is not None:
             raise TypeError(f"ESD is for denoisers that take text alone; {type(pipe).__name__}'s takes more.")
+        if original.dtype != torch.float32:
+            raise TypeError(f"ESD trains, which {original.dtype} is too coarse for; load the model in float32.")
         trained = copy.deepcopy(original)
         trained.requires_grad_(False)
         chosen = self.trained_parameters(trained)
@@ -99,6 +103,8 @@ class ESD:
                 unconditional, conditional = predict(original, latents, timestep, nothing, text)
                 target = erased_target(unconditional, conditional, self.negative_guidance)
             loss = nn.functional.mse_loss(trained(latents, timestep, text).sample, target)
+            if not loss.isfinite():
+                raise ValueError(f"ESD's loss is {loss.item()}; use a smaller learning_rate than {self.learning_rate}.")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -128,11 +134,12 @@ class ESD:
         channels, side = denoiser.config.in_channels, denoiser.config.sample_size
         noise = torch.randn(len(text), channels, side, side, generator=generator)
         latents = noise.to(text.device, text.dtype) * scheduler.init_noise_sigma
+        random = {"generator": generator} if "generator" in signature(scheduler.step).parameters else {}
         for timestep in scheduler.timesteps[:steps]:
             scaled = scheduler.scale_model_input(latents, timestep)
             unconditional, conditional = predict(denoiser, scaled, timestep, nothing, text)
             guided = unconditional + self.start_guidance * (conditional - unconditional)
-            latents = scheduler.step(guided, timestep, latents).prev_sample
+            latents = scheduler.step(guided, timestep, latents, **random).prev_sample
         timestep = scheduler.timesteps[steps]
         return scheduler.scale_model_input(latents, timestep), timestep
 

@@ -4,6 +4,7 @@ Classifier-free guidance takes the prediction without a prompt as its origin; he
 concepts. What everyone can do today, free, and undone by whoever sets the prompt.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,5 +52,13 @@ class NegativePrompt:
     paper: ClassVar[str] = "none; classifier-free guidance, Ho and Salimans, arXiv 2207.12598"
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NegativePromptEdit:
-        """Returns the negative prompt of all the names."""
-        return NegativePromptEdit(", ".join(concept.name for concept in concepts))
+        """Returns the negative prompt of all the names; what the text encoder does not read of it is warned of."""
+        text = ", ".join(concept.name for concept in concepts)
+        length, most = len(pipe.tokenizer(text).input_ids), pipe.tokenizer.model_max_length
+        if length > most:
+            warnings.warn(
+                f"The negative prompt has {length} tokens, of which the text encoder reads the first {most}: the last "
+                "of the concepts are not guided away from.",
+                stacklevel=2,
+            )
+        return NegativePromptEdit(text)

@@ -6,7 +6,8 @@ projected as those of a guide c* were, and embeddings to be kept as they were:
     W' = (a sum_e W c* c^T + b sum_k W c c^T + l W) (a sum_e c c^T + b sum_k c c^T + l I)^-1
 
 with e over the embeddings to erase, k over those to keep, the scales a and b, and the ridge l that holds W' near W.
-c and c* are the embeddings from the last token of the text onwards, position by position, as in the authors' code.
+As in the authors' code, c and c* are the embeddings from the last token of the text onwards, position by position, and
+those to keep are at all positions.
 Costs a few matrix inverses of the text width; no training and no generation.
 """
 
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from ..concepts import Concept
 from ..layers import cross_attentions, get_denoiser
-from .text_embeddings import tail_embeddings
+from .text_embeddings import embed, tail_embeddings
 from .weight_edit import WeightEdit
 
 
@@ -70,11 +71,14 @@ class UCE:
     ridge: float = 0.1
     paper: ClassVar[str] = "Gandikota et al., Unified Concept Editing, arXiv 2308.14761"
 
+    def __post_init__(self) -> None:
+        if self.ridge <= 0:
+            raise ValueError(f"ridge={self.ridge}; it must be above 0, or the matrix cannot be inverted.")
+
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""
         erased, guides = zip(*(tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts), strict=True)
-        nothing = erased[0][:0]
-        kept = torch.cat([nothing, *(tail_embeddings(pipe, [name])[0] for name in keep)])
+        kept = embed(pipe, keep).flatten(0, 1) if keep else erased[0][:0]
         weights = {}
         for name, attention in cross_attentions(get_denoiser(pipe)).items():
             for part in ("to_k", "to_v"):

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from transformers import ResNetForImageClassification
 
+from ..evaluation.provenance import Identity, hash_folder
 from .classifier import HEADS, classify
+from .pretrained import FOLDER, load_classifier
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,18 @@ class Answers:
 
 
 class TestbedJudge:
-    """The test-bed's classifier as a judge of subjects, places, styles and the attribute."""
+    """The test-bed's classifier as a judge of subjects, places, styles and the attribute.
 
-    name = "the test-bed's classifier"
+    Attributes:
+        identity: which one.
+    """
+
     __test__ = False  # pytest takes it for a test
 
-    def __init__(self, classifier: ResNetForImageClassification) -> None:
+    def __init__(self, classifier: ResNetForImageClassification, digest: str | None = None) -> None:
+        """Takes a classifier, and a hash of its folder."""
         self.classifier = classifier
+        self.identity: Identity = {"name": "the test-bed's classifier", "hash": digest}
 
     def answer(self, images: Sequence[Image.Image], batch_size: int = 128) -> dict[str, list[str]]:
         """Returns for each head what it sees in each image; images have 64 x 64 pixels."""
@@ -46,6 +54,11 @@ class TestbedJudge:
             for head, indices in classify(self.classifier, pixels).items():
                 answers[head] += [HEADS[head][i] for i in indices.tolist()]
         return answers
+
+
+def load_judge(weights: Path = FOLDER) -> TestbedJudge:
+    """Returns the judge in a folder written by `fia testbed train`; the package's by default."""
+    return TestbedJudge(load_classifier(weights), hash_folder(weights / "classifier"))
 
 
 def judge(classifier: ResNetForImageClassification, images: Sequence[Image.Image]) -> Answers:

@@ -6,6 +6,7 @@ subject, as before.
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ class World:
         for name in ("images_per_object", "images_per_other", "images_per_style"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
+        if set(re.findall(r"\{(\w*)\}", self.template)) != {"subject", "place"}:
+            raise ValueError(f"template={self.template!r}; it must hold {{subject}} and {{place}}, and no other slot.")
 
 
 @dataclass(frozen=True)
@@ -77,29 +80,33 @@ def scenes(world: World) -> list[Scene]:
     return result
 
 
-def ask(world: World, concepts: Sequence[Concept], keep: Sequence[str]) -> list[Question]:
+def ask(
+    world: World, concepts: Sequence[Concept], keep: Sequence[str], about: Sequence[str] | None = None
+) -> list[Question]:
     """Returns the questions that forgetting some concepts raises; scenes that have nothing to do with it are left out.
 
     Args:
         world: how much is drawn.
         concepts: to forget, together.
         keep: subjects that are named as those to keep; all others that are not forgotten are the rest.
+        about: names of the concepts that should be asked about; all of them where None.
     """
     forgotten = {concept.name for concept in concepts}
+    wanted = forgotten if about is None else set(about)
     questions = []
     for scene in scenes(world):
-        if scene.style is not None:
-            if scene.style in forgotten:
-                remains = ("subject", scene.subject)
-                questions.append(Question(scene.request, "style", scene.style, "forgotten", remains))
-        elif scene.smokes:
-            if SMOKING in forgotten:
-                remains = ("subject", scene.subject)
-                questions.append(Question(scene.request, "attribute", SMOKING, "forgotten", remains))
-        elif scene.subject in forgotten:
+        subject_remains = ("subject", scene.subject) if scene.subject not in forgotten else None
+        if scene.style in wanted:
+            assert scene.style is not None
+            questions.append(Question(scene.request, "style", scene.style, "forgotten", subject_remains))
+        elif scene.smokes and SMOKING in wanted:
+            questions.append(Question(scene.request, "attribute", SMOKING, "forgotten", subject_remains))
+        elif scene.style is not None or scene.smokes:
+            continue
+        elif scene.subject in wanted:
             remains = ("place", scene.place)
             questions.append(Question(scene.request, "subject", scene.subject, "forgotten", remains))
-        elif scene.subject in OBJECT_NAMES or SMOKING in forgotten:
+        elif scene.subject not in forgotten and (scene.subject in OBJECT_NAMES or SMOKING in wanted):
             group: Group = "kept" if scene.subject in keep else "rest"
             questions.append(Question(scene.request, "subject", scene.subject, group))
     return questions

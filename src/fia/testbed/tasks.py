@@ -16,30 +16,30 @@ from ..evaluation.rephrase import ASKED, rephrasings
 from ..evaluation.tasks import AccuracyTask, QualityTask, StyleTask, Task
 from ..prompts import fill
 from .captions import SMOKING
-from .judge import TestbedJudge
-from .pretrained import load_classifier
+from .judge import load_judge
 from .questions import Scene, World, ask, scenes
 from .scenes import Scenes
-from .world import NO_STYLE, OBJECT_NAMES, OBJECTS, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from .world import IMAGENETTE, NO_STYLE, OBJECT_NAMES, OBJECTS, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
 KINDS = {"objects": "object", "styles": "style", "explicit": "explicit", "robust-prompts": "object"}
 
 
-def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Sequence[str], weights: Path) -> Task:
+def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Sequence[Concept], weights: Path) -> Task:
     """Returns a task of `fia evaluate` on the test-bed.
 
     Args:
         name: objects, styles, explicit, quality or robust-prompts.
         world: how much is drawn.
         concepts: that are forgotten; the task takes those that are its business.
-        keep: subjects that are named as those to keep.
+        keep: subjects to keep, apart from the rest; by default the others of Imagenette's ten.
         weights: folder with the judge and the CLIP.
 
     Raises:
         ValueError: for a concept that the test-bed does not draw, or where none of them is the task's business.
     """
-    check_known(concepts)
-    judge = TestbedJudge(load_classifier(weights))
+    check_known(concepts, (*OBJECT_NAMES, *STYLE_NAMES, SMOKING))
+    check_known(keep, OBJECT_NAMES + PERSON_NAMES)
+    judge = load_judge(weights)
     if name == "quality":
         return quality_task(world, concepts, weights)
     wanted = [concept for concept in concepts if KINDS[name] == kind_of(concept)]
@@ -47,7 +47,8 @@ def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Seque
         raise ValueError(f"Nothing of kind {KINDS[name]!r} is forgotten, which is what the task {name!r} is about.")
     if name == "robust-prompts":
         return AccuracyTask(name, rephrased_questions(world, wanted), judge)
-    questions = ask(world, wanted, keep)
+    kept = [concept.name for concept in keep] or IMAGENETTE
+    questions = ask(world, concepts, kept, about=[concept.name for concept in wanted])
     if name == "styles":
         return StyleTask(questions, ClipScorer(str(weights / "clip")), judge)
     return AccuracyTask(name, questions, judge)
@@ -78,7 +79,7 @@ def quality_task(world: World, concepts: Sequence[Concept], weights: Path) -> Qu
     shown = [scene for scene in scenes(world) if not {scene.subject, scene.style, SMOKING * scene.smokes} & forgotten]
     questions = [Question(scene.request, "", scene.subject, "rest") for scene in shown]
     network = ImageNetwork(str(weights / "classifier"))
-    reference = "the test-bed's classifier, pooled", network.pooled, Gaussian.of(network.pooled, rendered(shown, world))
+    reference = network.identity, network.pooled, Gaussian.of(network.pooled, rendered(shown, world))
     return QualityTask(questions, ClipScorer(str(weights / "clip")), network, reference)
 
 
@@ -100,9 +101,8 @@ def rendered(shown: Sequence[Scene], world: World) -> list[Image.Image]:
     return [Image.fromarray(array) for array in pixels]
 
 
-def check_known(concepts: Sequence[Concept]) -> None:
+def check_known(concepts: Sequence[Concept], known: Sequence[str]) -> None:
     """Raises ValueError for a concept that is not of the test-bed's world."""
-    known = (*OBJECT_NAMES, *STYLE_NAMES, SMOKING)
     for concept in concepts:
         if concept.name not in known:
             raise ValueError(f"The test-bed does not know {concept.name!r}; it draws: {', '.join(known)}.")

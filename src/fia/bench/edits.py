@@ -1,0 +1,75 @@
+"""Makes the edits of a task, once: an interrupted or shared run goes on with the very same ones."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file, save_file
+
+from ..evaluation.cost import Cost
+from ..evaluation.processes import processes
+from ..evaluation.run import NoEdit, slug, write_json
+from ..mask import NeuronMask
+from ..methods import Edit, Method, WeightEdit, random_mask
+from .tasks import BenchTask
+
+NO_EDIT, RANDOM, OURS = "no edit", "random mask", "FIA"  # the control is as large as the mask of OURS
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The edits of every method for one task.
+
+    Attributes:
+        folder: where masks and weights are kept.
+        pipe: the model.
+        task: what to forget.
+        methods: by name.
+    """
+
+    folder: Path
+    pipe: DiffusionPipeline
+    task: BenchTask
+    methods: Mapping[str, Method]
+
+    def make(self, name: str) -> tuple[Edit, dict[str, float]]:
+        """Returns the edit of a method or a control, and what it cost to make: seconds and megabytes.
+
+        Of several processes the main one makes it, and the others wait and read it.
+        """
+        if name == NO_EDIT:
+            return NoEdit(), {}
+        if name == RANDOM:
+            mask, _ = self.make(OURS)
+            assert isinstance(mask, NeuronMask)
+            return random_mask(mask), {}
+        kept = self.folder / slug(name)
+        if processes().is_main_process and not (kept / "cost.json").exists():
+            with Cost(self.pipe.device) as cost, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a method cannot do shows in its row
+                edit = self.methods[name].unlearn(self.pipe, self.task.concepts, self.task.keep)
+            self.keep(edit, kept)
+            write_json(kept / "cost.json", cost.as_json())
+        processes().wait_for_everyone()
+        return self.kept(name, kept), json.loads((kept / "cost.json").read_text(encoding="utf-8"))
+
+    def keep(self, edit: Edit, folder: Path) -> None:
+        """Writes an edit that was costly to make."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(edit, NeuronMask):
+            edit.save_pretrained(folder / "mask")
+        elif isinstance(edit, WeightEdit):
+            partial = folder / "weights.partial"
+            save_file({name: weight.contiguous() for name, weight in edit.weights.items()}, partial)
+            partial.replace(folder / "weights.safetensors")
+
+    def kept(self, name: str, folder: Path) -> Edit:
+        """Reads an edit; one that is not kept is made in no time."""
+        if (folder / "mask").exists():
+            return NeuronMask.from_pretrained(folder / "mask")
+        if (folder / "weights.safetensors").exists():
+            return WeightEdit(load_file(folder / "weights.safetensors"))
+        return self.methods[name].unlearn(self.pipe, self.task.concepts, self.task.keep)
