@@ -23,3 +23,8 @@ def test_the_testbed_loads_in_any_type():
 def test_errors_name_the_value(model, options, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         load_pipeline(model, **options)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_the_cpu_gets_float32_whatever_it_is_called(device: str) -> None:
+    assert load_pipeline("testbed", device=device).unet.dtype == torch.float32

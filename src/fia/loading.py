@@ -44,7 +44,7 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> D
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used here ({error}).") from None
-    chosen = DTYPES.get(dtype, torch.float32 if device == "cpu" else torch.float16)
+    chosen = DTYPES.get(dtype, torch.float32 if torch.device(device).type == "cpu" else torch.float16)
     if model == "testbed":
         return load_testbed().to(device, chosen)
     if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
