@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint format figures settings clean
+.PHONY: demo test lint format figures settings bench tuning ablations clean
 
 demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see runs/demo/
 	$(BIN)/fia testbed demo --out runs/demo
@@ -23,6 +23,16 @@ figures: demo  ## the pictures and numbers of the README and of the model card
 settings: $(INSTALLED)  ## measure the settings anew and draw them; about twenty minutes
 	$(BIN)/python scripts/measure_settings.py
 	$(BIN)/python scripts/draw_figures.py
+
+bench: $(INSTALLED)  ## every method on every task, and their tables; hours on two cores, resumable
+	$(BIN)/fia bench --out runs/bench
+	$(BIN)/python scripts/update_readme.py
+
+tuning: $(INSTALLED)  ## choose the settings of every method anew; about an hour
+	$(BIN)/python benchmarks/tune_methods.py runs/tuning
+
+ablations: $(INSTALLED)  ## other layers, scores, filters and steps; about half an hour
+	$(BIN)/python benchmarks/ablations.py runs/ablations
 
 format: $(INSTALLED)  ## mend what lint can mend
 	$(BIN)/ruff check --fix .

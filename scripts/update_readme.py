@@ -1,14 +1,17 @@
-"""Puts the picture and the numbers of the last `make demo` into docs/ and the README."""
+"""Puts the pictures and the numbers of the last `make demo` and `make bench` into docs/ and the README."""
 
 import json
 import re
 import shutil
 from pathlib import Path
 
+from fia.bench.report import markdown
+from fia.evaluation.run import slug
 from fia.testbed.demo import SCORE_LABELS, alone_summary
 
 ROOT = Path(__file__).parent.parent
-DEMO = ROOT / "runs" / "demo"
+DOCS = ROOT / "docs"
+DEMO, BENCH = ROOT / "runs" / "demo", ROOT / "runs" / "bench"
 
 
 def results_table(result: dict) -> str:
@@ -32,17 +35,52 @@ def results_table(result: dict) -> str:
     return "\n".join(lines)
 
 
+def bench_tables(results: dict, costs: dict) -> str:
+    """Returns the tables of the first tasks, and where the others are."""
+    first = dict(list(results["tasks"].items())[:2])
+    return f"{markdown(first, costs['tasks']).strip()}\n\n[All tasks, and pictures](docs/bench.md)."
+
+
+def put(block: str, name: str) -> None:
+    """Writes a block between its marks in the README."""
+    readme = ROOT / "README.md"
+    start, stop = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if start not in readme.read_text():
+        raise SystemExit(f"README.md has no place for the {name}.")
+    whole = f"{start}\n{block}\n{stop}"
+    readme.write_text(re.sub(f"{start}.*{stop}", lambda _: whole, readme.read_text(), flags=re.DOTALL))
+
+
+def publish_bench() -> None:
+    """Takes over what `fia bench` wrote."""
+    results, costs = (json.loads((BENCH / name).read_text()) for name in ("results.json", "costs.json"))
+    put(bench_tables(results, costs), "bench")
+    pictures = [file for task in results["tasks"] if (file := BENCH / f"{slug(task)}.png").exists()]
+    for file in (*pictures, BENCH / "tradeoff.png"):
+        shutil.copy(file, DOCS / f"bench-{file.name}")
+    shutil.copy(BENCH / "results.json", DOCS / "bench.json")
+    world, drawing = results["made_with"]["world"], results["made_with"]["drawing"]
+    parts = [
+        "# Every method on the embedded model",
+        f'Written by `make bench`. Prompts: "{world["template"]}", seeds from {world["seed"]}, '
+        f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}; the same for "
+        f"every method. Settings were chosen on others ([rivals.md](rivals.md)). Costs: {costs['machine']['device']}, "
+        f"{costs['machine']['threads']} threads. Intervals and every class: [bench.json](bench.json).",
+        "![What is forgotten against what is kept, for every task](bench-tradeoff.png)",
+        markdown(results["tasks"], costs["tasks"]).strip(),
+        *(f"### {file.stem.replace('-', ' ')}\n\n![A row a method](bench-{file.name})" for file in pictures),
+    ]
+    (DOCS / "bench.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
 def main() -> None:
+    if (BENCH / "results.json").exists():
+        publish_bench()
     result = json.loads((DEMO / "result.json").read_text())
     if not result["bit_identical_after_removal"]:
         raise SystemExit("The demonstration's images were not bit-identical after removal; not publishing that.")
-    shutil.copy(DEMO / "comparison.png", ROOT / "docs" / "comparison.png")
-    readme = ROOT / "README.md"
-    block = f"<!-- results -->\n{results_table(result)}\n<!-- /results -->"
-    if "<!-- results -->" not in readme.read_text():
-        raise SystemExit("README.md has no place for the results.")
-    text = re.sub(r"<!-- results -->.*<!-- /results -->", lambda _: block, readme.read_text(), flags=re.DOTALL)
-    readme.write_text(text)
+    shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
+    put(results_table(result), "results")
 
 
 if __name__ == "__main__":
