@@ -13,17 +13,18 @@ from fia.bench.report import LEGEND
 from fia.bench.tasks import objects_task
 from fia.cli import main
 from fia.evaluation.images import Drawing
-from fia.methods import FIA, NegativePrompt
+from fia.methods import ESD, FIA, NegativePrompt
 from fia.testbed.questions import World
 
 WORLD = World(1, 1, 1)
 DRAWING = Drawing(num_inference_steps=2, batch_size=8)
 METHODS = {
     "FIA": FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)),
+    "ESD-x": ESD("x", iterations=2, batch_size=2, num_inference_steps=3),
     "negative prompt": NegativePrompt(),
 }
 TASKS = (objects_task(2),)
-ROWS = ["no edit", "FIA", "negative prompt", "random mask"]
+ROWS = ["no edit", "FIA", "ESD-x", "negative prompt", "random mask"]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ class KilledError(BaseException):
     """Stands in for the end of the process."""
 
 
-@pytest.mark.parametrize("moment", [0, 3, 7, 11])
+@pytest.mark.parametrize("moment", [2, 7, 11, 18])
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:

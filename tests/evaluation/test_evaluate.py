@@ -4,14 +4,19 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from fia import Concept, Settings, find, load_testbed
 from fia.cli import main
+from fia.evaluation.edited import without_safety_checker
 from fia.testbed.pretrained import FOLDER
 from fia.testbed.questions import SMOKING_CONCEPT
 
@@ -84,16 +89,40 @@ def test_a_state_made_otherwise_is_not_mixed_in(
     assert "holds results made with other drawing" in capsys.readouterr().err
 
 
-def test_two_processes_give_the_result_of_one(everything: Path, tmp_path: Path) -> None:
-    command = ["-m", "fia", "evaluate", "testbed", "--mask", str(everything), *SMALL, *FEW, "--batch-size", "4"]
-    one, two = tmp_path / "one", tmp_path / "two"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29513"]
-    for launcher, folder in (([sys.executable], one), (torchrun, two)):
-        arguments = [*launcher, *command, "--out", str(folder), "--task", "objects", "quality"]
-        subprocess.run(arguments, check=True, env=environment, capture_output=True)
-    assert (one / "results.json").read_bytes() == (two / "results.json").read_bytes()
-    assert not list(two.rglob("*.partial"))
+def run(everything: Path, out: Path, launcher: Sequence[str] = ()) -> subprocess.Popen:
+    """Starts an evaluation in a process of its own."""
+    arguments = ["-m", "fia", "evaluate", "testbed", "--mask", str(everything), "--out", str(out), *SMALL, *FEW]
+    command = [sys.executable, *launcher, *arguments, "--batch-size", "4", "--task", "objects", "quality"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as torchrun has it
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(everything: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The result of one process that is left alone."""
+    out = tmp_path_factory.mktemp("uninterrupted")
+    assert run(everything, out).wait() == 0
+    return (out / "results.json").read_bytes()
+
+
+def test_two_processes_give_the_result_of_one(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29513"]
+    assert run(everything, tmp_path, launcher).wait() == 0
+    assert (tmp_path / "results.json").read_bytes() == uninterrupted
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_process_that_is_killed_three_times_goes_on(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
+    for images in (3, 41, 102):  # in the first, second and fourth of six states
+        process = run(everything, tmp_path)
+        while process.poll() is None and len(list(tmp_path.rglob("*.png"))) < images:
+            time.sleep(0.02)
+        assert process.poll() is None, "It ended before it could be killed."
+        process.kill()
+        process.wait()
+        assert not (tmp_path / "results.json").exists()
+    assert run(everything, tmp_path).wait() == 0
+    assert (tmp_path / "results.json").read_bytes() == uninterrupted
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +164,25 @@ def test_a_model_of_ones_own(own_model: Path, classifier: Path, tmp_path: Path) 
     assert masked["quality"]["changed_percent"] > 0
     assert masked["styles"]["clip_artist"]["kept"]["number"] == 8  # the paper's other four
     assert masked["robust-prompts"]["by_answer"].keys() == {"church"}
+
+
+def test_another_reference_is_not_taken_for_the_same(
+    own_model: Path, classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "captions.txt").write_text("a cat\na dog\n")
+    command = ["evaluate", str(own_model / "model"), "--mask", str(own_model / "mask"), "--out", str(tmp_path / "out")]
+    command += ["--task", "quality", "--captions", str(tmp_path / "captions.txt"), *FEW, "--no-control"]
+    command += ["--classifier", str(classifier), "--clip", str(FOLDER / "clip"), "--reference"]
+    for name, shade in (("one", 0), ("two", 90)):
+        np.savez(tmp_path / f"{name}.npz", mu=np.full(16, shade), sigma=np.eye(16))
+    assert main([*command, str(tmp_path / "one.npz")]) == 0
+    assert main([*command, str(tmp_path / "two.npz")]) == 1
+    assert "holds results made with other judges" in capsys.readouterr().err
+
+
+def test_the_safety_checker_is_taken_off() -> None:
+    pipe = SimpleNamespace(safety_checker=object())
+    assert without_safety_checker(pipe).safety_checker is None  # type: ignore[arg-type]
 
 
 def test_an_edit_by_another_tool(
