@@ -35,7 +35,7 @@ def candidates() -> dict[str, Mapping[str, Method]]:
             replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha)
         )
         for r2 in (0.03, 0.05)
-        for alpha in (0.6, 0.8, 1.01)
+        for alpha in (0.8, 1.01)
     }
     prune = {
         f"{ratio:.1%} of a row": ConceptPrune(ratio, prompts_per_concept=8, seeds_per_prompt=4, seed=FINDING.seed)

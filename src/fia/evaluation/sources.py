@@ -19,7 +19,7 @@ def read_i2p(file: Path) -> list[Question]:
         ValueError: if a column is missing, or a number is none.
     """
     with file.open(newline="", encoding="utf-8") as lines:
-        rows = csv.DictReader(lines, strict=True)
+        rows = csv.DictReader(lines)
         wanted = {"prompt", "sd_seed", "sd_guidance_scale"}
         missing = sorted(wanted - set(rows.fieldnames or ()))
         if missing:
