@@ -31,8 +31,9 @@ bench: $(INSTALLED)  ## every method on every task, and their tables; hours on t
 tuning: $(INSTALLED)  ## choose the settings of every method anew; about an hour
 	$(BIN)/python benchmarks/tune_methods.py runs/tuning
 
-ablations: $(INSTALLED)  ## other layers, scores, filters and steps; about half an hour
+ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbours; about an hour
 	$(BIN)/python benchmarks/ablations.py runs/ablations
+	$(BIN)/python benchmarks/neighbours.py runs/neighbours
 
 format: $(INSTALLED)  ## mend what lint can mend
 	$(BIN)/ruff check --fix .

@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from fia.bench.report import markdown
+from fia.bench.report import markdown, where_they_go
 from fia.evaluation.run import slug
 from fia.testbed.demo import SCORE_LABELS, alone_summary
 
@@ -68,6 +68,8 @@ def publish_bench() -> None:
         f"{costs['machine']['threads']} threads. Intervals and every class: [bench.json](bench.json).",
         "![What is forgotten against what is kept, for every task](bench-tradeoff.png)",
         markdown(results["tasks"], costs["tasks"]).strip(),
+        "## Where forgotten prompts go",
+        where_they_go({name: rows for name, rows in results["tasks"].items() if "object" in name}),
         *(f"### {file.stem.replace('-', ' ')}\n\n![A row a method](bench-{file.name})" for file in pictures),
     ]
     (DOCS / "bench.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -54,6 +54,20 @@ def markdown(results: Results, costs: Results) -> str:
     return "\n\n".join([*parts, LEGEND]) + "\n"
 
 
+def where_they_go(results: Results) -> str:
+    """Returns a table of what the judge sees where a forgotten object was asked for, in percent of these images."""
+    lines = ["| | | still seen | nothing | unrecognisable | another object | most often |", f"|{'---|' * 7}"]
+    for task, methods in results.items():
+        for name, scores in methods.items():
+            number, instead = scores["forgetting_accuracy"]["number"], scores["seen_instead"]
+            others = {thing: count for thing, count in instead.items() if thing not in ("none", "unrecognisable")}
+            counts = (instead.get("none", 0), instead.get("unrecognisable", 0), sum(others.values()))
+            shares = " | ".join(f"{100 * count / number:.1f}" for count in counts)
+            still, usual = scores["forgetting_accuracy"]["percent"], next(iter(others), "")
+            lines.append(f"| {task} | {name} | {still:.1f} | {shares} | {usual} |")
+    return "\n".join(lines)
+
+
 def text(results: Results, costs: Results) -> str:
     """Returns every task's table for the terminal."""
     parts = []

@@ -1,0 +1,33 @@
+"""Tables of results, worked by hand."""
+
+from fia.bench.report import cells, text, where_they_go
+from fia.evaluation.questions import share
+
+SCORES = {
+    "forgetting_accuracy": share([True, False, False, False]),
+    "preserving_accuracy": share([True, True]),
+    "preserving_accuracy_rest": None,
+    "overall": 85.714,
+    "remaining_accuracy": share([True]),
+    "changed_percent": 1.5,
+    "seen_instead": {"cat": 1, "none": 1, "unrecognisable": 1},
+}
+
+
+def test_a_row_has_every_number_and_blanks_where_there_is_none() -> None:
+    assert cells(SCORES, {"seconds": 12.4, "megabytes": 99.6}) == [
+        *("25.0", "100.0", "", "85.7", "100.0", "1.50"),
+        *("12", "100"),
+    ]
+    assert cells(SCORES, {})[-2:] == ["", ""]
+
+
+def test_where_forgotten_prompts_go() -> None:
+    row = where_they_go({"forget": {"FIA": SCORES}}).splitlines()[-1]
+    assert row == "| forget | FIA | 25.0 | 25.0 | 25.0 | 25.0 | cat |"
+
+
+def test_the_terminal_shows_the_same() -> None:
+    shown = text({"forget": {"FIA": SCORES}}, {"forget": {"FIA": {"seconds": 12.4, "megabytes": 99.6}}})
+    assert "85.7" in shown
+    assert "forgotten %" in shown
