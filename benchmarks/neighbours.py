@@ -37,9 +37,9 @@ def main() -> None:
     results, costs = bench.run(tasks, methods)
     text = [
         "# Neighbours",
-        "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like it "
-        f"are to be kept. {WORLD.images_per_other} images of each object; one image of the forgotten is 12.5 %. Methods as "
-        "in `fia bench`, and FIA with the r2 that one object alone needs.",
+        "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like "
+        f"it are to be kept. {WORLD.images_per_other} images of each object; one image of the forgotten is 12.5 %. "
+        "Methods as in `fia bench`, and FIA with the r2 that one object alone needs.",
         markdown(results, costs).replace(LEGEND, "").strip(),
         "## Where forgotten prompts go",
         where_they_go(results),
