@@ -1,4 +1,6 @@
-"""The paper's ablations on the embedded model: which layers, which score, which filter, how many steps, which r1.
+"""The paper's ablations on the embedded model: which layers, score, filter, alpha, how many steps, which r1.
+
+And how many prompts it takes until a mask no longer depends on them.
 
 Everything forgets the same five objects at the demonstration's r2 and alpha, and draws the prompts and seeds that
 settings are chosen on. Eq. 1 to 8 are those of the package; only what a row names is another. Writes docs/ablations.md
@@ -12,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from diffusers import DiffusionPipeline
@@ -30,6 +32,7 @@ from fia.layers import get_denoiser
 from fia.methods import FIA, Method, WeightEdit
 from fia.neurons import select_neurons, share
 from fia.prompts import prompt_pairs
+from fia.stability import measure_stability
 from fia.statistics import GroupStatistics
 
 
@@ -58,6 +61,12 @@ def top_of_layer(aggregated: Tensor, ratio: float) -> Tensor:
     return best[flat[best] > 0].sort().values
 
 
+STABILITY = """## Would other prompts have found the same neurons?
+
+As `fia stability` measures it: intersection over union of each object's neurons, found with n prompts, with n others
+from other seeds, and with the same n on other base prompts; means over the five.
+
+"""
 SCORES = {"Eq. 1": connection_saliency, "|W| ||X||": weight_times_norm, "|W| ||X||, rows normalised": row_normalised}
 FILTERS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "both": select_neurons,
@@ -140,6 +149,10 @@ def sections() -> dict[str, dict[str, Method]]:
         "Layers": {name: Ablation(FINDING, layers=name) for name in LAYERS},
         "Score of a connection": {name: Ablation(FINDING, score=name) for name in SCORES},
         "Filter": {name: Ablation(FINDING, selection=name) for name in FILTERS},
+        "alpha": {
+            "union" if alpha > 1 else f"alpha = {alpha}": FIA(replace(FINDING, agnostic_ratio=alpha))
+            for alpha in (0.4, 0.6, 0.8, 1.0, 1.01)
+        },
         "First steps T of 50": {f"T = {t}": FIA(replace(FINDING, saliency_steps=t)) for t in (1, 5, 10, 20)},
         "r1": {f"r1 = {r1:.0%}": FIA(replace(FINDING, temporal_ratio=r1)) for r1 in (0.01, 0.05, 0.2)},
         "First term of Eq. 3": {name: FIA(replace(FINDING, magnitude=name)) for name in ("raw", "max")},
@@ -149,7 +162,7 @@ def sections() -> dict[str, dict[str, Method]]:
 def main() -> None:
     bench = Bench(Path(sys.argv[1]), WORLD, DRAWING)
     task = TASKS[0]
-    everything = {}
+    everything: dict[str, Any] = {}
     settings = f"r2 = {FINDING.spatial_ratio:.0%}, alpha = {FINDING.agnostic_ratio}"
     parts = [
         "# Ablations",
@@ -167,10 +180,17 @@ def main() -> None:
             shown = name.replace("|", "&#124;")
             lines.append(f"| {shown} | {' | '.join(cells(row, {})[:6])} |")
         parts.append(f"## {heading}\n\n" + "\n".join(lines))
-        (DOCS / "ablations.json").write_text(
-            json.dumps({"world": asdict(WORLD), "finding": asdict(FINDING), "rows": everything}, indent=1) + "\n"
-        )
-        (DOCS / "ablations.md").write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+    concepts = [Concept(concept.name) for concept in task.concepts]
+    lines = ["| prompts | other prompts and seeds % | other base prompts % | by chance % |", f"|{'---|' * 4}"]
+    for found in measure_stability(bench.pipe, concepts, (1, 2, 4, 8, 15), replace(FINDING, seeds_per_prompt=1)):
+        everything[f"stability, {found.prompts} prompts"] = asdict(found)
+        shares = f"{found.other_prompts:.1f} | {found.other_bases:.1f} | {found.by_chance:.1f}"
+        lines.append(f"| {found.prompts} | {shares} |")
+    parts.append(STABILITY + "\n".join(lines))
+    world, finding = asdict(WORLD), asdict(FINDING)
+    content = json.dumps({"world": world, "finding": finding, "rows": everything}, indent=1)
+    (DOCS / "ablations.json").write_text(content + "\n", encoding="utf-8")
+    (DOCS / "ablations.md").write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
