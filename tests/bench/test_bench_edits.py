@@ -1,0 +1,49 @@
+"""Edits are made once, and read again as they were."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from fia import NeuronMask, Settings
+from fia.bench.edits import Edits
+from fia.bench.tasks import objects_task
+from fia.methods import FIA, UCE, NegativePrompt, WeightEdit
+from fia.methods.negative_prompt import NegativePromptEdit
+
+METHODS = {
+    "FIA": FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)),
+    "UCE": UCE(),
+    "negative prompt": NegativePrompt(),
+}
+
+
+def test_what_was_made_is_not_made_again(
+    pipe: StableDiffusionPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = Edits(tmp_path, pipe, objects_task(2), METHODS)
+    made = {name: edits.make(name) for name in METHODS}
+    for method in (FIA, UCE):
+        monkeypatch.setattr(method, "unlearn", lambda *_: pytest.fail("made again"))
+    again = {name: edits.make(name) for name in METHODS}
+    assert {name: cost for name, (_, cost) in again.items()} == {name: cost for name, (_, cost) in made.items()}
+    mask, same = made["FIA"][0], again["FIA"][0]
+    assert isinstance(mask, NeuronMask)
+    assert isinstance(same, NeuronMask)
+    assert all(torch.equal(mask.pruned[name], same.pruned[name]) for name in mask.shapes)
+    weights, others = made["UCE"][0], again["UCE"][0]
+    assert isinstance(weights, WeightEdit)
+    assert isinstance(others, WeightEdit)
+    assert all(torch.equal(weight, others.weights[name]) for name, weight in weights.weights.items())
+    assert again["negative prompt"][0] == NegativePromptEdit("parachute, golf ball")
+
+
+def test_the_random_mask_is_as_large_as_ours(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    edits = Edits(tmp_path, pipe, objects_task(2), METHODS)
+    random, cost = edits.make("random mask")
+    ours, _ = edits.make("FIA")
+    assert isinstance(random, NeuronMask)
+    assert isinstance(ours, NeuronMask)
+    assert random.number_pruned == ours.number_pruned
+    assert cost == {}

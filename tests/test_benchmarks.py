@@ -1,0 +1,73 @@
+"""The scripts in benchmarks/ measure what they say."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from fia import Concept, Settings, find
+from fia.layers import maskable_layers
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_times_norm
+from neighbours import NEIGHBOURS
+from tune_methods import CHOOSING, WORLD, candidates
+
+from fia.bench import METHODS
+from fia.testbed.questions import World
+from fia.testbed.world import OBJECT_NAMES
+
+FEW = Settings(num_inference_steps=4, saliency_steps=2, prompts_per_concept=2, agnostic_ratio=0.8)
+CONCEPTS = [Concept("church"), Concept("cat")]
+
+
+def test_an_ablation_of_nothing_is_fia(pipe: StableDiffusionPipeline) -> None:
+    mask = find(pipe, CONCEPTS, FEW, progress=False)
+    weights = Ablation(FEW).unlearn(pipe, CONCEPTS, []).weights
+    assert weights.keys() == {f"{name}.weight" for name in mask.pruned}
+    for name, layer in maskable_layers(pipe.unet).items():
+        zero = weights[f"{name}.weight"].flatten() == 0
+        assert zero.nonzero()[:, 0].tolist() == mask.pruned[name].tolist()
+        assert torch.equal(weights[f"{name}.weight"].flatten()[~zero], layer.weight.detach().flatten()[~zero])
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_other_layers_are_pruned_and_no_others(pipe: StableDiffusionPipeline, layers: str) -> None:
+    edit = Ablation(FEW, layers=layers).unlearn(pipe, CONCEPTS, [])
+    part = {"FFN2": "ff.net.2", "FFN1": "ff.net.0.proj", "cross K": "attn2.to_k", "cross V": "attn2.to_v"}
+    part |= {"self K": "attn1.to_k", "self V": "attn1.to_v"}
+    assert edit.weights
+    assert all(name.endswith(f"{part[layers]}.weight") for name in edit.weights)
+    assert any((weight == 0).any() for weight in edit.weights.values())
+
+
+def test_every_score_and_filter_gives_another_mask(pipe: StableDiffusionPipeline) -> None:
+    usual = Ablation(FEW).unlearn(pipe, CONCEPTS, []).weights
+    others = [Ablation(FEW, score=name) for name in list(SCORES)[1:]]
+    others += [Ablation(FEW, selection=name) for name in list(FILTERS)[1:]]
+    for other in others:
+        weights = other.unlearn(pipe, CONCEPTS, []).weights
+        assert any(not torch.equal(weights[name], usual[name]) for name in usual)
+
+
+def test_scores_worked_by_hand() -> None:
+    weight, inputs = torch.tensor([[2.0, -1.0]]), torch.tensor([[3.0, 0.0], [4.0, 10.0]])
+    assert weight_times_norm(weight, inputs, inputs).tolist() == [[10.0, 10.0]]
+    assert row_normalised(weight, inputs, inputs).tolist() == [[0.5, 0.5]]
+
+
+def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
+    usual = World()
+    assert WORLD.template != usual.template
+    assert abs(WORLD.seed - usual.seed) > 10_000
+    assert [task.name for task in CHOOSING] == ["forget 5 objects", "forget 10 objects"]
+    assert candidates().keys() <= METHODS.keys()
+
+
+def test_neighbours_are_objects_of_the_world() -> None:
+    for name, near in NEIGHBOURS.items():
+        assert {name, *near} <= set(OBJECT_NAMES)
+        assert name not in near
