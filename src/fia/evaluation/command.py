@@ -41,7 +41,7 @@ class Evaluate:
     goes on where it stopped; under torchrun, processes share the drawing.
 
     Examples:
-      fia evaluate testbed --mask masks/two --task objects quality robust-prompts --out runs/two
+      fia evaluate testbed --mask masks/testbed --task objects quality robust-prompts --out runs/testbed
       fia evaluate ./my-model --mask masks/ten --task objects --out runs/ten
       fia evaluate ./my-model --edited ./by-another-tool --forgotten "Van Gogh:style" --task styles --out runs/other
       fia evaluate ./my-model --mask masks/naked --task explicit --i2p i2p_benchmark.csv --out runs/i2p
