@@ -51,21 +51,32 @@ def test_tails_start_at_the_last_token_and_are_equally_long(pipe: StableDiffusio
     assert torch.equal(empty, whole[1, : len(long)])
 
 
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="ridge=0; it must be above 0"):
+        UCE(ridge=0)
+    with pytest.raises(ValueError, match="positions='first' is not one of last, tail"):
+        UCE(positions="first")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("positions", ["last", "tail"])
 @pytest.mark.parametrize("family", ["pipe", "xl_pipe"])
 def test_the_concept_is_projected_as_the_guide_and_the_rest_as_before(
-    family: str, request: pytest.FixtureRequest
+    family: str, positions: str, request: pytest.FixtureRequest
 ) -> None:
     pipe: StableDiffusionPipeline | StableDiffusionXLPipeline = request.getfixturevalue(family)
-    edit = UCE(ridge=1e-6, preserve_scale=1.0).unlearn(pipe, [Concept("cat")], ["dog"])
+    settings = {"positions": positions, "ridge": 1e-6}
+    edit = UCE(**settings, preserve_scale=1.0).unlearn(pipe, [Concept("cat")], ["dog"])
     attentions = cross_attentions(pipe.unet)
     assert edit.weights.keys() == {f"{name}.{part}.weight" for name in attentions for part in ("to_k", "to_v")}
     cat, empty = tail_embeddings(pipe, ["cat", ""])
+    dog = embed(pipe, ["dog"])[0]
+    if positions == "last":
+        cat, empty, dog = cat[:1], empty[:1], dog[3:4]  # a token for each letter, after the start
     name, attention = next(iter(attentions.items()))
     old, new = attention.to_k.weight.detach(), edit.weights[f"{name}.to_k.weight"]
     far, near = (cat @ (new - old).T).norm(), (cat @ new.T - empty @ old.T).norm()
     assert near < 0.5 * far
-    dog = embed(pipe, ["dog"])[0]
-    without = UCE(ridge=1e-6).unlearn(pipe, [Concept("cat")], []).weights[f"{name}.to_k.weight"]
+    without = UCE(**settings).unlearn(pipe, [Concept("cat")], []).weights[f"{name}.to_k.weight"]
     assert (dog @ (new - old).T).norm() < 0.5 * (dog @ (without - old).T).norm()
 
 

@@ -6,14 +6,14 @@ projected as those of a guide c* were, and embeddings to be kept as they were:
     W' = (a sum_e W c* c^T + b sum_k W c c^T + l W) (a sum_e c c^T + b sum_k c c^T + l I)^-1
 
 with e over the embeddings to erase, k over those to keep, the scales a and b, and the ridge l that holds W' near W.
-As in the authors' code, c and c* are the embeddings from the last token of the text onwards, position by position, and
-those to keep are at all positions.
+The authors have had two ways to take embeddings of a text, which is what `positions` says. "tail": c and c* from the
+last token onwards, position by position, and those to keep at all positions. "last": the last token's alone, of all.
 Costs a few matrix inverses of the text width; no training and no generation.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import torch
 from diffusers import DiffusionPipeline
@@ -24,6 +24,8 @@ from ..concepts import Concept
 from ..layers import cross_attentions, get_denoiser
 from .text_embeddings import embed, tail_embeddings
 from .weight_edit import WeightEdit
+
+Positions = Literal["last", "tail"]
 
 
 def edited_projection(
@@ -60,32 +62,42 @@ class UCE:
 
     Attributes:
         guide: the text that the concepts are drawn as.
+        positions: which embeddings of a text are taken; see above.
         erase_scale: weight of what is erased.
         preserve_scale: weight of what is kept.
         ridge: weight of staying near the old projection, above 0.
     """
 
     guide: str = ""
+    positions: Positions = "last"
     erase_scale: float = 1.0
     preserve_scale: float = 0.1
     ridge: float = 0.1
     paper: ClassVar[str] = "Gandikota et al., Unified Concept Editing, arXiv 2308.14761"
 
     def __post_init__(self) -> None:
+        if self.positions not in get_args(Positions):
+            raise ValueError(f"positions={self.positions!r} is not one of {', '.join(get_args(Positions))}.")
         if self.ridge <= 0:
             raise ValueError(f"ridge={self.ridge}; it must be above 0, or the matrix cannot be inverted.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""
-        erased, guides = zip(*(tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts), strict=True)
-        kept = embed(pipe, keep).flatten(0, 1) if keep else erased[0][:0]
+        stop = 1 if self.positions == "last" else None
+        pairs = [tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts]
+        erased, guides = (torch.cat([pair[i][:stop] for pair in pairs]) for i in (0, 1))
+        kept = erased[:0]
+        if keep and self.positions == "last":
+            kept = torch.cat([tail_embeddings(pipe, [name])[0][:1] for name in keep])
+        elif keep:
+            kept = embed(pipe, keep).flatten(0, 1)
         weights = {}
         for name, attention in cross_attentions(get_denoiser(pipe)).items():
             for part in ("to_k", "to_v"):
                 weights[f"{name}.{part}.weight"] = edited_projection(
                     getattr(attention, part).weight.detach(),
-                    torch.cat(erased),
-                    torch.cat(guides),
+                    erased,
+                    guides,
                     kept,
                     erase_scale=self.erase_scale,
                     preserve_scale=self.preserve_scale,
