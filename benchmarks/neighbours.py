@@ -13,7 +13,7 @@ from pathlib import Path
 from tune_methods import DOCS, DRAWING
 
 from fia import Concept
-from fia.bench import METHODS, Bench
+from fia.bench import Bench, methods_for
 from fia.bench.report import LEGEND, markdown, where_they_go
 from fia.bench.tasks import BenchTask
 from fia.methods import FIA
@@ -33,8 +33,8 @@ def main() -> None:
     tasks = [
         BenchTask(f"forget {name}, keep {', '.join(near)}", (Concept(name),), near) for name, near in NEIGHBOURS.items()
     ]
-    methods = METHODS | {f"FIA, r2 = {ALONE_RATIO:.0%}": FIA(replace(DEMO_SETTINGS, spatial_ratio=ALONE_RATIO))}
-    results, costs = bench.run(tasks, methods)
+    alone = {f"FIA, r2 = {ALONE_RATIO:.0%}": FIA(replace(DEMO_SETTINGS, spatial_ratio=ALONE_RATIO))}
+    results, costs = bench.run(tasks, lambda task: dict(methods_for(task)) | alone)
     text = [
         "# Neighbours",
         "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like "

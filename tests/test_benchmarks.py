@@ -16,7 +16,7 @@ from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_
 from neighbours import NEIGHBOURS
 from tune_methods import CHOOSING, WORLD, candidates
 
-from fia.bench import METHODS
+from fia.bench.methods import FOR_FEW
 from fia.testbed.questions import World
 from fia.testbed.world import OBJECT_NAMES
 
@@ -64,7 +64,7 @@ def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
     assert WORLD.template != usual.template
     assert abs(WORLD.seed - usual.seed) > 10_000
     assert [task.name for task in CHOOSING] == ["forget 5 objects", "forget 10 objects"]
-    assert candidates().keys() <= METHODS.keys()
+    assert candidates().keys() <= FOR_FEW.keys()
 
 
 def test_neighbours_are_objects_of_the_world() -> None:

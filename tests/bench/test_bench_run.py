@@ -30,7 +30,7 @@ ROWS = ["no edit", "FIA", "ESD-x", "negative prompt", "random mask"]
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
-    Bench(folder, WORLD, DRAWING).run(TASKS, METHODS)
+    Bench(folder, WORLD, DRAWING).run(TASKS, lambda _: METHODS)
     return folder
 
 
@@ -85,9 +85,9 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     with monkeypatch.context() as patch:
         patch.setattr(bench.pipe.__class__, "__call__", killed)
         with pytest.raises(KilledError):
-            bench.run(TASKS, METHODS)
+            bench.run(TASKS, lambda _: METHODS)
     assert not (tmp_path / "results.json").exists()
-    Bench(tmp_path, WORLD, DRAWING).run(TASKS, METHODS)
+    Bench(tmp_path, WORLD, DRAWING).run(TASKS, lambda _: METHODS)
     assert (tmp_path / "results.json").read_bytes() == (out / "results.json").read_bytes()
 
 
@@ -95,14 +95,14 @@ def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.Monk
     before = (out / "results.json").read_bytes()
     bench = Bench(out, WORLD, DRAWING)
     monkeypatch.setattr(bench.pipe.__class__, "__call__", lambda *_, **__: pytest.fail("drawn again"))
-    bench.run(TASKS, METHODS)
+    bench.run(TASKS, lambda _: METHODS)
     assert (out / "results.json").read_bytes() == before
 
 
 def test_results_of_other_settings_are_not_mixed(out: Path) -> None:
     other = Bench(out, WORLD, Drawing(num_inference_steps=3, batch_size=8))
     with pytest.raises(ValueError, match="holds results made with other drawing; delete it, or give another folder"):
-        other.run(TASKS, METHODS)
+        other.run(TASKS, lambda _: METHODS)
 
 
 def test_the_command_names_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fia.bench.methods import FOR_FEW, FOR_MANY, methods_for
 from fia.bench.tasks import TASKS, objects_task
 from fia.testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
 
@@ -12,6 +13,12 @@ def test_objects_are_forgotten_in_order_and_others_kept(number: int, kept: int) 
     assert [concept.name for concept in task.concepts] == list(OBJECT_NAMES[:number])
     assert len(task.keep) == kept
     assert not set(task.keep) & set(OBJECT_NAMES[:number])
+
+
+def test_settings_go_by_the_number_of_concepts() -> None:
+    assert methods_for(objects_task(5)) == methods_for(objects_task(1)) == FOR_FEW
+    assert methods_for(objects_task(10)) == methods_for(TASKS[-1]) == FOR_MANY
+    assert FOR_FEW.keys() == FOR_MANY.keys()
 
 
 def test_every_kind_is_forgotten_alone_and_with_the_others() -> None:

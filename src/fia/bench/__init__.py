@@ -1,7 +1,7 @@
 """The benchmark: every method on the embedded model, with the same prompts and seeds."""
 
-from .methods import METHODS
+from .methods import methods_for
 from .run import Bench
 from .tasks import TASKS
 
-__all__ = ["METHODS", "TASKS", "Bench"]
+__all__ = ["TASKS", "Bench", "methods_for"]

@@ -10,7 +10,7 @@ from ..evaluation.images import Drawing
 from ..evaluation.processes import processes
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 from ..testbed.questions import World
-from .methods import METHODS
+from .methods import FOR_FEW, methods_for
 from .report import text
 from .run import Bench
 from .tasks import TASKS
@@ -49,12 +49,16 @@ class BenchCommand:
     def run(self) -> None:
         tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}
         chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
-        methods = {name: _known(name, METHODS, "method") for name in self.methods or METHODS}
+        names = self.methods or tuple(FOR_FEW)
+        for name in names:
+            _known(name, FOR_FEW, "method")
         world, drawing = self.world, self.drawing
         if self.quick:
             world = replace(world, images_per_object=8, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
-        results, costs = Bench(self.out, world, drawing, self.weights).run(chosen, methods)
+        results, costs = Bench(self.out, world, drawing, self.weights).run(
+            chosen, lambda task: {name: methods_for(task)[name] for name in names}
+        )
         if not processes().is_main_process:
             return
         if self.json:

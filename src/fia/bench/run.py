@@ -4,7 +4,7 @@ All scores together are `results.json`, which does not depend on interruptions o
 cost is in `costs.json`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from .edits import NO_EDIT, OURS, RANDOM, Edits
 from .report import Results, write_report
 from .tasks import BenchTask
 
+MethodsFor = Callable[[BenchTask], Mapping[str, Method]]  # the methods, with their settings for a task
+
 
 class Bench:
     """The test-bed, its judge and its world; results go to a folder."""
@@ -35,7 +37,7 @@ class Bench:
         self.judge = load_judge(weights)
         self.evaluation = Evaluation(out, self.pipe, drawing, hash_pipeline(self.pipe))
 
-    def run(self, tasks: Sequence[BenchTask], methods: Mapping[str, Method]) -> tuple[Results, Results]:
+    def run(self, tasks: Sequence[BenchTask], methods: MethodsFor) -> tuple[Results, Results]:
         """Runs what has not been run yet; returns and writes all scores and costs. The controls come with it.
 
         Raises:
@@ -44,7 +46,7 @@ class Bench:
         results: dict[str, Any] = {}
         costs: dict[str, Any] = {}
         for task in tasks:
-            results[task.name], costs[task.name] = self.run_task(task, methods)
+            results[task.name], costs[task.name] = self.run_task(task, methods(task))
         if not processes().is_main_process:
             return results, costs
         made_with = {
@@ -52,7 +54,9 @@ class Bench:
             "drawing": asdict(self.evaluation.drawing),
             "model": self.evaluation.model,
             "judge": self.judge.identity,
-            "methods": {name: settings_of(method) for name, method in methods.items()},
+            "methods": {
+                task.name: {name: settings_of(method) for name, method in methods(task).items()} for task in tasks
+            },
             "environment": environment(self.pipe.device),
         }
         write_json(self.out / "results.json", {"made_with": made_with, "tasks": results})
