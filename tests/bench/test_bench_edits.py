@@ -22,7 +22,7 @@ METHODS = {
 def test_what_was_made_is_not_made_again(
     pipe: StableDiffusionPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edits = Edits(tmp_path, pipe, objects_task(2), METHODS)
+    edits = Edits(tmp_path, pipe, objects_task(2), METHODS, "model")
     made = {name: edits.make(name) for name in METHODS}
     for method in (FIA, UCE):
         monkeypatch.setattr(method, "unlearn", lambda *_: pytest.fail("made again"))
@@ -40,10 +40,17 @@ def test_what_was_made_is_not_made_again(
 
 
 def test_the_random_mask_is_as_large_as_ours(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
-    edits = Edits(tmp_path, pipe, objects_task(2), METHODS)
+    edits = Edits(tmp_path, pipe, objects_task(2), METHODS, "model")
     random, cost = edits.make("random mask")
     ours, _ = edits.make("FIA")
     assert isinstance(random, NeuronMask)
     assert isinstance(ours, NeuronMask)
     assert random.number_pruned == ours.number_pruned
     assert cost == {}
+
+
+def test_an_edit_with_other_settings_is_not_taken_for_the_same(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    Edits(tmp_path, pipe, objects_task(2), METHODS, "model").make("UCE")
+    for methods, model in (({"UCE": UCE(ridge=2.0)}, "model"), (METHODS, "another")):
+        with pytest.raises(ValueError, match="holds results made with other"):
+            Edits(tmp_path, pipe, objects_task(2), methods, model).make("UCE")

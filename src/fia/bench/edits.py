@@ -3,15 +3,16 @@
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from ..evaluation.cost import Cost
 from ..evaluation.processes import processes
-from ..evaluation.run import NoEdit, slug, write_json
+from ..evaluation.run import NoEdit, claim, slug, write_json
 from ..mask import NeuronMask
 from ..methods import Edit, Method, WeightEdit, random_mask
 from .tasks import BenchTask
@@ -28,17 +29,33 @@ class Edits:
         pipe: the model.
         task: what to forget.
         methods: by name.
+        model: a hash of the model.
     """
 
     folder: Path
     pipe: DiffusionPipeline
     task: BenchTask
     methods: Mapping[str, Method]
+    model: str
+
+    def made_with(self, name: str) -> dict[str, Any]:
+        """Returns everything that an edit depends on."""
+        method = self.methods.get(OURS if name == RANDOM else name)
+        return {
+            "method": name,
+            "settings": asdict(method) if method is not None else {},  # type: ignore[call-overload]
+            "concepts": [asdict(concept) for concept in self.task.concepts],
+            "keep": self.task.keep,
+            "model": self.model,
+        }
 
     def make(self, name: str) -> tuple[Edit, dict[str, float]]:
         """Returns the edit of a method or a control, and what it cost to make: seconds and megabytes.
 
         Of several processes the main one makes it, and the others wait and read it.
+
+        Raises:
+            ValueError: where another edit is kept in its place.
         """
         if name == NO_EDIT:
             return NoEdit(), {}
@@ -47,6 +64,7 @@ class Edits:
             assert isinstance(mask, NeuronMask)
             return random_mask(mask), {}
         kept = self.folder / slug(name)
+        claim(kept, self.made_with(name))
         if processes().is_main_process and not (kept / "cost.json").exists():
             with Cost(self.pipe.device) as cost, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what a method cannot do shows in its row

@@ -6,6 +6,7 @@ cost is in `costs.json`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class Bench:
             "model": self.evaluation.model,
             "judge": self.judge.identity,
             "methods": {
-                task.name: {name: settings_of(method) for name, method in methods(task).items()} for task in tasks
+                task.name: {name: asdict(method) for name, method in methods(task).items()}  # type: ignore[call-overload]
+                for task in tasks
             },
             "environment": environment(self.pipe.device),
         }
@@ -68,20 +70,12 @@ class Bench:
     def run_task(self, task: BenchTask, methods: Mapping[str, Method]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns scores and costs by method."""
         questions = AccuracyTask(task.name, ask(self.world, task.concepts, task.keep), self.judge)
-        edits = Edits(self.out / "edits" / slug(task.name), self.pipe, task, methods)
+        edits = Edits(self.out / "edits" / slug(task.name), self.pipe, task, methods, self.evaluation.model)
         states = {}
         for name in (NO_EDIT, *methods, *([RANDOM] if OURS in methods else [])):
-            method = methods.get(OURS if name == RANDOM else name)
-            settings = settings_of(method) if method is not None else {}
-            concepts = [asdict(concept) for concept in task.concepts]
-            made_with = {"method": name, "settings": settings, "concepts": concepts, "keep": task.keep}
-            states[name] = self.evaluation.state(questions, name, lambda: edits.make(name), made_with)  # noqa: B023
+            make = partial(edits.make, name)
+            states[name] = self.evaluation.state(questions, name, make, edits.made_with(name))
         if processes().is_main_process:
             images = {name: state.images for name, state in states.items()}
             grid(questions, images).save(self.out / f"{slug(task.name)}.png")
         return {name: state.scores for name, state in states.items()}, {n: state.cost for n, state in states.items()}
-
-
-def settings_of(method: Method) -> dict[str, Any]:
-    """Returns a method's settings as plain JSON; methods are dataclasses."""
-    return asdict(method)  # type: ignore[call-overload]
