@@ -25,8 +25,13 @@ LEGEND = (
     "forgotten F and kept P; remains: what else a forgotten prompt asks for, the place or the subject; changed: share "
     "of the U-Net's parameters; seconds and MB: to make the edit, without drawing."
 )
-GROUP_COLOURS = {"FIA": "#c0392b", "no edit": "#6a737d", "random mask": "#6a737d"}
-OTHER_COLOUR = "#2b6cb0"
+COLOURS = {
+    "FIA": "#c0392b",
+    "ESD-u": "#8c6d1f",
+    "no edit": "#6a737d",
+    "random mask": "#9aa5b1",
+}  # the others have matplotlib's
+MARKERS = "os^vDP*Xph<>"
 
 
 def cells(scores: Mapping[str, Any], cost: Mapping[str, Any]) -> list[str]:
@@ -90,30 +95,19 @@ def tradeoff_figure(results: Results, columns: int = 3) -> Figure:
     columns = min(columns, len(tasks))
     rows = -(-len(tasks) // columns)
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(4.6 * columns, 4 * rows), layout="constrained")
+        figure = Figure(figsize=(4.6 * columns, 3.8 * rows + 0.5), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).flat
         for axis, (task, methods) in zip(axes, tasks.items(), strict=False):
-            axis.set(
-                title=task, xlim=(-4, 104), ylim=(-4, 104), xlabel="forgotten: still seen, %", ylabel="kept: seen, %"
-            )
+            axis.set(title=task, xlabel="forgotten: still seen, %", ylabel="kept: seen, %")
+            axis.set(xlim=(-4, 104), ylim=(-4, 104))
             axis.grid(color="#e6e8eb")
             axis.set_axisbelow(True)
-            for name, scores in methods.items():
-                colour = GROUP_COLOURS.get(name, OTHER_COLOUR)
+            for (name, scores), marker in zip(methods.items(), MARKERS, strict=False):
                 point = scores["forgetting_accuracy"]["percent"], scores["preserving_accuracy"]["percent"]
-                axis.plot(*point, "o", color=colour, markersize=7)
-                left = point[0] > 60
-                axis.annotate(
-                    name,
-                    point,
-                    xytext=(-8 if left else 8, -3),
-                    textcoords="offset points",
-                    ha="right" if left else "left",
-                    color=colour,
-                    clip_on=False,
-                )
+                axis.plot(*point, marker, color=COLOURS.get(name), label=name, markersize=8, alpha=0.85)
         for axis in list(figure.axes)[len(tasks) :]:
             axis.remove()
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False)
     return figure
 
 
