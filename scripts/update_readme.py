@@ -38,7 +38,7 @@ def results_table(result: dict) -> str:
 def bench_tables(results: dict, costs: dict) -> str:
     """Returns the tables of the first tasks, and where the others are."""
     first = dict(list(results["tasks"].items())[:2])
-    return f"{markdown(first, costs['tasks']).strip()}\n\n[All tasks, and pictures](docs/bench.md)."
+    return f"{markdown(first, costs['tasks']).strip()}\n\n[The same with pictures, and where forgotten prompts go](docs/bench.md)."
 
 
 def put(block: str, name: str) -> None:
@@ -62,7 +62,9 @@ def publish_bench() -> None:
     world, drawing = results["made_with"]["world"], results["made_with"]["drawing"]
     parts = [
         "# Every method on the embedded model",
-        f'Written by `make bench`. Prompts: "{world["template"]}", seeds from {world["seed"]}, '
+        f"What `fia bench` measured with {world['images_per_object']} images of each of the first ten objects and "
+        f"{world['images_per_other']} of each other. "
+        f'Prompts: "{world["template"]}", seeds from {world["seed"]}, '
         f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}; the same for "
         f"every method. Settings were chosen on others ([rivals.md](rivals.md)). Costs: {costs['machine']['device']}, "
         f"{costs['machine']['threads']} threads. Intervals and every class: [bench.json](bench.json).",
