@@ -38,7 +38,8 @@ def results_table(result: dict) -> str:
 def bench_tables(results: dict, costs: dict) -> str:
     """Returns the tables of the first tasks, and where the others are."""
     first = dict(list(results["tasks"].items())[:2])
-    return f"{markdown(first, costs['tasks']).strip()}\n\n[The same with pictures, and where forgotten prompts go](docs/bench.md)."
+    link = "[The same with pictures, and where forgotten prompts go](docs/bench.md)."
+    return f"{markdown(first, costs['tasks']).strip()}\n\n{link}"
 
 
 def put(block: str, name: str) -> None:
