@@ -167,7 +167,7 @@ def test_an_error_midway_leaves_the_pipeline_as_it_was(pipe, monkeypatch, error)
             raise error("midway")
         return torch.zeros(16, 64)
 
-    monkeypatch.setattr("fia.activations.connection_saliency", fail)
+    monkeypatch.setattr(unlearn, "connection_saliency", fail)
     with pytest.raises(error, match="midway"):
         find(pipe, "church")
     assert_clean(pipe, before)
