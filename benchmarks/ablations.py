@@ -23,17 +23,15 @@ from torch import Tensor, nn
 from tune_methods import DOCS, DRAWING, FINDING, WORLD
 
 from fia import Concept, Settings
-from fia.activations import connection_saliency, observe
+from fia.activations import connection_saliency
 from fia.bench import TASKS, Bench
 from fia.bench.report import LEGEND, cells
-from fia.denoise import Position, run_first_steps
 from fia.fusion import fuse
 from fia.layers import get_denoiser
 from fia.methods import FIA, Method, WeightEdit
 from fia.neurons import select_neurons, share
-from fia.prompts import prompt_pairs
 from fia.stability import measure_stability
-from fia.statistics import GroupStatistics
+from fia.unlearn import collect_statistics, pair_prompts
 
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:
@@ -95,10 +93,13 @@ class Ablation:
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the pruned weights."""
-        blocks = [m for m in get_denoiser(pipe).named_modules() if isinstance(m[1], BasicTransformerBlock)]
-        layers = {name: LAYERS[self.layers](block) for name, block in blocks}
-        statistics = self.collect(pipe, layers, concepts)
-        names = {module: name for name, module in get_denoiser(pipe).named_modules()}
+        modules = list(get_denoiser(pipe).named_modules())
+        names = {module: name for name, module in modules}
+        chosen = [LAYERS[self.layers](block) for _, block in modules if isinstance(block, BasicTransformerBlock)]
+        layers = {names[layer]: layer for layer in chosen}
+        group = pair_prompts(concepts, self.settings)
+        size, measure = self.settings.batch_size, SCORES[self.score]
+        statistics = collect_statistics(pipe, layers, group, self.settings, size, measure, lambda: None)
         weights = {}
         for name, layer in layers.items():
             integrals = statistics.layers[name].integrals
@@ -106,41 +107,8 @@ class Ablation:
             found = [FILTERS[self.selection](integral.aggregate(), ratio) for integral in integrals]
             weight = layer.weight.detach().clone()
             weight.view(-1)[fuse(found, self.settings.agnostic_ratio or 0.6)] = 0
-            weights[f"{names[layer]}.weight"] = weight
+            weights[f"{name}.weight"] = weight
         return WeightEdit(weights)
-
-    def collect(
-        self, pipe: DiffusionPipeline, layers: dict[str, nn.Linear], concepts: Sequence[Concept]
-    ) -> GroupStatistics:
-        """Returns the sums of Eq. 3 of every concept; all have the same base prompts."""
-        settings = self.settings
-        pairs = [
-            prompt_pairs(
-                concept,
-                prompts_per_concept=settings.prompts_per_concept,
-                seeds_per_prompt=settings.seeds_per_prompt,
-                seed=settings.seed,
-            )
-            for concept in concepts
-        ]
-        prompts = [pair.base_prompt for pair in pairs[0]] + [pair.concept_prompt for own in pairs for pair in own]
-        seeds = [pair.seed for pair in pairs[0]] * (1 + len(concepts))
-        ratios = [settings.temporal_ratio] * len(concepts)
-        statistics = GroupStatistics(list(layers), ratios, len(pairs[0]), count_ties=False)
-        position = Position()
-        with observe(layers, position, SCORES[self.score], statistics.receive):
-            run_first_steps(
-                pipe,
-                prompts,
-                seeds,
-                position,
-                first_steps=settings.saliency_steps,
-                num_inference_steps=settings.num_inference_steps,
-                guidance_scale=settings.guidance_scale,
-                batch_size=settings.batch_size,
-                on_step=lambda: None,
-            )
-        return statistics
 
 
 def sections() -> dict[str, dict[str, Method]]:

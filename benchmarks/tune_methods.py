@@ -1,7 +1,7 @@
 """Chooses the settings of every method that `fia bench` compares, on prompts and seeds of their own.
 
-Every candidate forgets five and ten objects of the embedded model; the one with the highest mean Overall is to stand in
-`src/fia/bench/methods.py`. Writes docs/rivals.md. Goes on where it stopped, with the same folder.
+Every candidate forgets five and ten objects of the embedded model; those with the highest Overall, of five and of ten,
+are to stand in `src/fia/bench/methods.py`. Writes docs/rivals.md. Goes on where it stopped, with the same folder.
 
     python benchmarks/tune_methods.py runs/tuning
 """

@@ -14,6 +14,7 @@ from typing import Any
 
 from fia import Settings, find, load_testbed
 from fia.evaluation.provenance import hash_folder
+from fia.files import written_whole
 from fia.mask import NeuronMask
 from fia.prompts import OBJECTS, PLACES, fill
 from fia.testbed import load_classifier
@@ -58,9 +59,8 @@ class Bench:
         """Returns the result under `key`, measured only where it is not known yet."""
         if key not in self.results:
             self.results[key] = measure()
-            partial = self.cache.with_suffix(".partial")
-            partial.write_text(json.dumps(self.results, indent=1) + "\n")
-            partial.replace(self.cache)
+            with written_whole(self.cache) as partial:
+                partial.write_text(json.dumps(self.results, indent=1) + "\n")
         return self.results[key]
 
     def mask(self, agnostic_ratio: float = ALPHA, **settings: Any) -> NeuronMask:

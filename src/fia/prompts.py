@@ -61,6 +61,13 @@ def fill(template: str, **words: str) -> str:
     return re.sub(r"\ba \{(\w+)\}", inflect, template).format(**words)
 
 
+def check_slots(template: str, *slots: str) -> None:
+    """Raises ValueError unless a template has exactly these slots."""
+    if set(re.findall(r"\{(\w*)\}", template)) != set(slots):
+        wanted = " and ".join(f"{{{slot}}}" for slot in slots)
+        raise ValueError(f"template={template!r}; it must hold {wanted}, and no other slot.")
+
+
 def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt: int, seed: int) -> list[PromptPair]:
     """Returns the prompt pairs of a concept, every pair with its own seed.
 

@@ -7,6 +7,13 @@ Magnitude = Literal["raw", "max"]
 Mode = Literal["default", "paper"]
 
 
+def check_at_least_one(config: object, *names: str) -> None:
+    """Raises ValueError for the first of these fields that is below 1."""
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name}={getattr(config, name)}; it must be at least 1.")
+
+
 @dataclass(frozen=True)
 class Settings:
     """How neurons are found and fused. The symbols are those of the paper and of docs/method.md."""
@@ -45,9 +52,8 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)} is outside [0, 1].")
         if self.agnostic_ratio is not None and not 0 <= self.agnostic_ratio < float("inf"):
             raise ValueError(f"agnostic_ratio={self.agnostic_ratio} is outside [0, inf); above 1, nothing is spared.")
-        for name in ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
+        numbers = ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps", "batch_size")
+        check_at_least_one(self, *numbers)
         if self.saliency_steps > self.num_inference_steps:
             raise ValueError(
                 f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}."

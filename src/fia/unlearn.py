@@ -4,8 +4,9 @@ import importlib.metadata
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +83,7 @@ def find(
     wanted = as_concepts(concepts, settings.mode)
     agnostic_ratio = _first(settings.agnostic_ratio, paper_agnostic_ratio(wanted))
     settings = replace(settings, agnostic_ratio=agnostic_ratio)
-    pairs: ConceptPairs = []
-    for concept in wanted:
-        own_prompts = prompt_pairs(
-            concept,
-            prompts_per_concept=settings.prompts_per_concept,
-            seeds_per_prompt=settings.seeds_per_prompt,
-            seed=settings.seed,
-        )
-        pairs.append((concept, own_prompts))
+    pairs = pair_prompts(wanted, settings)
     started = time.perf_counter()
     found: dict[str, dict[str, Tensor]] = {}
     groups = group_by_base_prompts(pairs, concepts_that_fit(layers, pipe._execution_device))
@@ -110,6 +103,49 @@ def find(
     )
 
 
+def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPairs:
+    """Returns each concept with its prompt pairs."""
+    numbers = {name: getattr(settings, name) for name in ("prompts_per_concept", "seeds_per_prompt", "seed")}
+    return [(concept, prompt_pairs(concept, **numbers)) for concept in concepts]
+
+
+def collect_statistics(
+    pipe: DiffusionPipeline,
+    layers: dict[str, nn.Linear],
+    group: ConceptPairs,
+    settings: Settings,
+    batch_size: int,
+    measure: Callable[[Tensor, Tensor, Tensor], Tensor],
+    on_step: Callable[[], None],
+) -> GroupStatistics:
+    """Runs the first steps for concepts with the same base prompts, and returns the sums that Eq. 3 needs.
+
+    Args:
+        layers: to watch.
+        group: the concepts and their prompt pairs.
+        batch_size: rows in the denoiser at a time, in place of the settings'.
+        measure: U of a connection (Eq. 1) from W, X and Y.
+        on_step: called after each step.
+    """
+    pairs = group[0][1]
+    ratios = [_first(concept.temporal_ratio, settings.temporal_ratio) for concept, _ in group]
+    position = Position()
+    statistics = GroupStatistics(list(layers), ratios, len(pairs), count_ties=settings.count_ties)
+    with observe(layers, position, measure, statistics.receive):
+        run_first_steps(
+            pipe,
+            [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own],
+            [pair.seed for pair in pairs] * (1 + len(group)),
+            position,
+            first_steps=settings.saliency_steps,
+            num_inference_steps=settings.num_inference_steps,
+            guidance_scale=settings.guidance_scale,
+            batch_size=batch_size,
+            on_step=on_step,
+        )
+    return statistics
+
+
 def find_group(
     pipe: DiffusionPipeline, layers: dict[str, nn.Linear], group: ConceptPairs, settings: Settings, bar: tqdm
 ) -> dict[str, dict[str, Tensor]]:
@@ -117,10 +153,6 @@ def find_group(
 
     Out of memory, the group starts over with smaller batches.
     """
-    pairs = group[0][1]
-    prompts = [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own]
-    seeds = [pair.seed for pair in pairs] * (1 + len(group))
-    ratios = [_first(concept.temporal_ratio, settings.temporal_ratio) for concept, _ in group]
     before = bar.n
 
     sizes = iter([settings.batch_size // 2**i for i in range(1, settings.batch_size.bit_length())] + [0])
@@ -128,21 +160,8 @@ def find_group(
     @find_executable_batch_size(starting_batch_size=settings.batch_size, reduce_batch_size_fn=lambda: next(sizes))
     def collect(batch_size: int) -> GroupStatistics:
         bar.n = before
-        position = Position()
-        statistics = GroupStatistics(list(layers), ratios, len(pairs), count_ties=settings.count_ties)
-        with observe(layers, position, connection_saliency, statistics.receive):
-            run_first_steps(
-                pipe,
-                prompts,
-                seeds,
-                position,
-                first_steps=settings.saliency_steps,
-                num_inference_steps=settings.num_inference_steps,
-                guidance_scale=settings.guidance_scale,
-                batch_size=batch_size,
-                on_step=lambda: bar.update(),
-            )
-        return statistics
+        step = partial(bar.update, 1)
+        return collect_statistics(pipe, layers, group, settings, batch_size, connection_saliency, step)
 
     try:
         statistics = collect()

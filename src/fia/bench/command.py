@@ -38,7 +38,7 @@ class BenchCommand:
     tasks: tuple[str, ...] = ()
     """Names of the tasks to run; all by default, or with --quick the first two."""
     methods: tuple[str, ...] = ()
-    """Names of the methods to run; all by default. The controls always run."""
+    """Names of the methods to run; all by default. The untouched model always runs, the random mask with FIA."""
     world: OmitArgPrefixes[World] = field(default_factory=World)
     drawing: OmitArgPrefixes[Drawing] = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALE))
     weights: Path = FOLDER

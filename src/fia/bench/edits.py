@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from ..evaluation.cost import Cost
 from ..evaluation.processes import processes
 from ..evaluation.run import NoEdit, claim, slug, write_json
+from ..files import written_whole
 from ..mask import NeuronMask
 from ..methods import Edit, Method, WeightEdit, random_mask
 from .tasks import BenchTask
@@ -76,13 +77,11 @@ class Edits:
 
     def keep(self, edit: Edit, folder: Path) -> None:
         """Writes an edit that was costly to make."""
-        folder.mkdir(parents=True, exist_ok=True)
         if isinstance(edit, NeuronMask):
             edit.save_pretrained(folder / "mask")
         elif isinstance(edit, WeightEdit):
-            partial = folder / "weights.partial"
-            save_file({name: weight.contiguous() for name, weight in edit.weights.items()}, partial)
-            partial.replace(folder / "weights.safetensors")
+            with written_whole(folder / "weights.safetensors") as partial:
+                save_file({name: weight.contiguous() for name, weight in edit.weights.items()}, partial)
 
     def kept(self, name: str, folder: Path) -> Edit:
         """Reads an edit; one that is not kept is made in no time."""

@@ -9,11 +9,10 @@ from .tasks import BenchTask
 
 FEW = 5  # concepts
 ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
-PRUNE = ConceptPrune(0.05, prompts_per_concept=8, seeds_per_prompt=4)
 
 FOR_FEW: dict[str, Method] = {
     "FIA": FIA(DEMO_SETTINGS),
-    "ConceptPrune": PRUNE,
+    "ConceptPrune": ConceptPrune(0.05, prompts_per_concept=8, seeds_per_prompt=4),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
     "ESD-x": ESD("x", learning_rate=5e-4, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),

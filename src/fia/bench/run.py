@@ -50,7 +50,7 @@ class Bench:
             results[task.name], costs[task.name] = self.run_task(task, methods(task))
         if not processes().is_main_process:
             return results, costs
-        made_with = {
+        made_with: dict[str, Any] = {
             "world": asdict(self.world),
             "drawing": asdict(self.evaluation.drawing),
             "model": self.evaluation.model,
@@ -62,8 +62,9 @@ class Bench:
             "environment": environment(self.pipe.device),
         }
         write_json(self.out / "results.json", {"made_with": made_with, "tasks": results})
-        machine = {"device": environment(self.pipe.device)["device"], "threads": torch.get_num_threads()}
-        write_json(self.out / "costs.json", {"machine": machine, "tasks": costs})
+        device = made_with["environment"]["device"]
+        used = {"device": device, "threads": torch.get_num_threads()}
+        write_json(self.out / "costs.json", {"machine": used, "tasks": costs})
         write_report(self.out, results, costs)
         return results, costs
 

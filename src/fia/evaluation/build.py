@@ -8,6 +8,7 @@ import torch
 
 from ..concepts import PRESETS, Concept
 from ..prompts import OBJECTS, fill
+from ..settings import check_at_least_one
 from .clip_score import ClipScorer
 from .frechet import Features, Gaussian
 from .images import Gallery, Request
@@ -46,8 +47,7 @@ class Sources:
     """The network of FID as TorchScript; without it, the Frechet distance is of the classifier's features."""
 
     def __post_init__(self) -> None:
-        if self.images_per_concept < 1:
-            raise ValueError(f"images_per_concept={self.images_per_concept}; it must be at least 1.")
+        check_at_least_one(self, "images_per_concept")
         if self.inception is not None and self.reference is None:
             raise ValueError("inception is of no use without reference images: give --reference too.")
 

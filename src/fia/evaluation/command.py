@@ -82,14 +82,15 @@ class Evaluate:
             pass
         tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
         evaluation = Evaluation(self.out, pipe, self.usual(self.drawing), self.identify(pipe))
+        edit_name = self.edit_name(mask)
         result: dict[str, Any] = {
             "model": evaluation.model,
-            "edit": self.edit_name(mask),
+            "edit": edit_name,
             "forgotten": [asdict(concept) | {"prompts": []} for concept in forgotten],
             "drawing": asdict(evaluation.drawing),
             "seed": self.world.seed if self.model == "testbed" else self.sources.seed,
             "environment": environment(pipe.device),
-            "tasks": {task.name: self.measure(evaluation, task, edit, mask) for task in tasks},
+            "tasks": {task.name: self.measure(evaluation, task, edit, edit_name) for task in tasks},
         }
         if processes().is_main_process:
             write_json(self.out / "results.json", result)
@@ -136,20 +137,20 @@ class Evaluate:
         digest = hash_folder(self.edited) if self.edited.is_dir() else hash_file(self.edited)
         return {"edited": self.edited.name, "hash": digest}
 
-    def measure(self, evaluation: Evaluation, task: Task, edit: Edit, mask: NeuronMask | None) -> dict[str, Any]:
+    def measure(self, evaluation: Evaluation, task: Task, edit: Edit, edit_name: dict[str, Any]) -> dict[str, Any]:
         """Returns a task's scores in every state, those of the comparison with the untouched model among them."""
-        after = "masked" if mask is not None else "edited"
-        edits: dict[str, Callable[[], Edit]] = {BEFORE: NoEdit, after: lambda: edit}
-        if mask is not None and self.control:
-            edits[RANDOM] = lambda: random_mask(mask)
+        edits: dict[str, Callable[[], Edit]] = {BEFORE: NoEdit}
+        edits["masked" if isinstance(edit, NeuronMask) else "edited"] = lambda: edit
+        if isinstance(edit, NeuronMask) and self.control:
+            edits[RANDOM] = lambda: random_mask(edit)
         states: dict[str, State] = {}
         for name, make in edits.items():
-            made_with = {"state": name} | (self.edit_name(mask) if name != BEFORE else {})
+            made_with = {"state": name} | (edit_name if name != BEFORE else {})
             before = states[BEFORE].images if name != BEFORE else None
             states[name] = evaluation.state(task, name, lambda: (make(), {}), made_with, before)  # noqa: B023
         return {
             "measured_with": task.measured_with,
             "images": len(task.questions),
-            "prompts": evaluation.made_with(task, None)["prompts"],
+            "prompts": task.digest,
             "states": {name: state.scores for name, state in states.items()},
         }

@@ -11,6 +11,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..denoise import hidden_progress_bar
+from ..files import written_whole
+from ..settings import check_at_least_one
 from .processes import processes
 
 
@@ -26,9 +28,7 @@ class Drawing:
     """Images drawn at a time. Other sizes may round the last bits of an image otherwise."""
 
     def __post_init__(self) -> None:
-        for name in ("num_inference_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
+        check_at_least_one(self, "num_inference_steps", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,8 @@ def draw_gallery(
         for batch in own:
             if not all(gallery.files[i].exists() for i in batch):
                 for i, image in zip(batch, draw_batch(pipe, [requests[i] for i in batch], drawing), strict=True):
-                    partial = gallery.files[i].with_suffix(".partial")
-                    image.save(partial, format="PNG")
-                    partial.replace(gallery.files[i])
+                    with written_whole(gallery.files[i]) as partial:
+                        image.save(partial, format="PNG")
             bar.update(len(batch))
     share.wait_for_everyone()
     return gallery

@@ -63,10 +63,15 @@ def hash_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Returns versions, the commit where the code lies in a git checkout, and the device."""
+def machine(device: torch.device) -> dict[str, Any]:
+    """Returns versions and the device, on which the last bits of an image depend."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {"versions": versions(), "commit": _commit(), "device": name}
+    return {"versions": versions(), "device": name}
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Returns versions, the device, and the commit where the code lies in a git checkout."""
+    return machine(device) | {"commit": _commit()}
 
 
 def _commit() -> str | None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..files import written_whole
 from ..mask import NeuronMask
 from . import summary
 from .figure import Column, comparison_figure
@@ -48,9 +49,8 @@ def write_report(
         mask=mask,
         layers=layers_figure(mask) if mask is not None else None,
     )
-    partial = evaluation.out / "report.partial"
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(evaluation.out / "report.html")
+    with written_whole(evaluation.out / "report.html") as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def section(evaluation: Evaluation, task: Task, found: Mapping[str, Any]) -> dict[str, Any]:

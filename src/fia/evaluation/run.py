@@ -15,11 +15,12 @@ from typing import Any
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
+from ..files import written_whole
 from ..layers import get_denoiser
 from ..methods import Edit
 from .images import Drawing, Gallery, draw_gallery
 from .processes import processes
-from .provenance import environment, hash_json
+from .provenance import machine
 from .tasks import Task
 
 
@@ -98,11 +99,11 @@ class Evaluation:
         """Returns everything that a state's images and scores depend on."""
         return {
             "edit": edit,
-            "prompts": hash_json([asdict(question) for question in task.questions]),
+            "prompts": task.digest,
             "drawing": asdict(self.drawing),
             "judges": task.measured_with,
             "model": self.model,
-            "environment": {key: value for key, value in environment(self.pipe.device).items() if key != "commit"},
+            "environment": machine(self.pipe.device),
         }
 
 
@@ -155,10 +156,8 @@ def claim(folder: Path, made_with: dict[str, Any]) -> None:
 def write_json(file: Path, value: Any) -> None:
     """Writes JSON whole or not at all; of several processes, the main one does."""
     if processes().is_main_process:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        partial.replace(file)
+        with written_whole(file) as partial:
+            partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def slug(name: str) -> str:

@@ -7,6 +7,8 @@ seeds.
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
@@ -18,7 +20,7 @@ from .images import Request
 from .intervals import mean_with_interval
 from .judges import NudeNetJudge
 from .network import ImageNetwork
-from .provenance import Identity
+from .provenance import Identity, hash_json
 from .questions import Judge, Question, score, seen, share
 
 MARGIN = 5.0  # points of CLIP similarity that an image must lose for the stricter rate of forgetting a style
@@ -47,6 +49,11 @@ class Task(ABC):
     def requests(self) -> list[Request]:
         """The images to draw."""
         return [question.request for question in self.questions]
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all questions, their prompts and seeds."""
+        return hash_json([asdict(question) for question in self.questions])
 
     @abstractmethod
     def score(self, images: Sequence[Image.Image]) -> dict[str, Any]:

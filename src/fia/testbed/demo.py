@@ -6,7 +6,6 @@ with.
 """
 
 import json
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,9 +19,10 @@ from transformers import ResNetForImageClassification
 
 from ..evaluation import ForgettingScores, comparison_figure, generate_images
 from ..evaluation.figure import Column
+from ..files import written_whole
 from ..methods import random_mask
-from ..prompts import fill
-from ..settings import Settings
+from ..prompts import check_slots, fill
+from ..settings import Settings, check_at_least_one
 from ..unlearn import find, versions
 from .judge import Answers, judge
 from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
@@ -63,13 +63,10 @@ class DemoConfig:
     """Seed of the random control."""
 
     def __post_init__(self) -> None:
-        for name in ("images_per_object", "num_inference_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
+        check_at_least_one(self, "images_per_object", "num_inference_steps")
         if self.images_per_rest_object < 0:
             raise ValueError(f"images_per_rest_object={self.images_per_rest_object}; it must not be negative.")
-        if set(re.findall(r"\{(\w*)\}", self.template)) != {"object", "place"}:
-            raise ValueError(f"template={self.template!r}; it must hold {{object}} and {{place}}, and no other slot.")
+        check_slots(self.template, "object", "place")
 
 
 @dataclass
@@ -144,9 +141,8 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         "device": f"{pipe.device.type}, {torch.get_num_threads()} threads",
     }
     figure(objects, [before, after, random]).save(out / "comparison.png")
-    partial = out / "result.json.partial"
-    partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    partial.replace(out / "result.json")
+    with written_whole(out / "result.json") as partial:
+        partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if not result["bit_identical_after_removal"]:
         raise ValueError("After removing the mask, images differ from the untouched model's; please report this.")
     return result

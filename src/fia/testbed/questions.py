@@ -6,14 +6,14 @@ subject, as before.
 """
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..concepts import Concept
 from ..evaluation.images import Request
 from ..evaluation.questions import Group, Question
-from ..prompts import fill
+from ..prompts import check_slots, fill
+from ..settings import check_at_least_one
 from .captions import SMOKING, STYLE_SUFFIX
 from .world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
@@ -43,11 +43,8 @@ class World:
     """Seed of the first image; the others count up from it."""
 
     def __post_init__(self) -> None:
-        for name in ("images_per_object", "images_per_other", "images_per_style"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}; it must be at least 1.")
-        if set(re.findall(r"\{(\w*)\}", self.template)) != {"subject", "place"}:
-            raise ValueError(f"template={self.template!r}; it must hold {{subject}} and {{place}}, and no other slot.")
+        check_at_least_one(self, "images_per_object", "images_per_other", "images_per_style")
+        check_slots(self.template, "subject", "place")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from transformers import (
     ResNetForImageClassification,
 )
 
+from ..files import written_whole
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
 from .clip import CLIPTask, build_clip, load_tokenizer
@@ -130,9 +131,8 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> No
     save(clip, out / "clip", tokenizer, image_processor())
     save(training.classifier(), out / "classifier", image_processor())
     save(training.pipeline(autoencoder, clip, tokenizer), out / "model")
-    partial = out / "curves.json.partial"
-    partial.write_text(json.dumps(training.curves))
-    partial.replace(out / "curves.json")
+    with written_whole(out / "curves.json") as partial:
+        partial.write_text(json.dumps(training.curves))
 
 
 def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:

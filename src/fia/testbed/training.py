@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..files import written_whole
+
 SECONDS_BETWEEN_CHECKPOINTS = 60
 STEPS_BETWEEN_LOSSES = 20
 
@@ -114,7 +116,8 @@ def train_stage(
             bar.set_postfix(loss=f"{losses[-1][1]:.4f}")
         if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS or step + 1 == recipe.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "recipe": fixed}
-            save_checkpoint(state | {"average": average, "losses": losses, "step": step + 1}, checkpoint)
+            with written_whole(checkpoint) as partial:
+                torch.save(state | {"average": average, "losses": losses, "step": step + 1}, partial)
             saved = time.monotonic()
     model.load_state_dict(average)
     model.eval()
@@ -129,11 +132,3 @@ def update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -
             average[key].lerp_(value, 1 - decay)
         else:
             average[key].copy_(value)
-
-
-def save_checkpoint(state: dict, path: Path) -> None:
-    """Writes a checkpoint under a temporary name first: a kill never leaves half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
