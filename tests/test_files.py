@@ -12,6 +12,8 @@ def test_the_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
     with written_whole(file) as partial:
         partial.write_text("1")
         assert not file.exists()
+        inode = partial.stat().st_ino
+    assert file.stat().st_ino == inode  # renamed, not copied
     assert file.read_text() == "1"
     assert list(file.parent.iterdir()) == [file]
 

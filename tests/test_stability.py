@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from fia import Concept, NeuronMask, Settings
+from fia import Concept, NeuronMask, Settings, stability
 from fia.cli import main
 from fia.stability import measure_stability, other_base, overlap, overlap_by_chance, split
 
@@ -58,6 +58,20 @@ def test_it_is_measured_on_a_model(pipe: StableDiffusionPipeline) -> None:
         assert 0 < row.other_bases < 100
     with pytest.raises(ValueError, match="prompts=0"):
         measure_stability(pipe, [Concept("church")], (0,), FAST)
+
+
+def test_halves_start_from_other_seeds(pipe: StableDiffusionPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def find(_pipe: StableDiffusionPipeline, _concepts: list[Concept], settings: Settings) -> NeuronMask:
+        seeds.append(settings.seed)
+        return mask_of(church=[[0], [1]])
+
+    monkeypatch.setattr(stability, "find", find)
+    measure_stability(pipe, [Concept("church")], (1,), FAST)
+    first, second, rebased = seeds
+    assert first == rebased
+    assert abs(second - first) > 1000
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,18 @@ def test_tails_start_at_the_last_token_and_are_equally_long(pipe: StableDiffusio
     assert torch.equal(empty, whole[1, : len(long)])
 
 
+def test_positions_say_which_embeddings_are_taken(pipe: StableDiffusionPipeline) -> None:
+    cat, empty = tail_embeddings(pipe, ["cat", ""])
+    name, attention = next(iter(cross_attentions(pipe.unet).items()))
+    scales = {"erase_scale": 1.0, "preserve_scale": 0.1, "ridge": 0.1}
+    whole, last = embed(pipe, ["dog"])[0], embed(pipe, ["dog"])[0, 3:4]
+    for positions, rows, kept in (("last", slice(1), last), ("tail", slice(None), whole)):
+        expected = edited_projection(attention.to_v.weight.detach(), cat[rows], empty[rows], kept, **scales)
+        edit = UCE(positions=positions, **scales).unlearn(pipe, [Concept("cat")], ["dog"])
+        # The texts are embedded in batches of other sizes, which may round the last bits otherwise.
+        torch.testing.assert_close(edit.weights[f"{name}.to_v.weight"], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="ridge=0; it must be above 0"):
         UCE(ridge=0)
