@@ -8,7 +8,7 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from tiny_pipelines import tiny_sd, tiny_sdxl
 
 from fia import NeuronMask
-from fia.layers import count_parameters, layer_shapes, maskable_layers
+from fia.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 
 torch.set_num_threads(1)
 
@@ -43,7 +43,18 @@ def mask(pipe: StableDiffusionPipeline) -> NeuronMask:
         agnostic_ratio=0.9,
         architecture="UNet2DConditionModel",
         denoiser_parameters=count_parameters(pipe.unet),
-        provenance={"model": "tiny", "settings": {"seed": 0}},
+        weights_hash=hash_weights(maskable_layers(pipe.unet)),
+        provenance=[
+            {
+                "model": "tiny",
+                "settings": {"seed": 0},
+                "concepts": [
+                    {"name": "church", "kind": "object"},
+                    {"name": "golf ball", "kind": "object"},
+                    {"name": "Van Gogh", "kind": "style"},
+                ],
+            }
+        ],
     )
 
 

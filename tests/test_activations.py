@@ -8,6 +8,7 @@ from torch import nn
 
 from fia.activations import connection_saliency, observe
 from fia.denoise import Position
+from fia.layers import MaskableLayer
 
 
 def random_layer(tokens=7, inputs=6, outputs=4, seed=0):
@@ -81,7 +82,10 @@ def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
     layer = nn.Linear(6, 4, bias=bias)
     rows = torch.randn(2, 7, 6)
     position, received = Position(), []
-    with observe({"ff": layer}, position, connection_saliency, lambda *event: received.append(event)), torch.no_grad():
+    with (
+        observe({"ff": MaskableLayer(layer)}, position, connection_saliency, lambda *event: received.append(event)),
+        torch.no_grad(),
+    ):
         position.prompts = range(3, 5)
         layer(rows)
     assert [(name, prompt) for name, prompt, _ in received] == [("ff", 3), ("ff", 4)]
@@ -93,7 +97,7 @@ def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
 
 def test_nothing_is_received_where_no_prompt_is_observed():
     layer, received = nn.Linear(6, 4), []
-    with observe({"ff": layer}, Position(), connection_saliency, lambda *event: received.append(event)):
+    with observe({"ff": MaskableLayer(layer)}, Position(), connection_saliency, lambda *event: received.append(event)):
         layer(torch.randn(2, 7, 6))
     assert received == []
 
@@ -102,7 +106,7 @@ def test_rows_that_are_no_prompts_are_an_error_not_a_guess():
     layer, position = nn.Linear(6, 4), Position()
     position.prompts = range(3)
     with (
-        observe({"ff": layer}, position, connection_saliency, lambda *_: None),
+        observe({"ff": MaskableLayer(layer)}, position, connection_saliency, lambda *_: None),
         torch.no_grad(),
         pytest.raises(ValueError, match="shorter"),
     ):
@@ -111,12 +115,85 @@ def test_rows_that_are_no_prompts_are_an_error_not_a_guess():
 
 def test_hooks_are_gone_afterwards_also_after_an_error():
     layers = {"one": nn.Linear(6, 4), "two": nn.Linear(6, 4)}
+    watched = {name: MaskableLayer(layer) for name, layer in layers.items()}
 
     def interrupted():
-        with observe(layers, Position(), connection_saliency, lambda *_: None):
+        with observe(watched, Position(), connection_saliency, lambda *_: None):
             assert all(len(layer._forward_hooks) == 1 for layer in layers.values())
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert all(len(layer._forward_hooks) == 0 for layer in layers.values())
+
+
+def test_tokens_that_come_in_parts_are_measured_together():
+    layer, rows, received = nn.Linear(6, 4), torch.randn(2, 7, 6), []
+    position = Position()
+    with (
+        observe({"ff": MaskableLayer(layer, parts=2)}, position, connection_saliency, lambda *e: received.append(e)),
+        torch.no_grad(),
+    ):
+        for _ in range(2):
+            position.prompts = range(2)
+            layer(rows[:, :3])
+            layer(rows[:, 3:])
+    assert [prompt for _, prompt, _ in received] == [0, 1, 0, 1]
+    for _, prompt, saliency in received:
+        x = rows[prompt].double()
+        expected = reference.connection_saliency(layer.weight.detach(), x, x @ layer.weight.detach().double().T)
+        np.testing.assert_allclose(saliency.numpy(), expected, rtol=1e-5, atol=1e-6)  # as above
+
+
+def test_a_layer_that_runs_more_often_than_it_should_is_an_error():
+    layer, position = nn.Linear(6, 4), Position()
+    position.prompts = range(2)
+    with observe({"ff": MaskableLayer(layer)}, position, connection_saliency, lambda *_: None), torch.no_grad():
+        layer(torch.randn(2, 7, 6))
+        with pytest.raises(ValueError, match="Layer ff runs more than 1 times in a pass"):
+            layer(torch.randn(2, 7, 6))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_of_a_linear_that_an_attention_shares_only_the_feed_forwards_inputs_count(bias):
+    torch.manual_seed(0)
+    module, rows, received = nn.Linear(10, 4, bias=bias), torch.randn(1, 7, 10), []
+    layer, position = MaskableLayer(module, first_input=4), Position()
+    position.prompts = range(1)
+    with observe({"ff": layer}, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+        module(rows)
+    x, w = rows[0, :, 4:].double(), module.weight.detach()[:, 4:].double()
+    expected = reference.connection_saliency(w, x, x @ w.T)
+    np.testing.assert_allclose(received[0][2].numpy(), expected, rtol=1e-5, atol=1e-6)  # as above
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_of_one_pixel_is_a_linear_at_every_place(bias):
+    torch.manual_seed(0)
+    module, image, received = nn.Conv2d(6, 4, 1, bias=bias), torch.randn(1, 6, 3, 5), []
+    position = Position()
+    position.prompts = range(1)
+    layers = {"ff": MaskableLayer(module)}
+    with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+        module(image)
+    x, w = image[0].flatten(1).T.double(), module.weight.detach()[:, :, 0, 0].double()
+    np.testing.assert_allclose(
+        received[0][2].numpy(),
+        reference.connection_saliency(w, x, x @ w.T),
+        rtol=1e-5,
+        atol=1e-6,  # as above
+    )
+
+
+def test_rows_without_tokens_are_one_token_each():
+    torch.manual_seed(0)
+    module, rows, received = nn.Linear(6, 4), torch.randn(2, 6), []
+    position, layers = Position(), {"time": MaskableLayer(module)}
+    position.prompts = range(2)
+    with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+        module(rows)
+    w = module.weight.detach().double()
+    for _, prompt, saliency in received:
+        expected = reference.connection_saliency(w, rows[prompt : prompt + 1], rows[prompt : prompt + 1].double() @ w.T)
+        np.testing.assert_allclose(saliency.numpy(), expected, rtol=1e-5, atol=1e-6)  # as above
+    assert len(received) == 2

@@ -3,9 +3,12 @@
 import pytest
 import torch
 from diffusers import UNet2DConditionModel, UNet2DModel
+from tiny_transformers import tiny_transformer
 from torch import nn
 
+from fia import Concept
 from fia.layers import count_parameters, get_denoiser, layer_shapes, maskable_layers
+from fia.methods import ESD, UCE
 
 
 class WrappedLinear(nn.Linear):
@@ -17,7 +20,7 @@ def test_layers_are_the_second_linear_of_every_feed_forward_block(pipe):
     layers = maskable_layers(pipe.unet)
     assert set(layers) == expected
     assert len(layers) == 4
-    assert all(pipe.unet.get_submodule(name) is layer for name, layer in layers.items())
+    assert all(pipe.unet.get_submodule(name) is layer.module for name, layer in layers.items())
 
 
 def test_xl_blocks_with_several_transformers_are_found_too(xl_pipe):
@@ -51,14 +54,39 @@ def test_a_layer_of_another_class_is_refused_by_name(pipe):
 
 def test_a_quantised_weight_is_refused(pipe):
     layer = next(iter(maskable_layers(pipe.unet).values()))
-    layer.weight = nn.Parameter(torch.zeros(16, 64, dtype=torch.int8), requires_grad=False)
+    layer.module.weight = nn.Parameter(torch.zeros(16, 64, dtype=torch.int8), requires_grad=False)
     with pytest.raises(TypeError, match=r"of torch\.int8; only plain floating-point linears"):
         maskable_layers(pipe.unet)
 
 
+class PackedParameter(nn.Parameter):
+    """A weight that says it is of a floating-point type, as some quantisers' do."""
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (nn.Parameter(torch.zeros(16, 64).to(torch.float8_e4m3fn), requires_grad=False), r"Linear of torch\.float8"),
+        (PackedParameter(torch.zeros(16, 64)), r"of torch\.float32 in a PackedParameter; only plain"),
+    ],
+)
+def test_weights_that_are_packed_are_refused(pipe, weight, message):
+    next(iter(maskable_layers(pipe.unet).values())).module.weight = weight
+    with pytest.raises(TypeError, match=message):
+        maskable_layers(pipe.unet)
+
+
+def test_what_is_known_of_u_nets_alone_refuses_others():
+    pipe = tiny_transformer("sana")
+    assert get_denoiser(pipe) is pipe.transformer
+    for method in (ESD(), UCE()):
+        with pytest.raises(TypeError, match="TinySana denoises with SanaTransformer2DModel; this works with a UNet2D"):
+            method.unlearn(pipe, [Concept("church")], [])
+
+
 def test_a_weight_that_is_not_in_memory_is_refused(pipe):
     layer = next(iter(maskable_layers(pipe.unet).values()))
-    layer.to("meta")
+    layer.module.to("meta")
     with pytest.raises(ValueError, match=r"has no weights in memory \(device 'meta'\): the pipeline is offloaded"):
         maskable_layers(pipe.unet)
 

@@ -6,7 +6,7 @@ from diffusers import StableDiffusionPipeline
 
 from fia import Concept, NeuronMask, Settings, stability
 from fia.cli import main
-from fia.stability import measure_stability, other_base, overlap, overlap_by_chance, split
+from fia.stability import mean_overlap, mean_overlap_by_chance, measure_stability, other_base, split
 
 FAST = Settings(num_inference_steps=4, saliency_steps=1)
 
@@ -16,21 +16,21 @@ def mask_of(**neurons: list[list[int]]) -> NeuronMask:
         concept: {name: torch.tensor(part, dtype=torch.int32) for name, part in zip("ab", parts, strict=True)}
         for concept, parts in neurons.items()
     }
-    return NeuronMask(layers, {"a": (2, 5), "b": (4, 5)}, 0.6, "UNet2DConditionModel", 100)
+    return NeuronMask(layers, {"a": (2, 5), "b": (4, 5)}, 0.6, "UNet2DConditionModel", 100, "hash")
 
 
 def test_overlap_worked_by_hand() -> None:
     # Church: 2 of 4 different ones are shared (over both layers); cat: all of them. The mean of 50 and 100.
     one = mask_of(church=[[0, 1], [7]], cat=[[3], []])
     two = mask_of(church=[[1, 2], [7]], cat=[[3], []])
-    assert overlap(one, two) == overlap(two, one) == pytest.approx(75)
-    assert overlap(one, one) == 100
-    assert overlap(mask_of(cat=[[], []]), mask_of(cat=[[], []])) == 0
+    assert mean_overlap(one, two) == mean_overlap(two, one) == pytest.approx(75)
+    assert mean_overlap(one, one) == 100
+    assert mean_overlap(mask_of(cat=[[], []]), mask_of(cat=[[], []])) == 0
 
 
 def test_overlap_by_chance_worked_by_hand() -> None:
     # 5 of 10 and 2 of 20: 5 * 5 / 10 + 2 * 2 / 20 = 2.7 are shared, 2 * 7 - 2.7 = 11.3 are in either.
-    assert overlap_by_chance(mask_of(church=[[0, 1, 2, 3, 4], [0, 1]])) == pytest.approx(100 * 2.7 / 11.3)
+    assert mean_overlap_by_chance(mask_of(church=[[0, 1, 2, 3, 4], [0, 1]])) == pytest.approx(100 * 2.7 / 11.3)
 
 
 def test_halves_share_no_prompt_and_bases_differ() -> None:

@@ -8,7 +8,7 @@ import torch
 from test_edit import assert_same_bits, bits
 
 import fia
-from fia import Concept, Settings, unlearn
+from fia import Concept, Settings, memory, unlearn
 from fia.layers import maskable_layers
 
 SETTINGS = Settings(prompts_per_concept=2, num_inference_steps=6, saliency_steps=2, spatial_ratio=0.05, batch_size=4)
@@ -55,10 +55,47 @@ def test_base_prompts_run_again_where_not_all_concepts_fit_the_memory(exact_pipe
     assert_same_neurons(parts, whole)
 
 
+def test_layers_are_watched_in_several_runs_where_not_even_one_concept_fits_the_memory(exact_pipe, rows, monkeypatch):
+    whole = find(exact_pipe, ["church", "tench"])
+    rows.clear()
+    # four layers of 16 x 64 connections, six numbers for each
+    monkeypatch.setattr(memory, "sums_that_fit", lambda _: 6 * 16 * 64 * 3)
+    parts = find(exact_pipe, ["church", "tench"])
+    assert sum(rows) == 2 * 2 * (2 * 2 * (2 + 2))  # steps, guidance, two concepts in runs of their own, twice each
+    assert list(parts.shapes) == list(whole.shapes)
+    assert_same_neurons(parts, whole)
+
+
+def test_a_layer_that_does_not_fit_is_a_part_by_itself(pipe, monkeypatch):
+    layers = maskable_layers(pipe.unet)
+    monkeypatch.setattr(memory, "sums_that_fit", lambda _: 1)
+    assert memory.layers_that_fit(layers, torch.device("cpu")) == [{name: layer} for name, layer in layers.items()]
+    monkeypatch.setattr(memory, "sums_that_fit", lambda _: 10**9)
+    assert memory.layers_that_fit(layers, torch.device("cpu")) == [layers]
+
+
 @pytest.mark.parametrize("saliency_steps", [1, 4, 6])
 def test_only_the_saliency_steps_are_run(pipe, rows, saliency_steps):
     find(pipe, "church", saliency_steps=saliency_steps, guidance_scale=1, batch_size=100)
     assert rows == [4] * saliency_steps
+
+
+def test_every_step_is_told(pipe):
+    seen = []
+    find(pipe, ["church", Concept("Monet", "style")], on_step=lambda *step: seen.append(step))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]  # two steps for each kind
+
+
+def test_what_a_listener_raises_stops_the_finding_and_leaves_nothing_behind(pipe):
+    def stop(done, _total):
+        raise InterruptedError(f"after step {done}")
+
+    before = bits(pipe.unet)
+    with pytest.raises(InterruptedError, match="after step 1"):
+        find(pipe, "church", on_step=stop)
+    assert_same_bits(pipe.unet, before)
+    assert "forward" not in vars(pipe.unet)
+    assert not any(layer.module._forward_hooks for layer in maskable_layers(pipe.unet).values())
 
 
 @pytest.mark.parametrize("guidance_scale", [1, 7.5])
@@ -125,7 +162,11 @@ def test_own_prompts_are_the_ones_that_are_run(pipe, monkeypatch):
     mask = find(pipe, [own, "tench"])
     assert asked[0] == ["red hut", "old hut", "hut", "red church", "old church", "church"]
     assert asked[1][:2] == ["a beach", "a forest"]
-    assert mask.provenance["concepts"][0]["prompts"][2] == {"concept_prompt": "church", "base_prompt": "hut", "seed": 2}
+    assert mask.provenance[0]["concepts"][0]["prompts"][2] == {
+        "concept_prompt": "church",
+        "base_prompt": "hut",
+        "seed": 2,
+    }
 
 
 @pytest.mark.parametrize(
@@ -223,7 +264,7 @@ def test_a_masked_pipeline_must_be_freed_first(pipe):
 
 def test_settings_and_overrides_are_recorded_as_plain_json(pipe):
     mask = find(pipe, Concept("Monet", "style", spatial_ratio=0.1), seed=9)
-    record = json.loads(json.dumps(mask.provenance))
+    record = json.loads(json.dumps(mask.provenance[0]))
     assert record["settings"] == vars(replace(SETTINGS, seed=9, agnostic_ratio=0.8))
     (concept,) = record["concepts"]
     assert (concept["name"], concept["kind"], concept["spatial_ratio"]) == ("Monet", "style", 0.1)

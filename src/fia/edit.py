@@ -1,4 +1,4 @@
-"""Sets weights of a denoiser to zero, and back to what they were, bit for bit.
+"""Sets weights of a denoiser to zero, or a part of what they were, and back, bit for bit.
 
 The original values travel with the denoiser itself (one record, on the CPU), so that any equal mask can take the edit
 back, also after the pipeline was moved, cast or copied. The record is no part of the state dict.
@@ -11,9 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .layers import maskable_layers
+from .layers import MaskableLayer, layers_named
 
 _RECORD = "_fia_edit"
+
+
+@dataclass
+class Change:
+    """What an edit did to one layer: flat indices (k,), and the values before and after, on the CPU."""
+
+    indices: Tensor
+    before: Tensor
+    after: Tensor
 
 
 @dataclass
@@ -21,22 +30,24 @@ class Edit:
     """What an edit did to a denoiser.
 
     Attributes:
-        fingerprint: of the pruned connections.
+        fingerprint: of the connections, and of what is left of them.
         label: names what was pruned, for messages.
-        originals: for each layer the flat indices and the values before.
+        changes: of each layer.
     """
 
     fingerprint: str
     label: str
-    originals: dict[str, tuple[Tensor, Tensor]]
+    changes: dict[str, Change]
 
 
-def fingerprint(pruned: dict[str, Tensor]) -> str:
-    """Returns a hash of pruned connections: layer names and flat indices."""
+def fingerprint(pruned: dict[str, Tensor], remaining: dict[str, Tensor] | None = None) -> str:
+    """Returns a hash of an edit: layer names, flat indices, and what is left of each weight; see `prune`."""
     digest = hashlib.sha256()
     for name in sorted(pruned):
         digest.update(name.encode() + b"\0")
         digest.update(pruned[name].to(torch.int64).numpy().tobytes())
+        if remaining is not None:
+            digest.update(b"\0" + remaining[name].numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -45,37 +56,44 @@ def current_edit(denoiser: nn.Module) -> Edit | None:
     return vars(denoiser).get(_RECORD)
 
 
-def prune(denoiser: nn.Module, pruned: dict[str, Tensor], label: str) -> None:
-    """Zeroes the given connections, all or none.
+def prune(
+    denoiser: nn.Module, pruned: dict[str, Tensor], label: str, remaining: dict[str, Tensor] | None = None
+) -> None:
+    """Zeroes the given connections, or leaves a part of their weights, all or none.
 
     Pruning the same connections again changes nothing, unless something else has written to them since: then they are
-    zeroed again, and the values from before the first time stay the ones to come back.
+    pruned again, and the values from before the first time stay the ones to come back.
 
     Args:
-        denoiser: with every layer of `pruned` among its maskable layers, in the same shape.
+        denoiser: with every layer of `pruned`, in the same shape.
         pruned: flat indices for each layer name.
         label: names what is pruned, for messages.
+        remaining: for each layer the shares in [0, 1) that are left of its pruned weights, float32; nothing is left
+            where None.
 
     Raises:
         ValueError: if the denoiser carries another edit, whose original values would be lost.
     """
-    edit = Edit(fingerprint(pruned), label, {})
+    edit = Edit(fingerprint(pruned, remaining), label, {})
     present = current_edit(denoiser)
     if present is not None:
         if present.fingerprint == edit.fingerprint:
-            _zero(denoiser, pruned)
+            _write(denoiser, present)
             return
         raise ValueError(
             f"The model is already edited by another mask ({present.label}); applying one for {label} on top would "
             "lose the original weights. Remove that mask first: mask.remove(pipe)."
         )
-    layers = maskable_layers(denoiser)
+    layers = layers_named(denoiser, pruned)
     for name, indices in pruned.items():
-        where = _positions(layers[name], indices)
-        edit.originals[name] = (indices, layers[name].weight.data[where].cpu())
+        before = layers[name].weight[_positions(layers[name], indices)].cpu()
+        after = torch.zeros_like(before)
+        if remaining is not None:
+            after = torch.where(remaining[name] > 0, remaining[name] * before, after).to(before.dtype)
+        edit.changes[name] = Change(indices, before, after)
     setattr(denoiser, _RECORD, edit)
     try:
-        _zero(denoiser, pruned)
+        _write(denoiser, edit)
     except BaseException:
         restore(denoiser)
         raise
@@ -86,38 +104,40 @@ def restore(denoiser: nn.Module) -> None:
     edit = current_edit(denoiser)
     if edit is None:
         return
-    layers = maskable_layers(denoiser)
-    for name, (indices, values) in edit.originals.items():
+    layers = layers_named(denoiser, edit.changes)
+    for name, change in edit.changes.items():
         weight = layers[name].weight
-        weight.data[_positions(layers[name], indices)] = values.to(weight.device, weight.dtype)
+        weight[_positions(layers[name], change.indices)] = change.before.to(weight.device, weight.dtype)
     delattr(denoiser, _RECORD)
 
 
-def _zero(denoiser: nn.Module, pruned: dict[str, Tensor]) -> None:
-    layers = maskable_layers(denoiser)
-    for name, indices in pruned.items():
-        layers[name].weight.data[_positions(layers[name], indices)] = 0
+def _write(denoiser: nn.Module, edit: Edit) -> None:
+    layers = layers_named(denoiser, edit.changes)
+    for name, change in edit.changes.items():
+        weight = layers[name].weight
+        weight[_positions(layers[name], change.indices)] = change.after.to(weight.device, weight.dtype)
 
 
 def warn_if_overwritten(denoiser: nn.Module, consequence: str) -> None:
-    """Warns of the consequence where pruned weights are no longer zero, because something else wrote to them since."""
+    """Warns of the consequence where pruned weights are no longer as written, as something else wrote to them since."""
     edit = current_edit(denoiser)
     if edit is None:
         return
-    layers = maskable_layers(denoiser)
-    changed = sum(
-        int(layers[name].weight.data[_positions(layers[name], indices)].count_nonzero())
-        for name, (indices, _) in edit.originals.items()
-    )
+    layers = layers_named(denoiser, edit.changes)
+    changed = 0
+    for name, change in edit.changes.items():
+        weight = layers[name].weight
+        present = weight[_positions(layers[name], change.indices)]
+        changed += int((present != change.after.to(weight.device, weight.dtype)).sum())
     if changed:
         warnings.warn(
-            f"{changed} pruned weights are no longer zero: something (a fused adapter?) changed them after the mask "
-            f"was applied. {consequence}",
+            f"{changed} pruned weights are no longer what the mask made of them: something (a fused adapter?) changed "
+            f"them after it was applied. {consequence}",
             stacklevel=3,  # whoever called the mask
         )
 
 
-def _positions(layer: nn.Linear, indices: Tensor) -> tuple[Tensor, Tensor]:
+def _positions(layer: MaskableLayer, indices: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the rows and columns of flat indices, on the layer's device."""
     indices = indices.to(layer.weight.device, torch.int64)
     return indices // layer.in_features, indices % layer.in_features

@@ -3,60 +3,219 @@
 Layers are found by the class that owns them and keyed by their qualified name, never by their order.
 """
 
-from diffusers import DiffusionPipeline, UNet2DConditionModel
-from diffusers.models.attention import FeedForward
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import has_offloaded_params
+from diffusers import DiffusionPipeline, ModelMixin, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .families import OWNERS, family_of, is_known
 
 
-def get_denoiser(pipe: DiffusionPipeline) -> UNet2DConditionModel:
-    """Returns the network of the pipeline that denoises.
+@dataclass(frozen=True, eq=False)
+class MaskableLayer:
+    """A linear layer, or the part of one that belongs to a feed-forward, as a matrix of connections.
+
+    Attributes:
+        module: a linear, or a convolution of 1x1, which is a linear at every place of the image.
+        first_input: where its maskable inputs begin; those before it come from an attention (FLUX's single blocks).
+        parts: how many times it runs in a pass, each time on other tokens of the same prompts (CogView4: twice).
+    """
+
+    module: nn.Linear | nn.Conv2d
+    first_input: int = 0
+    parts: int = 1
+
+    @property
+    def weight(self) -> Float[Tensor, "outputs inputs"]:
+        """A view of the maskable weights: writing to it writes to the model, also where that is offloaded by parts."""
+        weight = _in_memory(self.module, "weight")
+        return (weight[:, :, 0, 0] if weight.ndim == 4 else weight)[:, self.first_input :]
+
+    @property
+    def bias(self) -> Float[Tensor, " outputs"] | None:
+        """The bias, or None."""
+        return None if self.module.bias is None else _in_memory(self.module, "bias")
+
+    @property
+    def out_features(self) -> int:
+        """Number of outputs."""
+        return self.module.weight.shape[0]
+
+    @property
+    def in_features(self) -> int:
+        """Number of maskable inputs."""
+        return self.module.weight.shape[1] - self.first_input
+
+    @property
+    def size(self) -> int:
+        """Number of maskable connections."""
+        return self.out_features * self.in_features
+
+    def passed(
+        self, args: tuple[Tensor, ...], output: Tensor
+    ) -> tuple[Float[Tensor, "rows tokens inputs"], Float[Tensor, "rows tokens outputs"]]:
+        """Returns X and Y = X W^T of the maskable inputs, without the bias, of each row of a batch.
+
+        Args:
+            args: what the module was called with.
+            output: what it returned.
+        """
+        inputs = args[0]
+        if self.first_input:
+            inputs = inputs[..., self.first_input :]
+            return inputs, F.linear(inputs, self.weight.to(inputs.device))
+        if inputs.ndim == 4:
+            inputs, output = inputs.flatten(2).mT, output.flatten(2).mT
+        elif inputs.ndim == 2:  # one token a row, as a timestep is
+            inputs, output = inputs[:, None], output[:, None]
+        return inputs, output if self.bias is None else output.float() - self.bias.to(output.device).float()
+
+
+def _in_memory(module: nn.Module, name: str) -> Tensor:
+    """Returns a parameter's values, which are with the hook that offloads the module where there is one."""
+    if has_offloaded_params(module):
+        hook: Any = module._hf_hook
+        return hook.weights_map[name].data
+    return getattr(module, name).data
+
+
+def get_denoiser(pipe: DiffusionPipeline, *, known: bool = True) -> ModelMixin:
+    """Returns the network of the pipeline that denoises; of a compiled one, the network itself.
+
+    Args:
+        known: whether to refuse one of an architecture that is not known.
 
     Raises:
         TypeError: if it has none of a kind that can be masked.
     """
     denoiser = getattr(pipe, "unet", None)
-    if isinstance(denoiser, UNet2DConditionModel):
+    denoiser = getattr(pipe, "transformer", None) if denoiser is None else denoiser
+    denoiser = getattr(denoiser, "_orig_mod", denoiser)
+    if is_known(denoiser) or (not known and isinstance(denoiser, nn.Module)):
         return denoiser
-    found = type(getattr(pipe, "transformer", denoiser)).__name__
     raise TypeError(
-        f"{type(pipe).__name__} denoises with {found}; only pipelines with a UNet2DConditionModel "
-        "(Stable Diffusion 1.x, 2.x and XL) can be masked so far."
+        f"{type(pipe).__name__} denoises with {type(denoiser).__name__}; only pipelines with a UNet2DConditionModel or "
+        "one of the transformers listed in docs/families.md are known. Say by hand which of its linears to mask, by a "
+        'pattern of their names: layers="*.ff.net.2" (--layers), and evaluate what that does.'
     )
 
 
-def maskable_layers(denoiser: nn.Module) -> dict[str, nn.Linear]:
+def get_unet(pipe: DiffusionPipeline, remedy: str = "") -> UNet2DConditionModel:
+    """Returns the U-Net of a pipeline, for what is known of U-Nets alone.
+
+    Args:
+        remedy: what to do with another denoiser, where something can be done.
+
+    Raises:
+        TypeError: if it denoises with something else.
+    """
+    denoiser = get_denoiser(pipe)
+    if not isinstance(denoiser, UNet2DConditionModel):
+        raise TypeError(
+            f"{type(pipe).__name__} denoises with {type(denoiser).__name__}; this works with a UNet2DConditionModel "
+            f"(Stable Diffusion 1.x, 2.x and XL) alone. {remedy}".rstrip()
+        )
+    return denoiser
+
+
+def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
     """Returns the second linear of every feed-forward block, by qualified module name.
+
+    Args:
+        pattern: takes the linears, and convolutions of 1x1, whose names it matches instead, such as "*.ff.net.2".
 
     Raises:
         TypeError: if such a layer is not a plain linear (quantised, or wrapped by an adapter).
         ValueError: if there is none, if its weights are not in memory (offloaded), or if its input comes in chunks.
     """
-    layers: dict[str, nn.Linear] = {}
+    layers = find_layers(denoiser, pattern)
+    if not layers and pattern is not None:
+        raise ValueError(f"No linear of {type(denoiser).__name__} has a name like {pattern!r}; fia layers lists them.")
+    if not layers:
+        raise ValueError(f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask.")
+    _check_chunks(denoiser)
+    for name, layer in layers.items():
+        _check_plain(name, layer)
+    return layers
+
+
+def layers_named(denoiser: nn.Module, names: Iterable[str]) -> dict[str, MaskableLayer]:
+    """Returns the layers of these names, checked as by `maskable_layers`; names that it does not have are left out."""
+    modules, owned = dict(denoiser.named_modules()), find_layers(denoiser)
+    layers = {name: owned.get(name) or MaskableLayer(modules[name]) for name in names if name in modules}
+    for name, layer in layers.items():
+        _check_plain(name, layer)
+    return layers
+
+
+def find_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
+    """Returns what `maskable_layers` does, without a look at the weights, which may be on no device at all."""
+    owned: dict[str, MaskableLayer] = {}
+    parts = family_of(denoiser).parts
+    for name, module in denoiser.named_modules():
+        for kind, owner in OWNERS.items():
+            if isinstance(module, kind):
+                layer: Any = module.get_submodule(owner.path)
+                width = getattr(module, owner.width) if owner.width else layer.weight.shape[1]
+                owned[f"{name}.{owner.path}"] = MaskableLayer(layer, layer.weight.shape[1] - width, parts)
+    if pattern is None:
+        return owned
+    return {
+        name: owned.get(name) or MaskableLayer(module)
+        for name, module in denoiser.named_modules()
+        if fnmatchcase(name, pattern) and (isinstance(module, nn.Linear) or _is_pointwise(module))
+    }
+
+
+def _check_chunks(denoiser: nn.Module) -> None:
     for name, module in denoiser.named_modules():
         if getattr(module, "_chunk_size", None) is not None:
             raise ValueError(
                 f"Feed-forward chunking is on in {name}, so its layers see each prompt in pieces. Turn it off first: "
                 "call set_chunk_feed_forward(None, 0) on the block."
             )
-        if not isinstance(module, FeedForward):
-            continue
-        layer, name = module.net[2], f"{name}.net.2"
-        if type(layer) is not nn.Linear or not layer.weight.is_floating_point():
-            raise TypeError(
-                f"Layer {name} is a {type(layer).__module__}.{type(layer).__name__} of {layer.weight.dtype}; only "
-                "plain floating-point linears can be masked. Load the model without quantisation, and fuse or unload "
-                "adapters first (pipe.fuse_lora(), then pipe.unload_lora_weights())."
-            )
-        if layer.weight.is_meta:
-            raise ValueError(
-                f"Layer {name} has no weights in memory (device 'meta'): the pipeline is offloaded, and changes would "
-                "be lost. Call pipe.remove_all_hooks() or load it again, mask it, then offload it."
-            )
-        layers[name] = layer
-    if not layers:
-        raise ValueError(f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask.")
-    return layers
+
+
+def _check_plain(name: str, layer: MaskableLayer) -> None:
+    module = layer.module
+    is_linear = type(module) is nn.Linear or (type(module) is nn.Conv2d and _is_pointwise(module))
+    is_whole = module.weight.is_floating_point() and module.weight.itemsize > 1  # float8 is a quantised type
+    if not is_linear or not is_whole or type(module.weight) is not nn.Parameter:  # some quantisers put in another class
+        raise TypeError(
+            f"Layer {name} is a {type(module).__module__}.{type(module).__name__} of {_kind(module.weight)}; only "
+            "plain floating-point linears can be masked. Load the model without quantisation, and fuse or unload "
+            "adapters first (pipe.fuse_lora(), then pipe.unload_lora_weights())."
+        )
+    first, second = layer.weight, layer.weight  # both are held, so that the second is not read to where the first was
+    if has_offloaded_params(module) and first.data_ptr() != second.data_ptr():
+        raise ValueError(
+            f"Layer {name} is read from disk each time it runs, so changes would be lost. Load the model without "
+            "offloading to disk, mask it, then offload it."
+        )
+    if layer.weight.is_meta:
+        raise ValueError(
+            f"Layer {name} has no weights in memory (device 'meta'): the pipeline is offloaded, and changes would "
+            "be lost. Call pipe.remove_all_hooks() or load it again, mask it, then offload it."
+        )
+
+
+def _kind(weight: Tensor) -> str:
+    plain = type(weight) in (nn.Parameter, Tensor)
+    return str(weight.dtype) if plain else f"{weight.dtype} in a {type(weight).__name__}"
+
+
+def _is_pointwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
 
 
 def cross_attentions(denoiser: nn.Module) -> dict[str, Attention]:
@@ -73,6 +232,20 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def layer_shapes(layers: dict[str, nn.Linear]) -> dict[str, tuple[int, int]]:
+def layer_shapes(layers: dict[str, MaskableLayer]) -> dict[str, tuple[int, int]]:
     """Returns (outputs, inputs) of each layer."""
     return {name: (layer.out_features, layer.in_features) for name, layer in layers.items()}
+
+
+def hash_weights(layers: dict[str, MaskableLayer]) -> str:
+    """Returns a hash of the layers' weights: SHA-256 of their names, shapes and signs.
+
+    Casting a model keeps the sign of every weight, so the same model has the same hash in float32, float16 and
+    bfloat16. Training or merging that reaches these layers changes some signs, and so the hash; what leaves them
+    as they are, such as an adapter of the attentions, does not.
+    """
+    digest = hashlib.sha256()
+    for name, layer in sorted(layers.items()):
+        digest.update(f"{name} {layer.out_features}x{layer.in_features}\0".encode())
+        digest.update(np.packbits(torch.signbit(layer.weight).cpu().numpy()).data)
+    return digest.hexdigest()

@@ -1,13 +1,16 @@
-"""Loads a pipeline by the name a command was given: the test-bed, a folder, or a repository of the Hub."""
+"""Loads a pipeline by the name a command was given: the test-bed, a folder, a checkpoint, or a repository."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import diffusers
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ModelMixin
+from diffusers.loaders.single_file_utils import SingleFileComponentError, fetch_diffusers_config
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
+from safetensors import SafetensorError, safe_open
 
 from .testbed import load_testbed
 
@@ -16,25 +19,37 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 @dataclass
 class Runtime:
-    """Where a model runs."""
+    """How a model is loaded, and where it runs."""
 
     device: str = "auto"
     """auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """auto takes float16 on a GPU, float32 elsewhere."""
+    config: str | None = None
+    """For a single-file checkpoint: a diffusers folder of the same kind of model, to read the configs, tokenizer and
+    scheduler from. By default diffusers takes them from the Hub."""
+
+    def load(self, model: str) -> DiffusionPipeline:
+        """Returns the pipeline of that name; see `load_pipeline`."""
+        return load_pipeline(model, device=self.device, dtype=self.dtype, config=self.config)
 
 
-def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> DiffusionPipeline:
+def load_pipeline(
+    model: str, *, device: str = "auto", dtype: str = "auto", config: str | None = None
+) -> DiffusionPipeline:
     """Returns a pipeline on its device.
 
     Args:
-        model: "testbed", a diffusers folder, or the id of a repository.
+        model: "testbed", a diffusers folder, a checkpoint in a single safetensors file, or the id of a repository.
         device: "auto" takes a GPU where there is one; otherwise as torch names it.
         dtype: "auto" takes float16 on a GPU and float32 elsewhere; otherwise one of DTYPES.
+        config: for a checkpoint, a diffusers folder (or repository) with the configs, tokenizer and scheduler; None
+            takes them from the repository that diffusers knows for this kind of model.
 
     Raises:
-        FileNotFoundError: if there is no such model.
-        ValueError: for an unknown dtype or device.
+        FileNotFoundError: if there is no such model, or no configs for a checkpoint.
+        ValueError: for an unknown dtype or device, a checkpoint that is no safetensors file or holds no whole model,
+            and a config where none is needed.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -45,6 +60,10 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> D
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used here ({error}).") from None
     chosen = DTYPES.get(dtype, torch.float32 if torch.device(device).type == "cpu" else torch.float16)
+    if Path(model).is_file():
+        return _load_single_file(Path(model), config, chosen).to(device)
+    if config is not None:
+        raise ValueError(f"config {config!r} is for single-file checkpoints; {model} is none, and has its own configs.")
     if model == "testbed":
         return load_testbed().to(device, chosen)
     if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
@@ -58,5 +77,59 @@ def load_pipeline(model: str, *, device: str = "auto", dtype: str = "auto") -> D
             raise FileNotFoundError(f"{model} cannot be loaded: {error}") from None
         raise FileNotFoundError(
             f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "
-            f"path of a diffusers folder, or a repository's id. ({error})"
+            f"path of a diffusers folder or of a .safetensors checkpoint, or a repository's id. ({error})"
         ) from None
+
+
+def outline_denoiser(model: str) -> ModelMixin:
+    """Returns a model's denoiser without its weights (on the device "meta"), made from its config alone.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: for a single file, or a denoiser that is none of diffusers' own.
+    """
+    if model == "testbed":
+        return load_testbed().unet
+    if Path(model).is_file():
+        raise ValueError(f"{model} is a single file, whose config is not in it; give a diffusers folder of its kind.")
+    try:
+        index = DiffusionPipeline.load_config(model)
+        part = next((name for name in ("unet", "transformer") if name in index), None)
+        library, kind = index[part] if part else ("none", "none")
+        if library != "diffusers" or not hasattr(diffusers, kind):
+            raise ValueError(f"{model} has no denoiser that diffusers knows (it says {kind} of {library}).")
+        config = getattr(diffusers, kind).load_config(model, subfolder=part)
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        raise FileNotFoundError(
+            f"There is no diffusers folder {model!r}, and its configs could not be fetched from the Hub. ({error})"
+        ) from None
+    with torch.device("meta"):
+        return getattr(diffusers, kind).from_config(config)
+
+
+def _load_single_file(file: Path, config: str | None, dtype: torch.dtype) -> DiffusionPipeline:
+    """Returns the pipeline of a checkpoint, with everything but the weights from a diffusers folder or repository."""
+    if file.suffix != ".safetensors":
+        raise ValueError(
+            f"{file} is no .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code when they "
+            "are loaded; convert it to .safetensors with a tool that you trust."
+        )
+    try:
+        with safe_open(file, framework="pt") as opened:  # names and shapes tell the kind of model; weights come later
+            shapes = {key: opened.get_slice(key).get_shape() for key in opened.keys()}  # noqa: SIM118 (not a dict)
+        outline = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+        source = config or fetch_diffusers_config(outline)["pretrained_model_name_or_path"]
+    except SafetensorError as error:
+        raise ValueError(f"{file} is no safetensors file, or is cut off: {error}") from None
+    try:
+        kind = getattr(diffusers, DiffusionPipeline.load_config(source)["_class_name"])
+        pipe = kind.from_single_file(str(file), config=source, dtype=dtype)
+    except SingleFileComponentError as error:
+        raise ValueError(f"{file} does not hold a whole model: {error}") from None
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        raise FileNotFoundError(
+            f"The configs that go with {file} cannot be loaded from {source}. Name a diffusers folder of the same kind "
+            f"of model, of which no weights are read: --config FOLDER. ({error})"
+        ) from None
+    pipe.register_to_config(_name_or_path=str(file))
+    return pipe

@@ -41,6 +41,9 @@ class Settings:
     """Classifier-free guidance while finding; statistics come from the conditional half alone."""
     magnitude: Magnitude = "raw"
     """First term of Eq. 3: "raw" as printed, or "max" for its quotient with the layer's largest."""
+    layers: str | None = None
+    """Layers to mask in place of the second linear of every feed-forward block: a pattern of names, such as
+    "blocks.*.mlp.fc2". It also opens architectures that are not known (docs/families.md)."""
     count_ties: bool = False
     """Whether connections equal to the threshold tau of Eq. 3 count as active."""
     batch_size: int = 16

@@ -7,12 +7,13 @@ other seeds; and once more with the first half, but with other base prompts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 
 from diffusers import DiffusionPipeline
-from torch import isin
 
 from .concepts import Concept
 from .mask import NeuronMask
+from .overlap import overlap, overlap_by_chance
 from .prompts import prompt_pairs
 from .settings import Settings
 from .unlearn import find
@@ -59,7 +60,9 @@ def measure_stability(
         first = find(pipe, [half for half, _, _ in halves], settings)
         second = find(pipe, [half for _, half, _ in halves], replace(settings, seed=settings.seed + OTHER_SEEDS))
         rebased = find(pipe, [half for _, _, half in halves], settings)
-        result.append(Stability(number, overlap(first, second), overlap(first, rebased), overlap_by_chance(first)))
+        result.append(
+            Stability(number, mean_overlap(first, second), mean_overlap(first, rebased), mean_overlap_by_chance(first))
+        )
     return result
 
 
@@ -84,26 +87,11 @@ def other_base(base: str) -> str:
     return base.removeprefix(start) if base.startswith(start) else start + base
 
 
-def overlap(one: NeuronMask, two: NeuronMask) -> float:
-    """Returns the mean over concepts of intersection over union of their neurons, in percent."""
-    shares = []
-    for concept in one.concepts:
-        shared = total = 0
-        for name, indices in one.neurons[concept].items():
-            others = two.neurons[concept][name]
-            both = int(isin(indices, others).sum())
-            shared, total = shared + both, total + len(indices) + len(others) - both
-        shares.append(100 * shared / total if total else 0.0)
-    return sum(shares) / len(shares)
+def mean_overlap(one: NeuronMask, two: NeuronMask) -> float:
+    """Returns the mean over concepts of the IoU of their neurons in two masks, in percent."""
+    return mean(overlap(one.neurons[name], two.neurons[name]) for name in one.concepts)
 
 
-def overlap_by_chance(mask: NeuronMask) -> float:
-    """Returns what the overlap would be of two random choices of as many neurons of every layer, in expectation."""
-    shares = []
-    for layers in mask.neurons.values():
-        shared = sum(
-            len(indices) ** 2 / (mask.shapes[name][0] * mask.shapes[name][1]) for name, indices in layers.items()
-        )
-        total = 2 * sum(map(len, layers.values())) - shared
-        shares.append(100 * shared / total if total else 0.0)
-    return sum(shares) / len(shares)
+def mean_overlap_by_chance(mask: NeuronMask) -> float:
+    """Returns what the IoU would be of two random choices of as many neurons of every layer, in expectation."""
+    return mean(overlap_by_chance(layers, layers, mask.shapes) for layers in mask.neurons.values())

@@ -1,35 +1,29 @@
 """The method from end to end: find each concept's neurons, fuse them, apply the mask."""
 
-import importlib.metadata
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import psutil
-import torch
 from accelerate.utils import find_executable_batch_size
 from diffusers import DiffusionPipeline
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import Tensor
 
-from . import __version__
 from .activations import connection_saliency, observe
 from .concepts import Concept, as_concepts, paper_agnostic_ratio
 from .denoise import Position, run_first_steps
 from .edit import current_edit
-from .layers import count_parameters, get_denoiser, layer_shapes, maskable_layers
+from .layers import MaskableLayer, count_parameters, get_denoiser, hash_weights, layer_shapes, maskable_layers
 from .mask import NeuronMask
+from .memory import concepts_that_fit, layers_that_fit
 from .neurons import select_neurons
-from .prompts import PromptPair, prompt_pairs
+from .progress import OnStep, Progress
+from .prompts import prompt_pairs
+from .record import ConceptPairs, record, warn_of_adapters, warn_of_guesses
 from .settings import Settings
 from .statistics import GroupStatistics
-
-ConceptPairs = list[tuple[Concept, list[PromptPair]]]
 
 
 def forget(
@@ -43,8 +37,8 @@ def forget(
     """Makes a pipeline forget concepts, in place, without training; returns the mask that did it.
 
     Args:
-        pipe: a Stable Diffusion 1.x, 2.x or XL pipeline.
-        concepts: names of objects, or `Concept`s for styles, explicit content, own prompts or own ratios.
+        pipe: a text-to-image pipeline of one of the families in docs/families.md, or of any other with `layers`.
+        concepts: names of objects, or for styles, explicit content, own prompts or own ratios a `Concept` each.
         settings: how; the defaults of `Settings` where None.
         progress: whether to show a progress bar.
         **overrides: single settings, such as `spatial_ratio=0.03`.
@@ -68,12 +62,20 @@ def find(
     settings: Settings | None = None,
     *,
     progress: bool = True,
+    on_step: OnStep | None = None,
     **overrides: Any,
 ) -> NeuronMask:
-    """Finds the mask that makes a pipeline forget concepts, and leaves the pipeline as it is; see `forget`."""
+    """Finds the mask that makes a pipeline forget concepts, and leaves the pipeline as it is; see `forget`.
+
+    Args:
+        on_step: called with the numbers of steps done and of all after each one, which is a step of the denoiser for
+            all prompts of a group of concepts. An exception from it stops the finding.
+    """
     settings = replace(settings or Settings(), **overrides)
-    denoiser = get_denoiser(pipe)
-    layers = maskable_layers(denoiser)
+    denoiser = get_denoiser(pipe, known=settings.layers is None)
+    layers = maskable_layers(denoiser, settings.layers)
+    warn_of_guesses(denoiser)
+    warn_of_adapters(denoiser)
     present = current_edit(denoiser)
     if present is not None:
         raise ValueError(
@@ -86,12 +88,14 @@ def find(
     pairs = pair_prompts(wanted, settings)
     started = time.perf_counter()
     found: dict[str, dict[str, Tensor]] = {}
+    parts = layers_that_fit(layers, pipe._execution_device)
     groups = group_by_base_prompts(pairs, concepts_that_fit(layers, pipe._execution_device))
-    with tqdm(total=len(groups) * settings.saliency_steps, unit="step", disable=not progress) as bar:
+    steps_in_all = len(groups) * len(parts) * settings.saliency_steps
+    with Progress(steps_in_all, shown=progress, on_step=on_step) as steps:
         for group in groups:
             names = [concept.name for concept, _ in group]
-            bar.set_description(f"Finding {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
-            found |= find_group(pipe, layers, group, settings, bar)
+            steps.describe(f"Finding {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
+            found |= find_group(pipe, parts, group, settings, steps)
     seconds = time.perf_counter() - started
     return NeuronMask(
         neurons={concept.name: found[concept.name] for concept, _ in pairs},
@@ -99,7 +103,9 @@ def find(
         agnostic_ratio=agnostic_ratio,
         architecture=type(denoiser).__name__,
         denoiser_parameters=count_parameters(denoiser),
-        provenance=provenance(pipe, pairs, settings, seconds),
+        weights_hash=hash_weights(layers),
+        layer_pattern=settings.layers,
+        provenance=[record(pipe, pairs, settings, seconds)],
     )
 
 
@@ -111,7 +117,7 @@ def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPair
 
 def collect_statistics(
     pipe: DiffusionPipeline,
-    layers: dict[str, nn.Linear],
+    layers: dict[str, MaskableLayer],
     group: ConceptPairs,
     settings: Settings,
     batch_size: int,
@@ -147,24 +153,55 @@ def collect_statistics(
 
 
 def find_group(
-    pipe: DiffusionPipeline, layers: dict[str, nn.Linear], group: ConceptPairs, settings: Settings, bar: tqdm
+    pipe: DiffusionPipeline,
+    parts: list[dict[str, MaskableLayer]],
+    group: ConceptPairs,
+    settings: Settings,
+    steps: Progress,
 ) -> dict[str, dict[str, Tensor]]:
     """Returns each concept's neurons by layer (flat int32 indices on the CPU) for concepts with the same base prompts.
 
-    Out of memory, the group starts over with smaller batches.
+    Args:
+        parts: the layers, those of each part to be watched in a run of their own.
+        group: the concepts and their prompt pairs.
+        steps: goes on by every step.
     """
-    before = bar.n
+    found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
+    ratios = [_first(concept.spatial_ratio, settings.spatial_ratio) for concept, _ in group]
+    for layers in parts:
+        statistics = collect_in_memory(pipe, layers, group, settings, steps)
+        for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
+            found[concept.name] |= {
+                name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
+                for name, layer in statistics.layers.items()
+            }
+    for (name, own), ratio in zip(found.items(), ratios, strict=True):
+        if ratio > 0 and not any(map(len, own.values())):
+            warnings.warn(
+                f"No connection answers to {name!r} more than to its base prompts; nothing is pruned for it.",
+                stacklevel=4,
+            )
+    return found
 
+
+def collect_in_memory(
+    pipe: DiffusionPipeline, layers: dict[str, MaskableLayer], group: ConceptPairs, settings: Settings, steps: Progress
+) -> GroupStatistics:
+    """Returns what `collect_statistics` does; out of memory, it starts over with smaller batches.
+
+    Raises:
+        MemoryError: if one row at a time is too much.
+    """
+    before = steps.done
     sizes = iter([settings.batch_size // 2**i for i in range(1, settings.batch_size.bit_length())] + [0])
 
     @find_executable_batch_size(starting_batch_size=settings.batch_size, reduce_batch_size_fn=lambda: next(sizes))
     def collect(batch_size: int) -> GroupStatistics:
-        bar.n = before
-        step = partial(bar.update, 1)
-        return collect_statistics(pipe, layers, group, settings, batch_size, connection_saliency, step)
+        steps.go_back(before)
+        return collect_statistics(pipe, layers, group, settings, batch_size, connection_saliency, steps.advance)
 
     try:
-        statistics = collect()
+        return collect()
     except RuntimeError as error:
         if "No executable batch size" not in str(error):
             raise
@@ -172,19 +209,6 @@ def find_group(
             f"Out of memory even with one row at a time, for {len(group)} concepts together. Forget fewer at once, use "
             "fewer prompts or seeds, or load the model in float16."
         ) from error
-    found: dict[str, dict[str, Tensor]] = {}
-    for i, (concept, _) in enumerate(group):
-        spatial_ratio = _first(concept.spatial_ratio, settings.spatial_ratio)
-        found[concept.name] = {
-            name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), spatial_ratio).int().cpu()
-            for name, layer in statistics.layers.items()
-        }
-        if spatial_ratio > 0 and not any(len(indices) for indices in found[concept.name].values()):
-            warnings.warn(
-                f"No connection answers to {concept.name!r} more than to its base prompts; nothing is pruned for it.",
-                stacklevel=4,
-            )
-    return found
 
 
 def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPairs]:
@@ -193,46 +217,6 @@ def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPair
     for concept, own in pairs:
         together[tuple((pair.base_prompt, pair.seed) for pair in own)].append((concept, own))
     return [group[i : i + at_most] for group in together.values() for i in range(0, len(group), at_most)]
-
-
-def concepts_that_fit(layers: dict[str, nn.Linear], device: torch.device) -> int:
-    """Returns how many concepts' running sums fit into half of the free memory; at least one.
-
-    A concept needs two float32 numbers for each connection; four more are shared by a group.
-    """
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    one_sum = 4 * sum(layer.weight.numel() for layer in layers.values())
-    return max(1, (free // 2 // one_sum - 4) // 2)
-
-
-def provenance(pipe: DiffusionPipeline, pairs: ConceptPairs, settings: Settings, seconds: float) -> dict[str, Any]:
-    """Returns how a mask was made, as plain JSON."""
-    denoiser = get_denoiser(pipe)
-    return {
-        "model": model_name(pipe),
-        "pipeline": type(pipe).__name__,
-        "scheduler": type(pipe.scheduler).__name__,
-        "dtype": str(denoiser.dtype).removeprefix("torch."),
-        "device": denoiser.device.type,
-        "seconds": round(seconds, 2),
-        "settings": asdict(settings),
-        "concepts": [
-            asdict(replace(concept, prompts=())) | {"prompts": [asdict(pair) for pair in own]} for concept, own in pairs
-        ],
-        "versions": versions(),
-    }
-
-
-def model_name(pipe: DiffusionPipeline) -> str:
-    """Returns the repository a pipeline came from, or the name of its folder without the path to it."""
-    name = str(pipe.config.get("_name_or_path") or type(pipe).__name__)
-    return Path(name).name if Path(name).exists() else name
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions that a result depends on."""
-    names = ("torch", "diffusers", "transformers")
-    return {"fia": __version__} | {name: importlib.metadata.version(name) for name in names}
 
 
 def _first(own: float | None, default: float) -> float:

@@ -54,7 +54,7 @@ def test_the_mask_holds_the_steps_union_of_each_concept(pipe: StableDiffusionPip
 def test_the_first_step_is_the_formula_on_what_the_layer_saw(pipe: StableDiffusionPipeline) -> None:
     seen: list[torch.Tensor] = []
     name, layer = next(iter(maskable_layers(pipe.unet).items()))
-    handle = layer.register_forward_hook(lambda _, args, __: seen.append(args[0].detach()))
+    handle = layer.module.register_forward_hook(lambda _, args, __: seen.append(args[0].detach()))
     method = ConceptPrune(row_ratio=0.1, first_steps=1, num_inference_steps=4, prompts_per_concept=1)
     mask = method.unlearn(pipe, [Concept("church")], [])
     handle.remove()

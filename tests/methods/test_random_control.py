@@ -8,7 +8,7 @@ from fia.methods import random_mask
 
 def make_mask() -> NeuronMask:
     neurons = {"church": {"a": torch.arange(40, dtype=torch.int32), "b": torch.empty(0, dtype=torch.int32)}}
-    return NeuronMask(neurons, {"a": (20, 30), "b": (4, 4)}, 0.6, "UNet2DConditionModel", 10_000)
+    return NeuronMask(neurons, {"a": (20, 30), "b": (4, 4)}, 0.6, "UNet2DConditionModel", 10_000, "hash")
 
 
 def test_as_many_connections_in_every_layer() -> None:

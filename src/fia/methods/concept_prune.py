@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from ..activations import observe
 from ..concepts import Concept
 from ..denoise import Position, run_first_steps
-from ..layers import count_parameters, get_denoiser, layer_shapes, maskable_layers
+from ..layers import MaskableLayer, count_parameters, get_denoiser, hash_weights, layer_shapes, maskable_layers
 from ..mask import NeuronMask
 from ..neurons import share
 from ..prompts import prompt_pairs
@@ -101,11 +101,12 @@ class ConceptPrune:
             agnostic_ratio=UNION,
             architecture=type(denoiser).__name__,
             denoiser_parameters=count_parameters(denoiser),
-            provenance={"method": self.paper},
+            weights_hash=hash_weights(layers),
+            provenance=[{"method": self.paper, "concepts": [{"name": name} for name in neurons]}],
         )
 
     def _skilled(
-        self, pipe: DiffusionPipeline, layers: dict[str, torch.nn.Linear], concept: Concept, bar: tqdm
+        self, pipe: DiffusionPipeline, layers: dict[str, MaskableLayer], concept: Concept, bar: tqdm
     ) -> dict[str, Tensor]:
         """Returns for each layer which connections are skilled at any step, on the CPU."""
         pairs = prompt_pairs(
@@ -123,7 +124,7 @@ class ConceptPrune:
         def end_step() -> None:
             for name, layer in layers.items():
                 base_norms, concept_norms = squares[name].sqrt()
-                joined[name] |= skilled_neurons(layer.weight.detach().cpu(), concept_norms, base_norms, self.row_ratio)
+                joined[name] |= skilled_neurons(layer.weight.cpu(), concept_norms, base_norms, self.row_ratio)
                 squares[name].zero_()
             bar.update()
 

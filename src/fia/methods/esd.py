@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..concepts import Concept
-from ..layers import cross_attentions, get_denoiser
+from ..layers import cross_attentions, get_unet
 from .text_embeddings import embed
 from .weight_edit import WeightEdit
 
@@ -81,7 +81,7 @@ class ESD:
             TypeError: for a denoiser that takes more than text, such as Stable Diffusion XL's, or not in float32.
             ValueError: if the loss is not finite.
         """
-        original = get_denoiser(pipe)
+        original = get_unet(pipe)
         if original.config.addition_embed_type is not None:
             raise TypeError(f"ESD is for denoisers that take text alone; {type(pipe).__name__}'s takes more.")
         if original.dtype != torch.float32:

@@ -29,7 +29,7 @@ class Method(Protocol):
         """Returns an edit that unlearns the concepts, and leaves the pipeline as it is.
 
         Args:
-            pipe: whose denoiser is a UNet2DConditionModel.
+            pipe: of a family that the method works on.
             concepts: to forget, at least one.
             keep: names to preserve, for methods that have a use for them.
         """

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..concepts import Concept
-from ..layers import cross_attentions, get_denoiser
+from ..layers import cross_attentions, get_unet
 from .text_embeddings import embed, tail_embeddings
 from .weight_edit import WeightEdit
 
@@ -83,6 +83,7 @@ class UCE:
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""
+        attentions = cross_attentions(get_unet(pipe))
         stop = 1 if self.positions == "last" else None
         pairs = [tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts]
         erased, guides = (torch.cat([pair[i][:stop] for pair in pairs]) for i in (0, 1))
@@ -92,7 +93,7 @@ class UCE:
         elif keep:
             kept = embed(pipe, keep).flatten(0, 1)
         weights = {}
-        for name, attention in cross_attentions(get_denoiser(pipe)).items():
+        for name, attention in attentions.items():
             for part in ("to_k", "to_v"):
                 weights[f"{name}.{part}.weight"] = edited_projection(
                     getattr(attention, part).weight.detach(),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
@@ -28,7 +27,7 @@ class WeightEdit:
         Raises:
             ValueError: if the denoiser has no such parameter, or in another shape. It is then unchanged.
         """
-        parameters = dict(get_denoiser(pipe).named_parameters())
+        parameters = get_denoiser(pipe, known=False).state_dict()  # shares their memory, and has buffers too
         for name, weight in self.weights.items():
             theirs = tuple(parameters[name].shape) if name in parameters else "missing"
             if theirs != tuple(weight.shape):
@@ -43,7 +42,7 @@ class WeightEdit:
             write(parameters, before)
 
 
-def write(parameters: dict[str, torch.nn.Parameter], values: dict[str, Tensor]) -> None:
+def write(parameters: dict[str, Tensor], values: dict[str, Tensor]) -> None:
     """Copies values into parameters, in place; they keep their device and type."""
     for name, value in values.items():
-        parameters[name].data.copy_(value)
+        parameters[name].copy_(value)
