@@ -33,6 +33,8 @@ def union(claims):
         (0.701, 10, 8),
         (1, 10, 10),
         (1.1, 10, 11),
+        (1.5, 10, 11),
+        (1e308, 10, 11),
         (0.6, 1, 2),  # from here on the literal rule would give 1 or 0 and prune nothing
         (0.5, 2, 2),
         (0.1, 2, 2),

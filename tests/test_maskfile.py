@@ -1,6 +1,9 @@
 """The folder of a mask: everything comes back, and a save that fails leaves the old mask."""
 
+import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -62,8 +65,23 @@ def masks(draw):
         for concept in draw(st.lists(names, unique=True, max_size=4))
     }
     alpha = draw(st.floats(0, 2))
-    provenance = draw(st.dictionaries(names, st.none() | st.integers() | names | st.lists(names), max_size=3))
-    return NeuronMask(neurons, shapes, alpha, draw(names), draw(st.integers(1, 2**40)), provenance)
+    strengths = {
+        concept: draw(st.floats(0.01, 1)) for concept in draw(st.sets(st.sampled_from(list(neurons) or [None])))
+    }
+    record = draw(st.dictionaries(names, st.none() | st.integers() | names | st.lists(names), max_size=3))
+    record["concepts"] = [{"name": concept} for concept in neurons]
+    strengths.pop(None, None)
+    return NeuronMask(
+        neurons,
+        shapes,
+        alpha,
+        draw(names),
+        draw(st.integers(1, 2**40)),
+        draw(names),
+        strengths,
+        draw(st.none() | names),
+        [record],
+    )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -73,6 +91,7 @@ def test_any_mask_comes_back(any_mask, tmp_path):
     loaded = NeuronMask.from_pretrained(tmp_path)
     assert_same_mask(loaded, any_mask)
     assert all(torch.equal(loaded.pruned[name], any_mask.pruned[name]) for name in any_mask.shapes)
+    assert loaded.fingerprint == any_mask.fingerprint
 
 
 def test_a_folder_without_a_mask_and_no_folder_are_said_to_be_missing(tmp_path):
@@ -120,8 +139,38 @@ def test_saving_over_a_mask_that_fails_midway_keeps_the_old_one(mask, folder, mo
 
 def test_the_model_card_and_the_config_can_be_read_by_people(mask, folder):
     card = (folder / "README.md").read_text()
-    assert all(f"- {concept}" in card for concept in mask.concepts)
+    assert all(f"- {name} ({kind})" in card for name, kind in mask.kinds.items())
     assert f"It prunes {mask.number_pruned:,} connections ({mask.sparsity:.2%} of" in card
     config = json.loads((folder / "config.json").read_text())
     assert (config["concepts"], config["agnostic_ratio"]) == (list(mask.concepts), mask.agnostic_ratio)
     assert config["provenance"] == mask.provenance
+
+
+DRAW = """
+import hashlib, sys
+import torch
+from tiny_pipelines import tiny_sd
+from fia import NeuronMask
+torch.set_num_threads(1)
+pipe = tiny_sd()
+if len(sys.argv) > 1:
+    NeuronMask.from_pretrained(sys.argv[1]).apply(pipe)
+image = pipe("a church", num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np").images
+print(hashlib.sha256(image.tobytes()).hexdigest())
+"""
+
+
+def test_a_mask_loaded_in_another_process_draws_the_same_bits(pipe, mask, folder):
+    def elsewhere(*arguments):
+        command = [sys.executable, "-c", DRAW, *arguments]
+        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+
+    def here():
+        generator = torch.Generator().manual_seed(0)
+        image = pipe("a church", num_inference_steps=2, generator=generator, output_type="np").images
+        return hashlib.sha256(image.tobytes()).hexdigest() + "\n"
+
+    before = here()
+    assert elsewhere() == before
+    with mask.applied(pipe):
+        assert elsewhere(str(folder)) == here() != before

@@ -104,11 +104,13 @@ def test_a_pickled_file_is_refused_and_not_executed(folder, tmp_path):
 @pytest.mark.parametrize(("key", "value"), [("format", "other"), ("format_version", 1), ("format_version", None)])
 def test_another_format_or_version_is_refused(folder, key, value):
     rewrite(folder, change_config=lambda config: config.update({key: value}))
-    with pytest.raises(ValueError, match=rf"{value!r}.*; this version of fia reads 'fia-neuron-mask' version 2"):
+    with pytest.raises(ValueError, match=rf"{value!r}.*; this version of fia reads 'fia-neuron-mask' version 3"):
         NeuronMask.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("key", ["layers", "concepts", "agnostic_ratio", "architecture", "denoiser_parameters"])
+@pytest.mark.parametrize(
+    "key", ["layers", "concepts", "agnostic_ratio", "architecture", "denoiser_parameters", "weights_hash", "strengths"]
+)
 def test_settings_without_a_field_are_refused(folder, key):
     rewrite(folder, change_config=lambda config: config.pop(key))
     with pytest.raises(ValueError, match="is not a mask"):
@@ -161,7 +163,16 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = ("layers", "concepts", "agnostic_ratio", "architecture", "denoiser_parameters", "provenance")
+FIELDS = (
+    "layers",
+    "concepts",
+    "agnostic_ratio",
+    "architecture",
+    "denoiser_parameters",
+    "weights_hash",
+    "strengths",
+    "provenance",
+)
 anything = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -7,10 +7,11 @@ claims, and with two or more nothing claimed by just one of them is ever spared.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -18,21 +19,48 @@ def agnostic_threshold(agnostic_ratio: float, number_of_concepts: int) -> int:
     """Returns tau_ca = max(2, ceil(alpha * C)): connections claimed by so many concepts are spared (Eq. 8).
 
     Args:
-        agnostic_ratio: alpha >= 0. Above 1 the threshold exceeds C: nothing is spared, the mask is the union.
+        agnostic_ratio: alpha >= 0. Above 1 the threshold is C + 1: nothing is spared, the mask is the union.
         number_of_concepts: C.
     """
     # The small term keeps products such as 0.28 * 25 = 7.000000000000001 from being rounded up.
-    threshold = math.ceil(agnostic_ratio * number_of_concepts - 1e-9)
+    threshold = math.ceil(min(agnostic_ratio * number_of_concepts - 1e-9, number_of_concepts + 1))
     return max(2, threshold)
 
 
-def fuse(neurons: Iterable[Int[Tensor, " _"]], agnostic_ratio: float) -> Int[Tensor, " pruned"]:
-    """Returns the flat indices, ascending, to prune in one layer.
+def count_claims(neurons: Sequence[Int[Tensor, " _"]]) -> np.ndarray:
+    """Returns how many concepts claim each connection of a layer (Eq. 7): int16, up to the last one claimed.
 
     Args:
-        neurons: for each concept, the flat indices of its neurons, without repetition (Eq. 7).
+        neurons: for each concept, the flat indices of its neurons, ascending, without repetition.
+    """
+    claims = np.zeros(_reach(neurons), dtype=np.int16)
+    for indices in neurons:
+        claims[indices.numpy()] += 1
+    return claims
+
+
+def fuse(neurons: Sequence[Int[Tensor, " _"]], agnostic_ratio: float) -> Int[Tensor, " pruned"]:
+    """Returns the flat indices, ascending, int32, to prune in one layer (Eq. 8).
+
+    Args:
+        neurons: as above.
         agnostic_ratio: alpha.
     """
-    concepts = list(neurons)
-    indices, claims = torch.unique(torch.cat(concepts), return_counts=True)
-    return indices[claims < agnostic_threshold(agnostic_ratio, len(concepts))]
+    claims = count_claims(neurons)
+    pruned = np.flatnonzero((claims > 0) & (claims < agnostic_threshold(agnostic_ratio, len(neurons))))
+    return torch.from_numpy(pruned.astype(np.int32))
+
+
+def strongest(
+    neurons: Sequence[Int[Tensor, " _"]], strengths: Sequence[float], pruned: Int[Tensor, " pruned"]
+) -> Float[Tensor, " pruned"]:
+    """Returns for each pruned connection of a layer the strength of the strongest concept that claims it, float32."""
+    strongest = np.zeros(_reach(neurons), dtype=np.float32)
+    for indices, strength in zip(neurons, strengths, strict=True):
+        strongest[indices.numpy()] = np.maximum(strongest[indices.numpy()], np.float32(strength))
+    return torch.from_numpy(strongest[pruned.numpy()])
+
+
+def _reach(neurons: Sequence[Tensor]) -> int:
+    """Returns the number of connections up to the last one that is claimed."""
+    return max((int(indices[-1]) + 1 for indices in neurons if len(indices)), default=0)

@@ -10,7 +10,7 @@ has the details.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,24 @@ if TYPE_CHECKING:
     from .mask import NeuronMask
 
 FORMAT = "fia-neuron-mask"
-FORMAT_VERSION = 2
-LARGEST_LAYER = 2**31  # connections: indices are int32
+FORMAT_VERSION = 3
+LARGEST_LAYER = 2**28  # connections, several times the largest layer there is: what fusing allocates is bounded by it
+LARGEST_ALPHA = 1e9  # anything above 1 is the union
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 
 
-def save(mask: "NeuronMask", folder: Path) -> None:
-    """Writes a mask; the files get their names only once all of them are complete."""
+def save(mask: "NeuronMask", folder: Path, *, card: str, others: Mapping[str, str] | None = None) -> None:
+    """Writes a mask; the files get their names only once all of them are complete.
+
+    Args:
+        mask: to write.
+        folder: made where there is none.
+        card: text of the model card.
+        others: texts of more files to write beside it, by name.
+
+    Raises:
+        ValueError: if the folder holds something else.
+    """
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps(
@@ -42,8 +53,11 @@ def save(mask: "NeuronMask", folder: Path) -> None:
             "format_version": FORMAT_VERSION,
             "architecture": mask.architecture,
             "denoiser_parameters": mask.denoiser_parameters,
+            "weights_hash": mask.weights_hash,
             "agnostic_ratio": mask.agnostic_ratio,
             "concepts": list(mask.concepts),
+            "strengths": mask.strengths,
+            "layer_pattern": mask.layer_pattern,
             "layers": {name: list(shape) for name, shape in mask.shapes.items()},
             "provenance": mask.provenance,
         },
@@ -56,7 +70,8 @@ def save(mask: "NeuronMask", folder: Path) -> None:
         tensors[f"neurons.{i}"] = np.concatenate(codes)
     metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key: the order of several is not fixed
 
-    contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: model_card(mask).encode()}
+    contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: card.encode()}
+    contents |= {name: text.encode() for name, text in (others or {}).items()}
     partials = {filename: folder / f".{filename}.{os.getpid()}.partial" for filename in contents}
     try:
         for filename, content in contents.items():
@@ -77,14 +92,18 @@ def check_folder(folder: Path) -> None:
             raise ValueError(f"{folder / name} belongs to something else than a mask; give another folder.")
 
 
-def load(folder_or_repo: str | Path) -> dict[str, Any]:
+def load(folder_or_repo: str | Path, **hub: Any) -> dict[str, Any]:
     """Reads and checks a mask; returns the fields of NeuronMask.
+
+    Args:
+        folder_or_repo: path, or owner/name on the Hub.
+        **hub: options of `huggingface_hub.snapshot_download`.
 
     Raises:
         FileNotFoundError: if there is no mask.
         ValueError: if the file is cut off, altered, or not a mask.
     """
-    folder = find_folder(folder_or_repo)
+    folder = find_folder(folder_or_repo, **hub)
     path = folder / NEURONS
     try:
         with safe_open(path, framework="np") as file:
@@ -115,11 +134,14 @@ def load(folder_or_repo: str | Path) -> dict[str, Any]:
         "agnostic_ratio": float(config["agnostic_ratio"]),
         "architecture": config["architecture"],
         "denoiser_parameters": config["denoiser_parameters"],
+        "weights_hash": config["weights_hash"],
+        "strengths": config["strengths"],
+        "layer_pattern": config.get("layer_pattern"),
         "provenance": config["provenance"],
     }
 
 
-def find_folder(folder_or_repo: str | Path) -> Path:
+def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
     """Returns a local folder that holds a mask, fetched from the Hub where the name is not that of a folder.
 
     Raises:
@@ -128,7 +150,7 @@ def find_folder(folder_or_repo: str | Path) -> Path:
     folder = Path(folder_or_repo)
     if not folder.is_dir():
         try:
-            folder = Path(snapshot_download(str(folder_or_repo), allow_patterns=[NEURONS, CONFIG, CARD]))
+            folder = Path(snapshot_download(str(folder_or_repo), allow_patterns=[NEURONS, CONFIG, CARD], **hub))
         except (HFValidationError, OSError) as error:
             raise FileNotFoundError(
                 f"There is no folder {str(folder_or_repo)!r}, and no such mask could be fetched from the Hub ({error})."
@@ -154,6 +176,9 @@ def _parse(settings: str, path: Path) -> dict[str, Any]:
     for field, makes_sense in SENSE.items():
         if not makes_sense(config.get(field)):
             raise ValueError(f"{path} is not a mask: its {field} {str(config.get(field))[:80]!r} makes no sense.")
+    strange = set(config["strengths"]) - set(config["concepts"])
+    if strange:
+        raise ValueError(f"{path} is not a mask: it has a strength for {strange.pop()!r}, which it does not hold.")
     return config
 
 
@@ -166,15 +191,31 @@ def _is_shape(shape: Any) -> bool:
     )
 
 
+def _is_record(record: Any) -> bool:
+    """Returns whether something can be the record of a finding: an object that names its concepts."""
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("model", ""), str)
+        and isinstance(record.get("settings", {}), dict)
+        and isinstance(record.get("concepts"), list)
+        and all(isinstance(concept, dict) and isinstance(concept.get("name"), str) for concept in record["concepts"])
+    )
+
+
 SENSE: dict[str, Callable[[Any], bool]] = {
     "architecture": lambda value: isinstance(value, str),
     "denoiser_parameters": lambda value: type(value) is int and value > 0,
-    "agnostic_ratio": lambda value: type(value) in (int, float) and 0 <= value < float("inf"),
+    "agnostic_ratio": lambda value: type(value) in (int, float) and 0 <= value <= LARGEST_ALPHA,
     "concepts": lambda value: (
         isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
     ),
     "layers": lambda value: isinstance(value, dict) and len(value) > 0 and all(map(_is_shape, value.values())),
-    "provenance": lambda value: isinstance(value, dict),
+    "weights_hash": lambda value: isinstance(value, str),
+    "strengths": lambda value: (
+        isinstance(value, dict) and all(type(share) in (int, float) and 0 < share <= 1 for share in value.values())
+    ),
+    "layer_pattern": lambda value: value is None or isinstance(value, str),
+    "provenance": lambda value: isinstance(value, list) and all(map(_is_record, value)),
 }
 
 
@@ -209,29 +250,3 @@ def _split(
             except ValueError as error:
                 raise ValueError(f"{path}: the code of {concept!r} in {name} ({outputs} x {inputs}) {error}.") from None
     return neurons
-
-
-def model_card(mask: "NeuronMask") -> str:
-    """Returns the text of the mask's model card."""
-    base_model = mask.provenance.get("model", "unknown")
-    concepts = "\n".join(f"- {concept}" for concept in mask.concepts) or "- nothing"
-    return f"""---
-library_name: fia
-tags: [fia, concept-unlearning, text-to-image]
----
-
-# A mask that makes a text-to-image model forget
-
-It prunes {mask.number_pruned:,} connections ({mask.sparsity:.2%} of the maskable layers,
-{mask.denoiser_sparsity:.3%} of the denoiser) of `{base_model}`, so that it no longer draws:
-
-{concepts}
-
-```python
-import fia
-mask = fia.NeuronMask.from_pretrained("this folder")
-mask.apply(pipe)   # mask.remove(pipe) takes it back, bit for bit
-```
-
-Found with Forget-It-All (arXiv 2601.06163); the prompts, seeds, settings and versions are in `config.json`.
-"""

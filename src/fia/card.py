@@ -1,0 +1,85 @@
+"""The model card of a mask: what it makes a model forget, how, how well, and under which licence."""
+
+from typing import TYPE_CHECKING
+
+from huggingface_hub import ModelCardData
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
+if TYPE_CHECKING:
+    from .mask import NeuronMask
+
+NO_EVIDENCE = (
+    "None was given with this mask. Measure what it forgets and what it costs: `fia evaluate MODEL --mask MASK --task "
+    "objects`."
+)
+NO_LICENCE = "None was stated. A mask is of little use without its base model, whose own licence holds for that."
+
+
+def model_card(mask: "NeuronMask", evidence: str = NO_EVIDENCE, licence: str | None = None) -> str:
+    """Returns the text of a mask's model card, with the metadata that the Hub reads.
+
+    Args:
+        mask: to describe.
+        evidence: Markdown that says what was measured.
+        licence: an identifier such as apache-2.0.
+    """
+    data = ModelCardData(
+        library_name="fia",
+        license=licence,
+        base_model=mask.model if _may_be_on_the_hub(mask.model) else None,
+        tags=["fia", "concept-unlearning", "text-to-image"],
+    )
+    concepts = "\n".join(f"- {_described(mask, name)}" for name in mask.concepts) or "- nothing"
+    settings = "\n".join(
+        f"- {', '.join(f'{key} {value}' for key, value in found.items() if value is not None)}"
+        for found in mask.settings
+    )
+    return f"""---
+{data.to_yaml()}
+---
+
+# A mask that makes a text-to-image model forget
+
+It prunes {mask.number_pruned:,} connections ({mask.sparsity:.2%} of the maskable layers,
+{mask.denoiser_sparsity:.3%} of the denoiser) of `{mask.model}`, so that it no longer draws:
+
+{concepts}
+
+```python
+import fia
+mask = fia.NeuronMask.from_pretrained("this folder")
+mask.apply(pipe)   # mask.remove(pipe) takes it back, bit for bit
+```
+
+It fits the {mask.architecture} whose weights have the hash `{mask.weights_hash[:16]}`, in any floating-point type.
+
+## How it was found
+
+With Forget-It-All (arXiv 2601.06163), alpha {mask.agnostic_ratio:g}; prompts, seeds and versions are in `config.json`.
+
+{settings or "- settings unknown"}
+
+## Evidence
+
+{evidence}
+
+## Licence
+
+{licence or NO_LICENCE}
+"""
+
+
+def _described(mask: "NeuronMask", name: str) -> str:
+    """Returns a concept with its kind, and its strength where it is not whole."""
+    strength = mask.strengths.get(name, 1)
+    return f"{name} ({mask.kinds[name]})" + (f", at strength {strength:g}" if strength != 1 else "")
+
+
+def _may_be_on_the_hub(model: str) -> bool:
+    """Returns whether a model's name is of the form owner/name."""
+    try:
+        validate_repo_id(model)
+    except HFValidationError:
+        return False
+    return "/" in model

@@ -1,0 +1,188 @@
+"""Damages mask files at random for a while: each must be loaded, or refused with ValueError, soon and within bounds.
+
+Run by `make fuzz`. Half of the files are hashed again after the damage, as somebody would who knows the format, so that
+they get past the hash. What is found is kept in the folder that is printed, with the seed that makes it again.
+"""
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load, save
+
+from fia import NeuronMask, maskfile
+from fia.maskfile import CONFIG, NEURONS
+from fia.report import describe, describe_json
+
+SECONDS_EACH = 10
+MEGABYTES = (
+    1500  # fusing counts claims in int16 for a layer of at most 2^28 connections: half a gigabyte, and its marks
+)
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1,
+    2**31,
+    2**64,
+    10**400,
+    0.5,
+    1e308,
+    "",
+    "church",
+    "\0",
+    [],
+    {},
+    [[]],
+    [1, 2],
+    {"": 0},
+)
+
+
+def small_mask() -> NeuronMask:
+    shapes = {"a": (8, 16), "b": (4, 1000)}
+    neurons = {
+        concept: {name: torch.arange(i, 60 + i, 2, dtype=torch.int32) for name in shapes}
+        for i, concept in enumerate(("church", "golf ball"))
+    }
+    provenance = [{"model": "m", "settings": {"seed": 0}, "concepts": [{"name": "church", "kind": "object"}]}]
+    return NeuronMask(neurons, shapes, 0.6, "UNet2DConditionModel", 9000, "hash", {"church": 0.5}, None, provenance)
+
+
+def damaged_bytes(content: bytes, chance: random.Random) -> bytes:
+    """Returns the bytes with some changed, cut off, repeated or put in."""
+    result = bytearray(content)
+    for _ in range(chance.randint(1, 6)):
+        start, length = chance.randrange(len(result) + 1), chance.choice((1, 2, 8, 64))
+        how = chance.randrange(4)
+        if how == 0:
+            result[start : start + length] = chance.randbytes(length)
+        elif how == 1:
+            del result[start : start + length]
+        elif how == 2:
+            result[start:start] = result[start : start + length]
+        else:
+            result[start:start] = chance.choice((b"\xff" * length, b"\0" * length, b"[" * 10_000, b'{"a":' * 2000))
+    return bytes(result)
+
+
+def damaged_json(value: Any, chance: random.Random) -> Any:
+    """Returns a JSON value in which one place holds something else."""
+    if isinstance(value, dict) and value and chance.random() < 0.85:
+        key = chance.choice(list(value))
+        if chance.random() < 0.1:
+            return {name: inner for name, inner in value.items() if name != key}
+        return value | {key: damaged_json(value[key], chance)}
+    if isinstance(value, list) and value and chance.random() < 0.85:
+        i = chance.randrange(len(value))
+        return [*value[:i], damaged_json(value[i], chance), *value[i + 1 :]]
+    return chance.choice((*ODD, chance.randint(-(2**40), 2**40), [value, value]))
+
+
+def damaged_tensors(tensors: dict[str, np.ndarray], chance: random.Random) -> dict[str, np.ndarray]:
+    """Returns the tensors with one of them changed, of another type or shape, missing, or doubled."""
+    name = chance.choice(list(tensors))
+    tensor, others = tensors[name].copy(), {key: value for key, value in tensors.items() if key != name}
+    how = chance.randrange(5)
+    if how == 0:
+        flat = tensor.reshape(-1)
+        for _ in range(chance.randint(1, 5)):
+            flat[chance.randrange(flat.size)] = chance.choice((0, 1, flat.size, np.iinfo(tensor.dtype).max))
+    elif how == 1:
+        tensor = tensor.astype(chance.choice((np.uint8, np.int32, np.uint16, np.int64, np.float32)))
+    elif how == 2:
+        tensor = tensor[: chance.randrange(len(tensor) + 1)]
+    elif how == 3:
+        tensor = np.full(chance.choice((1, 5000, 40_000)), 65535, np.uint16)  # one long gap
+    else:
+        return others | {chance.choice(("counts", "neurons.0", "neurons.7", "")): tensor}
+    return others | {name: np.ascontiguousarray(tensor)}
+
+
+def damage(folder: Path, content: bytes, settings: dict[str, Any], chance: random.Random) -> None:
+    """Writes a damaged mask to the folder."""
+    how = chance.randrange(4)
+    if how == 0:
+        (folder / NEURONS).write_bytes(damaged_bytes(content, chance))
+        return
+    if how == 1:
+        length = int.from_bytes(content[:8], "little")
+        header = json.dumps(damaged_json(json.loads(content[8 : 8 + length]), chance)).encode()
+        (folder / NEURONS).write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+        return
+    tensors = load(content)
+    if how == 2:
+        for _ in range(chance.randint(1, 3)):
+            settings = damaged_json(settings, chance)
+    else:
+        tensors = damaged_tensors(tensors, chance)
+    text = json.dumps(settings)
+    (folder / NEURONS).write_bytes(save(tensors, {"mask": f"{maskfile._digest(text, tensors)}\n{text}"}))
+
+
+def try_to_load(folder: Path) -> str:
+    """Loads a mask and uses it, or says that it was refused."""
+    try:
+        mask = NeuronMask.from_pretrained(folder)
+    except ValueError:
+        return "refused"
+    describe(mask)
+    json.dumps(describe_json(mask))
+    assert all(
+        0 <= index < mask.shapes[name][0] * mask.shapes[name][1]
+        for name in mask.shapes
+        for index in mask.pruned[name].tolist()
+    )
+    return "loaded"
+
+
+def overdue(*_: object) -> None:
+    raise TimeoutError(f"not done after {SECONDS_EACH} s")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="of the first file; each has its own")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-masks-"))
+    small_mask().save_pretrained(folder)
+    content, settings = (folder / NEURONS).read_bytes(), json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).unlink()
+    signal.signal(signal.SIGALRM, overdue)
+    outcomes: Counter[str] = Counter()
+    before, end = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic() + options.seconds
+    seed = options.seed
+    while time.monotonic() < end:
+        damage(folder, content, settings, random.Random(seed))
+        signal.alarm(SECONDS_EACH)
+        try:
+            outcomes[try_to_load(folder)] += 1
+        except Exception as error:
+            print(f"seed {seed}: {type(error).__name__}: {error}\nThe file is in {folder}", file=sys.stderr)
+            return 1
+        signal.alarm(0)
+        seed += 1
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    shutil.rmtree(folder)
+    print(f"{seed - options.seed} damaged masks: {dict(outcomes)}; {grown:.0f} MB at most")
+    if grown > MEGABYTES or not outcomes["loaded"]:
+        print(f"More than {MEGABYTES} MB, or none was loaded: the damage is not what it should be.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
