@@ -1,0 +1,28 @@
+"""The edited model in diffusers' own layout: the whole pipeline as a folder, or its denoiser as one file."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from diffusers import DiffusionPipeline
+from safetensors.torch import save_file
+
+from ..files import written_whole
+from ..mask import NeuronMask
+
+
+def write_folder(pipe: DiffusionPipeline, mask: NeuronMask, out: Path, *, check_weights: bool = True) -> None:
+    """Writes the pipeline with the mask in it as a diffusers folder, whole or not at all."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        mask.applied(pipe, check_weights=check_weights),
+        TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as partial,
+    ):
+        pipe.save_pretrained(Path(partial) / "model")
+        (Path(partial) / "model").replace(out)
+
+
+def write_denoiser(pipe: DiffusionPipeline, mask: NeuronMask, out: Path, *, check_weights: bool = True) -> None:
+    """Writes the weights of the denoiser with the mask in it to a safetensors file, by their names in diffusers."""
+    with mask.applied(pipe, check_weights=check_weights), written_whole(out) as partial:
+        weights = {name: weight.contiguous() for name, weight in mask.denoiser_of(pipe).state_dict().items()}
+        save_file(weights, partial, {"format": "pt"})
