@@ -1,0 +1,222 @@
+"""The server: the page, and what it asks for under /api. Errors are {"errors": [{"field", "message"}]}."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from ..evaluation.run import slug
+from ..loading import Runtime
+from .drawing import draw, plan
+from .finding import find_concepts, settings_of
+from .forms import ConceptsForm, DrawForm, FindForm
+from .guard import allowed_hosts, make_guard
+from .jobs import Job, Worker
+from .offers import Offer, suggest_prompts
+from .refusal import Refused
+from .sessions import Session, Sessions
+from .zipped import zipped
+
+PAGE = Path(__file__).parent / "page"
+
+
+class Server:
+    """What the routes share.
+
+    Attributes:
+        offers: the models, by what the page calls them.
+        sessions: the open pages.
+        worker: does what takes long.
+        runtime: where models run.
+    """
+
+    def __init__(self, offers: Sequence[Offer], runtime: Runtime) -> None:
+        self.offers = {offer.label: offer for offer in offers}
+        self.sessions = Sessions()
+        self.worker = Worker()
+        self.runtime = runtime
+
+    def offer(self, label: str) -> Offer:
+        """Returns an offered model; refuses any other."""
+        if label not in self.offers:
+            raise Refused("model", f"{label!r} is not offered here; this server has {', '.join(self.offers)}.")
+        return self.offers[label]
+
+    def warm_up(self, offer: Offer) -> None:
+        """Queues the loading of a model, so that it is there when it is asked for."""
+
+        def work(_job: Job) -> dict[str, Any]:
+            offer.load(self.runtime)
+            return {}
+
+        self.worker.submit(Job(work))
+
+    def start(self, session: Session, job: Job) -> dict[str, Any]:
+        """Queues a job in place of the session's last one."""
+        if session.job is not None:
+            self.worker.cancel(session.job)
+        session.job = self.worker.submit(job)
+        return self.tell(job)
+
+    def tell(self, job: Job) -> dict[str, Any]:
+        """Returns how far a job is."""
+        return {
+            "id": job.id,
+            "state": job.state,
+            "ahead": self.worker.place(job),
+            "what": job.what,
+            "done": job.done,
+            "total": job.total,
+            "seconds_left": job.seconds_left,
+            "ready": list(job.ready),
+            "result": job.result,
+            "error": job.error,
+        }
+
+    def find(self, session: Session, form: FindForm) -> dict[str, Any]:
+        """Queues the finding of concepts."""
+        offer, concepts = self.offer(form.model), form.checked()
+        offer.check_concepts(concepts)
+        settings = settings_of(form, offer)
+
+        def work(job: Job) -> dict[str, Any]:
+            found = find_concepts(job, offer, concepts, settings, self.runtime)
+            job.check()  # for the last time: what was found replaces what is shown
+            session.found, session.shown, session.drawn = found, found.mask, None
+            return {"model": offer.label} | found.facts
+
+        session.drawn = None  # a page that is loaded again follows the search, and draws nothing meanwhile
+        return self.start(session, Job(work))
+
+    def draw(self, session: Session, form: DrawForm) -> dict[str, Any]:
+        """Queues the drawing of pictures."""
+        if session.found is None:
+            raise Refused(None, "Nothing has been found yet; press Find & forget first.", 409)
+        planned = plan(session.found, form)
+        session.shown, session.drawn = planned.mask, form
+        job = self.start(session, Job(lambda job: draw(job, planned, session.pictures)))
+        return {"job": job, "pictures": planned.as_json()}
+
+
+def create_app(offers: Sequence[Offer], *, host: str = "127.0.0.1", runtime: Runtime | None = None) -> FastAPI:
+    """Returns the server as an ASGI application.
+
+    Args:
+        offers: the models that can be chosen; the first is loaded at once.
+        host: that it is bound to, and answers to beside localhost.
+        runtime: where models run.
+    """
+    server = Server(offers, runtime or Runtime())
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        server.warm_up(offers[0])
+        yield
+        server.worker.close()
+
+    app = FastAPI(title="Forget-It-All", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.middleware("http")(make_guard(allowed_hosts(host)))
+    app.add_exception_handler(Refused, _answer_refused)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    _add_routes(app, server)
+    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    return app
+
+
+def _add_routes(app: FastAPI, server: Server) -> None:
+    """Adds everything under /api."""
+
+    @app.get("/api/models")
+    def models() -> list[dict[str, Any]]:
+        return [
+            {
+                "name": offer.label,
+                "known": offer.known,
+                "spatial_ratio": offer.settings.spatial_ratio,
+                "prompts_per_concept": offer.settings.prompts_per_concept,
+                "num_inference_steps": offer.drawing.num_inference_steps,
+            }
+            for offer in server.offers.values()
+        ]
+
+    @app.post("/api/suggestions")
+    def suggestions(form: ConceptsForm) -> list[str]:
+        server.offer(form.model)
+        return suggest_prompts(form.checked())
+
+    @app.post("/api/sessions")
+    def open_session() -> dict[str, str]:
+        return {"token": server.sessions.open().token}
+
+    @app.get("/api/sessions/{token}")
+    def session(token: str) -> dict[str, Any]:
+        own = server.sessions.get(token)
+        return {
+            "found": own.found and {"model": own.found.offer.label} | own.found.facts,
+            "drawn": own.drawn,
+            "job": server.tell(own.job) if own.job is not None and own.job.is_live else None,
+        }
+
+    @app.post("/api/sessions/{token}/find")
+    def find(token: str, form: FindForm) -> dict[str, Any]:
+        return server.find(server.sessions.get(token), form)
+
+    @app.post("/api/sessions/{token}/draw")
+    def draw_pictures(token: str, form: DrawForm) -> dict[str, Any]:
+        return server.draw(server.sessions.get(token), form)
+
+    @app.get("/api/sessions/{token}/jobs/{job_id}")
+    def job(token: str, job_id: str) -> dict[str, Any]:
+        return server.tell(_own_job(server.sessions.get(token), job_id))
+
+    @app.post("/api/sessions/{token}/jobs/{job_id}/cancel")
+    def cancel(token: str, job_id: str) -> dict[str, Any]:
+        own = _own_job(server.sessions.get(token), job_id)
+        server.worker.cancel(own)
+        return server.tell(own)
+
+    @app.get("/api/sessions/{token}/pictures/{key}.png")
+    def picture(token: str, key: str) -> Response:
+        png = server.sessions.get(token).pictures.get(key)
+        if png is None:
+            raise Refused(None, "This picture is no longer there; draw it again.", 404)
+        return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
+
+    @app.get("/api/sessions/{token}/mask.zip")
+    def mask(token: str) -> Response:
+        shown = server.sessions.get(token).shown
+        if shown is None or not shown.concepts:
+            raise Refused(None, "There is no mask: nothing is forgotten. Switch a concept on.", 409)
+        name = "without-" + "-".join(map(slug, shown.concepts))
+        headers = {"Content-Disposition": f'attachment; filename="{name[:80]}.zip"'}
+        return Response(zipped(shown, name[:80]), media_type="application/zip", headers=headers)
+
+
+def _own_job(session: Session, job_id: str) -> Job:
+    """Returns the session's job, and notes that somebody looked at it; refuses one that another has taken over from."""
+    if session.job is None or session.job.id != job_id:
+        raise Refused(None, "This job was given up for a newer one.", 404)
+    session.job.touch()
+    return session.job
+
+
+def _answer_refused(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    return JSONResponse({"errors": [{"field": error.field, "message": str(error)}]}, error.status)
+
+
+def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
+    """Answers what pydantic found; the message names the field, whose value is not what it should be."""
+    assert isinstance(error, RequestValidationError)
+    errors = []
+    for found in error.errors():
+        place = [str(part) for part in found["loc"][1:]]
+        given = "nothing" if found["input"] is None else f"{found['input']!r:.60}"
+        message = f"{found['msg']}; {given} was given."
+        errors.append({"field": place[0] if place else None, "message": message})
+    return JSONResponse({"errors": errors}, 422)

@@ -1,0 +1,129 @@
+"""The job that draws before and after, and under the random control, from the same prompts and seeds."""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from typing import Any
+
+from PIL import Image
+
+from ..denoise import hidden_progress_bar
+from ..evaluation.images import Request, batches, draw_batch
+from ..evaluation.provenance import hash_json
+from ..mask import NeuronMask
+from ..methods import random_mask
+from .finding import Found, check_length, fused_facts
+from .forms import DrawForm
+from .jobs import Job
+from .refusal import entered_in
+from .sessions import Pictures
+
+STATES = {"before": "the pictures before", "after": "the pictures after", "random": "the random control"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Pictures to draw.
+
+    Attributes:
+        found: the concepts and the model.
+        mask: of the concepts that are switched on.
+        requests: prompt by prompt, the seeds of each.
+        states: those of STATES that are wanted.
+        keys: name of the picture of each state and request.
+        num_inference_steps: of each picture.
+    """
+
+    found: Found
+    mask: NeuronMask
+    requests: list[Request]
+    states: list[str]
+    keys: dict[tuple[str, int], str]
+    num_inference_steps: int
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Returns the pictures for the page: for each request its prompt, seed, and the key of each state."""
+        return [
+            {"prompt": request.prompt, "seed": request.seed} | {state: self.keys[state, i] for state in self.states}
+            for i, request in enumerate(self.requests)
+        ]
+
+
+def plan(found: Found, form: DrawForm) -> Plan:
+    """Returns what a form asks for.
+
+    Raises:
+        Refused: if some of it cannot be used.
+    """
+    prompts = form.checked_prompts()
+    with entered_in("strengths"):
+        mask = found.mask.only(*form.strengths).with_strengths(form.strengths)
+    with entered_in("agnostic_ratio"):
+        mask = mask.with_agnostic_ratio(form.agnostic_ratio)
+    seeds = [(form.first_seed + i) % 2**32 for i in range(form.pictures)]
+    requests = [Request(prompt, seed) for prompt in prompts for seed in seeds]
+    states = ["before", "after", *(["random"] if form.control else [])]
+    edit = [found.id, sorted(form.strengths.items()), form.agnostic_ratio]
+    keys = {
+        (state, i): hash_json(
+            [
+                *(found.offer.label, state, edit if state != "before" else None),
+                *(request.prompt, request.seed, form.num_inference_steps),
+            ]
+        )
+        for state in states
+        for i, request in enumerate(requests)
+    }
+    return Plan(found, mask, requests, states, keys, form.num_inference_steps)
+
+
+def draw(job: Job, plan: Plan, pictures: Pictures) -> dict[str, Any]:
+    """Draws what is not there yet, and returns how much the mask prunes. The model is left as it was."""
+    pipe = plan.found.offer.pipe
+    assert pipe is not None  # something was found in it
+    check_length(pipe, (request.prompt for request in plan.requests), "prompts")
+    job.ready = pictures.keep(list(plan.keys.values()))
+    numbers = range(len(plan.requests))
+    missing = {state: [i for i in numbers if plan.keys[state, i] not in job.ready] for state in plan.states}
+    job.begin("Drawing", sum(map(len, missing.values())) * plan.num_inference_steps)
+    for state in plan.states:
+        if missing[state]:
+            job.what = f"Drawing {STATES[state]}"
+            with _edit(plan, state), hidden_progress_bar(pipe):
+                _draw_state(job, plan, state, missing[state], pictures)
+    return fused_facts(plan.mask)
+
+
+def _draw_state(job: Job, plan: Plan, state: str, missing: Sequence[int], pictures: Pictures) -> None:
+    """Draws some pictures of a state, with the model as it is now."""
+    pipe, steps = plan.found.offer.pipe, plan.num_inference_steps
+    drawing = replace(plan.found.offer.drawing, num_inference_steps=steps)
+    requests = [plan.requests[i] for i in missing]
+    for batch in batches(requests, drawing):
+        on_step = partial(_count_step, job, job.done, count(1), len(batch), steps)
+        for i, image in zip(batch, draw_batch(pipe, [requests[i] for i in batch], drawing, on_step), strict=True):
+            key = plan.keys[state, missing[i]]
+            pictures.add(key, _png(image))
+            job.ready.append(key)
+
+
+def _count_step(job: Job, before: int, taken: Iterator[int], pictures: int, steps: int) -> None:
+    """Tells the job of one more step of a batch; it counts once for each picture. Some schedulers take a step more."""
+    job.step(before + pictures * min(next(taken), steps), job.total)
+
+
+def _edit(plan: Plan, state: str) -> AbstractContextManager[Any]:
+    """Returns the context in which the model draws a state."""
+    if state == "before":
+        return nullcontext()
+    mask = plan.mask if state == "after" else random_mask(plan.mask)
+    return mask.applied(plan.found.offer.pipe)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()

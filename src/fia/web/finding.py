@@ -1,0 +1,121 @@
+"""The job that finds concepts in a model, and what the page is told about them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from diffusers import DiffusionPipeline
+from transformers import PreTrainedTokenizerBase
+
+from ..concepts import Concept
+from ..loading import Runtime
+from ..mask import NeuronMask
+from ..overlap import overlap_by_chance, overlap_matrix
+from ..settings import Settings
+from ..unlearn import find, pair_prompts
+from .forms import FindForm
+from .jobs import Job
+from .offers import Offer
+from .refusal import Refused, entered_in
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a model.
+
+    Attributes:
+        id: of the job that found it.
+        offer: the model.
+        mask: of all concepts.
+        facts: about it, for the page.
+    """
+
+    id: str
+    offer: Offer
+    mask: NeuronMask
+    facts: dict[str, Any]
+
+
+def settings_of(form: FindForm, offer: Offer) -> Settings:
+    """Returns the model's settings with what the person changed.
+
+    Raises:
+        Refused: for a number out of range.
+    """
+    settings = offer.settings
+    for field in ("spatial_ratio", "prompts_per_concept"):
+        if getattr(form, field) is not None:
+            with entered_in(field):
+                settings = replace(settings, **{field: getattr(form, field)})
+    return settings
+
+
+def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings: Settings, runtime: Runtime) -> Found:
+    """Finds concepts; the model is left as it was, also where the job is cancelled."""
+    job.begin(f"Loading {offer.label}")
+    pipe = offer.load(runtime)
+    with entered_in("prompts_per_concept"):
+        pairs = pair_prompts(concepts, settings)
+    check_length(pipe, (pair.concept_prompt for _, own in pairs for pair in own), "concepts")
+    job.begin(f"Finding {' and '.join(filter(None, [', '.join(c.name for c in concepts[:-1]), concepts[-1].name]))}")
+    mask = find(pipe, concepts, settings, progress=False, on_step=job.step)
+    job.begin("Comparing the concepts")
+    return Found(job.id, offer, mask, facts(mask))
+
+
+def check_length(pipe: DiffusionPipeline, prompts: Iterable[str], field: str) -> None:
+    """Refuses prompts of which the model would not read the end."""
+    tokenizers = [part for part in pipe.components.values() if isinstance(part, PreTrainedTokenizerBase)]
+    if not tokenizers:
+        return
+    tokenizer = max(tokenizers, key=lambda part: part.model_max_length)  # what it reads, the model gets
+    longest = tokenizer.model_max_length
+    for prompt in prompts:
+        tokens = len(tokenizer(prompt, truncation=False).input_ids)
+        if tokens > longest:
+            message = f"{prompt!r} has {tokens} tokens, and the model reads {longest}, both ends included; shorten it."
+            raise Refused(field, message)
+
+
+def facts(mask: NeuronMask) -> dict[str, Any]:
+    """Returns what a mask's concepts claim of every layer, and of each other; shares and overlaps in percent."""
+    depth = {"down": 0, "mid": 1, "up": 2}  # a U-Net's; the layers of others are in order as they are
+    order = sorted(mask.shapes, key=lambda name: depth.get(name.split("_")[0], 0))
+    sizes = {name: outputs * inputs for name, (outputs, inputs) in mask.shapes.items()}
+    claims, kinds = list(mask.neurons.values()), mask.kinds
+    return {
+        "concepts": [
+            {"name": name, "kind": kinds[name], "neurons": count} for name, count in mask.neuron_counts.items()
+        ],
+        "layers": [
+            {"name": name, "label": label, "shares": [100 * len(layers[name]) / sizes[name] for layers in claims]}
+            for name, label in zip(order, layer_labels(order), strict=True)
+        ],
+        "overlap": overlap_matrix(mask).tolist(),
+        "chance": [[overlap_by_chance(one, two, mask.shapes) for two in claims] for one in claims],
+        "agnostic_ratio": mask.agnostic_ratio,
+        "seconds": mask.provenance[0]["seconds"],
+    }
+
+
+def fused_facts(mask: NeuronMask) -> dict[str, Any]:
+    """Returns how much a mask prunes and spares."""
+    return {
+        "pruned": mask.number_pruned,
+        "spared": mask.number_spared,
+        "threshold": mask.agnostic_threshold,
+        "sparsity": mask.sparsity,
+        "denoiser_sparsity": mask.denoiser_sparsity,
+        "layers": {name: 100 * share for name, share in mask.layer_sparsity.items()},
+    }
+
+
+def layer_labels(names: Sequence[str]) -> list[str]:
+    """Returns short names of a U-Net's layers, such as "down 1.0", with as many numbers as tell them apart."""
+    numbers = [re.findall(r"\d+", name.removesuffix(".net.2")) for name in names]
+    for length in range(1, max(map(len, numbers)) + 1):
+        labels = [f"{n.split('_')[0]} {'.'.join(own[:length])}" for n, own in zip(names, numbers, strict=True)]
+        if len(set(labels)) == len(labels):
+            return labels
+    return list(names)

@@ -1,0 +1,59 @@
+// Small things about the document.
+
+export const byId = (id) => document.getElementById(id);
+
+// make("td", { class: "x", text: "y" }, child, ...): an element with attributes; `text` is its text.
+export function make(tag, attributes = {}, ...children) {
+  const svg = ["svg", "g", "rect", "text", "line", "title"].includes(tag);
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") element.textContent = value;
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export const percent = (value, digits = 1) => `${value.toFixed(digits)} %`;
+export const whole = (value) => value.toLocaleString("en");
+
+// Says something to those who listen to the page instead of looking at it.
+export function say(text) {
+  byId("spoken").textContent = text;
+}
+
+const INPUTS = { concepts: "concept", pictures: "pictures_each" };
+
+// Says on top of the results what happened, where nothing is wrong.
+export function notice(text) {
+  showErrors([{ field: null, message: text }]);
+  byId("problem").classList.add("notice");
+}
+
+export function clearErrors() {
+  for (const place of document.querySelectorAll(".error")) place.hidden = true;
+  for (const input of document.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  byId("problem").hidden = true;
+  byId("problem").classList.remove("notice");
+}
+
+// Shows each error next to its field, or on top where it has none, and goes to the first field.
+export function showErrors(errors) {
+  let first = null;
+  for (const { field, message } of errors) {
+    const place = field && byId(`${field}-error`);
+    const shown = place || byId("problem");
+    shown.textContent = message;
+    shown.hidden = false;
+    if (!place) shown.scrollIntoView({ block: "nearest" });
+    if (!place) continue;
+    for (let box = place.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+    const input = byId(INPUTS[field] ?? field);
+    if (!input) continue;
+    input.setAttribute("aria-invalid", "true");
+    first ??= input;
+  }
+  first?.focus();
+  say(errors.map((error) => error.message).join(" "));
+}

@@ -1,0 +1,76 @@
+// The table of pictures: a row for each prompt; before, after and at random, with the same seeds in each.
+
+import { byId, make } from "./dom.js";
+
+const STATES = ["before", "after", "random"];
+
+export class Pictures {
+  constructor(session) {
+    this.session = session;
+    this.table = byId("pictures");
+    this.waiting = new Map(); // key of a picture that is not there yet -> its image
+  }
+
+  // Lays out what will be drawn. Pictures that are there stay until the new ones come.
+  plan(pictures) {
+    const before = new Map([...this.table.querySelectorAll("img[src]")].map((image) => [image.dataset.place, image.src]));
+    this.waiting.clear();
+    const prompts = [...new Set(pictures.map((picture) => picture.prompt))];
+    const rows = prompts.map((prompt) => {
+      const own = pictures.filter((picture) => picture.prompt === prompt);
+      const cells = STATES.map((state) =>
+        make("td", { class: state }, ...own.filter((p) => p[state]).map((p) => this.slot(p, state, before))),
+      );
+      return make("tr", {}, make("th", { scope: "row", text: prompt, "data-prompt": prompt }), ...cells);
+    });
+    this.table.tBodies[0].replaceChildren(...rows);
+    this.table.classList.toggle("with-random", pictures.some((picture) => picture.random));
+    const seeds = [...new Set(pictures.map((picture) => picture.seed))];
+    const named = seeds.length > 1 ? `seeds ${seeds.slice(0, -1).join(", ")} and ${seeds.at(-1)}` : `seed ${seeds[0]}`;
+    byId("compare-note").textContent = `The same prompts and the same seeds in every column (${named}).`;
+  }
+
+  slot(picture, state, before) {
+    const place = `${state} ${picture.seed} ${picture.prompt}`;
+    const label = { before: "before", after: "after", random: "under a random mask" }[state];
+    const alt = `${picture.prompt}, seed ${picture.seed}, ${label}`;
+    const image = make("img", { alt, title: `seed ${picture.seed}`, class: "waiting", "data-place": place });
+    const old = before.get(place);
+    if (old) image.src = old;
+    this.waiting.set(picture[state], image);
+    return make("span", { class: "slot" }, image);
+  }
+
+  // Shows the pictures that have come.
+  ready(keys) {
+    for (const key of keys) {
+      const image = this.waiting.get(key);
+      if (!image) continue;
+      image.src = this.session.picture(key);
+      image.classList.remove("waiting");
+      this.waiting.delete(key);
+    }
+  }
+
+  // Takes away what will not come.
+  giveUp() {
+    for (const image of this.waiting.values()) {
+      image.removeAttribute("src");
+      image.classList.remove("waiting");
+      image.classList.add("missing");
+    }
+    this.waiting.clear();
+  }
+
+  // Says of each prompt whether its subject should be gone.
+  mark(forgotten) {
+    for (const heading of this.table.querySelectorAll("th[data-prompt]")) {
+      const prompt = heading.dataset.prompt.toLowerCase();
+      const gone = forgotten.filter((name) => prompt.includes(name.toLowerCase()));
+      const mark = gone.length
+        ? make("small", { class: "gone", text: `${gone.join(", ")} should go` })
+        : make("small", { class: "kept", text: "should stay" });
+      heading.replaceChildren(heading.dataset.prompt, mark);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+"""What the server remembers of each open page: what was found, the pictures, and the job it waits for."""
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..mask import NeuronMask
+from .finding import Found
+from .forms import DrawForm
+from .jobs import Job
+from .refusal import Refused
+
+MOST_SESSIONS = 16
+PICTURE_BYTES = 64 * 2**20  # of a session, beyond the pictures that are being looked at
+
+
+class Pictures:
+    """PNG files by key; the oldest go first, but never those that are shown."""
+
+    def __init__(self, at_most: int = PICTURE_BYTES) -> None:
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._shown: frozenset[str] = frozenset()
+        self._at_most = at_most
+        self._lock = threading.Lock()
+
+    def keep(self, shown: Sequence[str]) -> list[str]:
+        """Keeps these, whatever comes; returns those that are there already."""
+        with self._lock:
+            self._shown = frozenset(shown)
+            there = [key for key in shown if key in self._files]
+            for key in there:
+                self._files.move_to_end(key)
+            return there
+
+    def add(self, key: str, png: bytes) -> None:
+        """Adds a picture, and drops old ones where there are too many."""
+        with self._lock:
+            self._files[key] = png
+            size = sum(map(len, self._files.values()))
+            for old in [key for key in self._files if key not in self._shown]:
+                if size <= self._at_most:
+                    break
+                size -= len(self._files.pop(old))
+
+    def get(self, key: str) -> bytes | None:
+        """Returns a picture, or None where it was dropped or never drawn."""
+        return self._files.get(key)
+
+
+@dataclass(eq=False)
+class Session:
+    """One open page.
+
+    Attributes:
+        token: known to that page alone.
+        found: what was found last.
+        shown: the mask that the pictures after were last asked for under.
+        drawn: what was asked to be drawn last, so that a reloaded page can show it again.
+        job: the last one; a page has one at a time.
+        pictures: of the page.
+        last_used: by `time.monotonic`.
+    """
+
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    found: Found | None = None
+    shown: NeuronMask | None = None
+    drawn: DrawForm | None = None
+    job: Job | None = None
+    pictures: Pictures = field(default_factory=Pictures)
+    last_used: float = field(default_factory=time.monotonic)
+
+
+class Sessions:
+    """The open pages; where there are too many, the one that was used longest ago is forgotten."""
+
+    def __init__(self, at_most: int = MOST_SESSIONS) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._at_most = at_most
+        self._lock = threading.Lock()
+
+    def open(self) -> Session:
+        """Returns a new session.
+
+        Raises:
+            Refused: if there are too many, and all of them wait for something.
+        """
+        with self._lock:
+            if len(self._sessions) >= self._at_most:
+                idle = [s for s in self._sessions.values() if s.job is None or not s.job.is_live]
+                if not idle:
+                    raise Refused(None, f"{self._at_most} pages are waiting already; try again later.", 503)
+                del self._sessions[min(idle, key=lambda session: session.last_used).token]
+            session = Session()
+            self._sessions[session.token] = session
+            return session
+
+    def get(self, token: str) -> Session:
+        """Returns a session.
+
+        Raises:
+            Refused: if it is not there, or no longer.
+        """
+        with self._lock:
+            session = self._sessions.get(token)
+            if session is None:
+                message = "The server no longer knows this page: it was started anew, or others used it since."
+                raise Refused(None, message, 410)
+            session.last_used = time.monotonic()
+            return session

@@ -1,0 +1,18 @@
+"""A mask's folder as one file to download."""
+
+import io
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..mask import NeuronMask
+
+
+def zipped(mask: NeuronMask, name: str) -> bytes:
+    """Returns a zip file that holds one folder, of this name, as `NeuronMask.save_pretrained` writes it."""
+    file = io.BytesIO()
+    with TemporaryDirectory() as folder, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        mask.save_pretrained(Path(folder) / name)
+        for path in sorted((Path(folder) / name).iterdir()):
+            archive.write(path, f"{name}/{path.name}")
+    return file.getvalue()

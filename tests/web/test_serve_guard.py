@@ -1,0 +1,105 @@
+"""Other web pages cannot use the server, and the page loads nothing from elsewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+import fia.web
+from fia.cli import main
+from fia.web.app import create_app
+from fia.web.command import Serve, listen
+from fia.web.guard import allowed_hosts
+from fia.web.offers import make_offers
+
+PAGE = Path(fia.web.__file__).parent / "page"
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:1234", "[::1]:8000", "LOCALHOST"])
+def test_it_answers_to_its_own_names(client, host):
+    assert client.get("/api/models", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "", "[", "192.168.0.2"]
+)
+def test_it_answers_to_no_other_name(client, host):
+    answer = client.get("/api/models", headers={"Host": host})
+    assert answer.status_code == 421
+    assert "tiny" not in answer.text
+
+
+def test_bound_to_every_address_it_answers_to_addresses_but_not_to_foreign_names(offer):
+    with TestClient(create_app([offer], host="0.0.0.0"), base_url="http://192.168.0.2:8000") as client:
+        assert client.get("/api/models").status_code == 200
+        assert client.get("/api/models", headers={"Host": "evil.example"}).status_code == 421
+    assert "my-computer" in allowed_hosts("My-Computer")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:9999"}, 403),  # another program on this computer
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Content-Length": "999999999"}, 413),
+        ({"Content-Length": "2", "Transfer-Encoding": "chunked"}, 413),
+    ],
+)
+def test_only_its_own_page_may_change_anything(client, headers, status):
+    assert client.post("/api/sessions", headers=headers).status_code == status
+
+
+def test_the_browser_is_told_to_load_nothing_from_elsewhere(client):
+    for path in ("/", "/app.js", "/api/models", "/api/sessions/none"):
+        headers = client.get(path).headers
+        assert headers["content-security-policy"].startswith("default-src 'self'; ")
+        assert headers["x-content-type-options"] == "nosniff"
+    assert client.get("/docs").status_code == 404
+    for file in PAGE.iterdir():
+        addresses = re.findall(r"https?://[^\"' ]+", file.read_text(encoding="utf-8"))
+        assert set(addresses) <= {"http://www.w3.org/2000/svg"}, file.name  # the name of a format, never fetched
+
+
+def test_only_the_testbed_and_the_named_models_are_offered(client, tmp_path):
+    (tmp_path / "mine").mkdir()
+    offers = make_offers((str(tmp_path / "mine"), "owner/name", "testbed"), 8)
+    assert [offer.label for offer in offers] == ["testbed", "mine", "owner/name"]
+    with pytest.raises(ValueError, match="Two models are called 'owner/name'"):
+        make_offers(("owner/name", "owner/name"), 8)
+    assert [model["name"] for model in client.get("/api/models").json()] == ["tiny"]
+
+
+def test_the_testbed_refuses_what_it_has_never_seen():
+    with TestClient(create_app(make_offers((), 8)), base_url="http://127.0.0.1:8000") as client:
+        path = f"/api/sessions/{client.post('/api/sessions').json()['token']}/find"
+        answer = client.post(path, json={"model": "testbed", "concepts": [{"name": "unicorn"}]})
+    assert answer.status_code == 422
+    assert "does not know 'unicorn'; it draws: parachute" in answer.json()["errors"][0]["message"]
+
+
+def test_a_port_in_use_is_an_error_that_names_it(capsys):
+    with listen("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--port", port]) == 1
+    assert f"Cannot listen at 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("field", "value"), [("port", 70_000), ("port", -1), ("batch_size", 0)])
+def test_numbers_out_of_range_are_refused(field, value):
+    with pytest.raises(ValueError, match=f"{field}={value}; it must be"):
+        Serve(**{field: value})
+
+
+def test_without_the_extra_the_command_says_what_to_install():
+    code = "import sys; sys.modules['fastapi'] = None; from fia.cli import main; raise SystemExit(main(['serve']))"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert 'pip install "forget-it-all[serve]"' in done.stderr
+    assert "Traceback" not in done.stderr
