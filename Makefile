@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint format figures settings bench tuning ablations clean
+.PHONY: demo test fuzz lint format docs figures settings bench tuning ablations clean
 
 demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see runs/demo/
 	$(BIN)/fia testbed demo --out runs/demo
@@ -11,13 +11,21 @@ demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see run
 test: $(INSTALLED)  ## the whole test suite
 	$(BIN)/python -m pytest
 
+fuzz: $(INSTALLED)  ## damage mask files for a minute; each is loaded or refused
+	$(BIN)/python tests/fuzz_masks.py
+
 lint: $(INSTALLED)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-figures: demo  ## the pictures and numbers of the README and of the model card
+docs: $(INSTALLED)  ## the documentation site; open runs/site/index.html
+	$(BIN)/sphinx-build -q -aE -W --keep-going -c docs . runs/site
+
+figures: demo  ## the pictures and numbers of the README, of the pages in docs/ and of the model card
 	$(BIN)/fia testbed sheet --out docs/sheet.png
+	$(BIN)/python scripts/draw_method.py
+	$(BIN)/python scripts/update_docs.py
 	$(BIN)/python scripts/update_readme.py
 
 settings: $(INSTALLED)  ## measure the settings anew and draw them; about twenty minutes

@@ -27,7 +27,7 @@ from fia.activations import connection_saliency
 from fia.bench import TASKS, Bench
 from fia.bench.report import LEGEND, cells
 from fia.fusion import fuse
-from fia.layers import get_denoiser
+from fia.layers import MaskableLayer, get_denoiser
 from fia.methods import FIA, Method, WeightEdit
 from fia.neurons import select_neurons, share
 from fia.stability import measure_stability
@@ -96,7 +96,7 @@ class Ablation:
         modules = list(get_denoiser(pipe).named_modules())
         names = {module: name for name, module in modules}
         chosen = [LAYERS[self.layers](block) for _, block in modules if isinstance(block, BasicTransformerBlock)]
-        layers = {names[layer]: layer for layer in chosen}
+        layers = {names[layer]: MaskableLayer(layer) for layer in chosen}
         group = pair_prompts(concepts, self.settings)
         size, measure = self.settings.batch_size, SCORES[self.score]
         statistics = collect_statistics(pipe, layers, group, self.settings, size, measure, lambda: None)
@@ -105,7 +105,7 @@ class Ablation:
             integrals = statistics.layers[name].integrals
             ratio = self.settings.spatial_ratio
             found = [FILTERS[self.selection](integral.aggregate(), ratio) for integral in integrals]
-            weight = layer.weight.detach().clone()
+            weight = layer.weight.clone()
             weight.view(-1)[fuse(found, self.settings.agnostic_ratio or 0.6)] = 0
             weights[f"{name}.weight"] = weight
         return WeightEdit(weights)

@@ -13,7 +13,7 @@ from settings_bench import BASE, DOCS, EVALUATION, Bench
 
 from fia import Concept, NeuronMask, find
 from fia.methods import random_mask
-from fia.stability import overlap
+from fia.stability import mean_overlap
 from fia.testbed.captions import SMOKING
 from fia.testbed.demo import FORGOTTEN, evaluation_prompts
 from fia.testbed.questions import SMOKING_CONCEPT
@@ -116,7 +116,7 @@ def prompts_section(bench: Bench) -> str:
         numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds}
 
         def measure(numbers: dict[str, Any] = numbers) -> float:
-            return overlap(bench.mask(**numbers), bench.mask(**numbers, seed=20_000))
+            return mean_overlap(bench.mask(**numbers), bench.mask(**numbers, seed=20_000))
 
         shared = bench.once(f"overlap {prompts} x {seeds}", measure)
         result = bench.score_five(**numbers)
@@ -140,7 +140,7 @@ def details_section(bench: Bench) -> str:
         ('first term normalised (`magnitude="max"`)', {"magnitude": "max"}),
         ("ties count (`count_ties=True`)", {"count_ties": True}),
     ):
-        shared = bench.once(f"shared, {label}", lambda: overlap(bench.mask(), bench.mask(**settings)))  # noqa: B023
+        shared = bench.once(f"shared, {label}", lambda: mean_overlap(bench.mask(), bench.mask(**settings)))  # noqa: B023
         result = bench.score_five(**settings)
         values = f"{shared:.1f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
         rows.append(f"| {label} | {values} | {result['preserving_accuracy_rest']:.1f} |")

@@ -17,12 +17,12 @@ from fia.evaluation.provenance import hash_folder
 from fia.files import written_whole
 from fia.mask import NeuronMask
 from fia.prompts import OBJECTS, PLACES, fill
+from fia.record import versions
 from fia.testbed import load_classifier
 from fia.testbed.captions import SMOKING, STYLE_SUFFIX
 from fia.testbed.demo import FORGOTTEN, DemoConfig, Drawn, draw_and_judge, evaluation_prompts, scores
 from fia.testbed.pretrained import FOLDER
 from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
-from fia.unlearn import versions
 
 DOCS = Path(__file__).parent.parent / "docs"
 # Neither the prompts nor the seeds are the demonstration's.

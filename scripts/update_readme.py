@@ -70,6 +70,7 @@ def publish_bench() -> None:
         f"every method. Settings were chosen on others ([rivals.md](rivals.md)). Costs: {costs['machine']['device']}, "
         f"{costs['machine']['threads']} threads. Intervals and every class: [bench.json](bench.json).",
         "![What is forgotten against what is kept, for every task](bench-tradeoff.png)",
+        "## What is forgotten and what is kept",
         markdown(results["tasks"], costs["tasks"]).strip(),
         "## Where forgotten prompts go",
         where_they_go({name: rows for name, rows in results["tasks"].items() if "object" in name}),

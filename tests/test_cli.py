@@ -39,14 +39,14 @@ def test_forget_writes_a_mask_of_the_named_concepts(mask_folder: str) -> None:
     mask = NeuronMask.from_pretrained(mask_folder)
     assert mask.concepts == ("church", "Van Gogh")
     assert mask.number_pruned > 0
-    assert mask.provenance["settings"]["saliency_steps"] == 2
+    assert mask.provenance[0]["settings"]["saliency_steps"] == 2
 
 
 def test_forget_takes_a_preset_and_prints_json(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forget", model, "--preset", "explicit", "--out", str(tmp_path / "m"), "--json", *FAST]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert list(shown["concepts"]) == ["naked", "sexual"]
-    assert shown["provenance"]["concepts"][1]["temporal_ratio"] == 0.06
+    assert shown["provenance"][0]["concepts"][1]["temporal_ratio"] == 0.06
 
 
 def test_show_prints_concepts_layers_and_settings(mask_folder: str, capsys: pytest.CaptureFixture[str]) -> None:

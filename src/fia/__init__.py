@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .concepts import Concept, preset
+    from .library import Library
     from .mask import NeuronMask
+    from .policy import Policy
     from .settings import Settings
     from .testbed import load_testbed
     from .unlearn import find, forget
 
 __version__ = "0.1.0"
-__all__ = ["Concept", "NeuronMask", "Settings", "find", "forget", "load_testbed", "preset"]
+__all__ = ["Concept", "Library", "NeuronMask", "Policy", "Settings", "find", "forget", "load_testbed", "preset"]
 
 _HOMES = {
     "Concept": "concepts",
+    "Library": "library",
     "NeuronMask": "mask",
+    "Policy": "policy",
     "Settings": "settings",
     "find": "unlearn",
     "forget": "unlearn",

@@ -1,4 +1,4 @@
-"""The command line: `fia forget`, `apply`, `generate`, `show`, `stability`, `evaluate`, `bench` and `testbed`.
+"""The command line: one dataclass a command, and `main`, which runs the one that was asked for.
 
 Every command is a dataclass whose fields are its flags; those of `Settings`, `DemoConfig` and `TrainingRecipe` are
 taken over, so that a default and its explanation are written once.
@@ -8,7 +8,6 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import diffusers
@@ -23,14 +22,19 @@ from .concepts import as_concepts, parse_concept, preset
 from .evaluation import generate_images
 from .evaluation.command import Evaluate
 from .evaluation.figure import Column, comparison_figure
-from .loading import Runtime, load_pipeline
+from .export.command import Apply
+from .layers_command import Layers
+from .library_commands import LibraryCommand
+from .loading import Runtime
 from .mask import NeuronMask
+from .mask_commands import Publish, Show
 from .maskfile import check_folder
 from .report import describe, describe_json
 from .settings import Settings
 from .stability import measure_stability
 from .testbed.commands import TestbedCommand
 from .unlearn import find
+from .web.command import Serve
 
 Model = Annotated[Positional[str], arg(metavar="MODEL")]
 
@@ -46,7 +50,7 @@ class Forget:
     """
 
     model: Model
-    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
     concepts: Annotated[Positional[tuple[str, ...]], arg(metavar="CONCEPT...")]
     """Names, each with its kind where it is no object: church, "Van Gogh:style", "naked:explicit"."""
     out: Path
@@ -62,42 +66,10 @@ class Forget:
         named = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
         concepts = as_concepts(named, self.settings.mode)
         check_folder(self.out)
-        pipe = load_pipeline(self.model, device=self.runtime.device, dtype=self.runtime.dtype)
+        pipe = self.runtime.load(self.model)
         mask = find(pipe, concepts, self.settings)
         mask.save_pretrained(self.out)
         print(json.dumps(describe_json(mask), indent=2) if self.json else f"{describe(mask)}\n\nWritten to {self.out}")
-
-
-@dataclass
-class Apply:
-    """Writes a copy of a model that has forgotten: a diffusers folder that any tool can load.
-
-    Example: fia apply testbed masks/two --out models/testbed-without-two
-    """
-
-    model: Model
-    """testbed, a diffusers folder, or the id of a repository on the Hub."""
-    mask: Annotated[Positional[str], arg(metavar="MASK")]
-    """Folder of the mask, or the id of a repository on the Hub."""
-    out: Path
-    """Folder for the edited model; it must not exist yet."""
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    """Type of the edited model's weights."""
-    json: bool = False
-    """Print what was done as JSON."""
-
-    def run(self) -> None:
-        if self.out.exists():
-            raise ValueError(f"{self.out} exists already; give a new folder, or delete it first.")
-        mask = NeuronMask.from_pretrained(self.mask)
-        pipe = load_pipeline(self.model, device="cpu", dtype=self.dtype)
-        mask.apply(pipe)
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self.out.parent, prefix=f".{self.out.name}.") as partial:
-            pipe.save_pretrained(Path(partial) / "model")
-            (Path(partial) / "model").replace(self.out)
-        done = {"out": str(self.out), "without": mask.concepts, "pruned": mask.number_pruned}
-        print(json.dumps(done) if self.json else f"{self.model} without {', '.join(mask.concepts)} is in {self.out}")
 
 
 @dataclass
@@ -108,13 +80,15 @@ class Generate:
     """
 
     model: Model
-    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
     prompts: Annotated[Positional[tuple[str, ...]], arg(metavar="PROMPT...")]
     """What to draw."""
     out: Path
     """Folder for the pictures, numbered by prompt and seed, before and after, and comparison.png with all of them."""
     mask: str | None = None
     """Folder of the mask, or the id of a repository on the Hub."""
+    check_weights: bool = True
+    """Refuse a model with other weights than those the mask was found in, such as a fine-tuned one."""
     seeds: tuple[int, ...] = (0,)
     """Seeds to draw every prompt from."""
     num_inference_steps: int = 50
@@ -131,7 +105,7 @@ class Generate:
         if not self.prompts:
             raise ValueError("No prompt was given; name at least one thing to draw.")
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
-        pipe = load_pipeline(self.model, device=self.runtime.device, dtype=self.runtime.dtype)
+        pipe = self.runtime.load(self.model)
         prompts = [prompt for prompt in self.prompts for _ in self.seeds]
         seeds = [seed for _ in self.prompts for seed in self.seeds]
         written: list[str] = []
@@ -155,7 +129,7 @@ class Generate:
         self.out.mkdir(parents=True, exist_ok=True)
         states = {}
         if mask is not None:
-            with mask.applied(pipe):
+            with mask.applied(pipe, check_weights=self.check_weights):
                 states["after"] = draw("after")
         states = {"before": draw("before")} | states
         columns = [
@@ -165,23 +139,6 @@ class Generate:
         comparison_figure(columns, list(states)).save(self.out / "comparison.png")
         message = f"{len(written)} pictures, and comparison.png, are in {self.out}"
         print(json.dumps({"pictures": sorted(written)}) if self.json else message)
-
-
-@dataclass
-class Show:
-    """Shows what a mask holds: concepts, layers, counts, sparsity and settings.
-
-    Example: fia show masks/two
-    """
-
-    mask: Annotated[Positional[str], arg(metavar="MASK")]
-    """Folder of the mask, or the id of a repository on the Hub."""
-    json: bool = False
-    """Print it as JSON."""
-
-    def run(self) -> None:
-        mask = NeuronMask.from_pretrained(self.mask)
-        print(json.dumps(describe_json(mask), indent=2) if self.json else describe(mask))
 
 
 @dataclass
@@ -195,7 +152,7 @@ class StabilityCommand:
     """
 
     model: Model
-    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
     concepts: Annotated[Positional[tuple[str, ...]], arg(metavar="CONCEPT...")]
     """Names, each with its kind where it is no object: church, "Van Gogh:style"."""
     prompts: tuple[int, ...] = (1, 2, 4, 8)
@@ -207,7 +164,7 @@ class StabilityCommand:
 
     def run(self) -> None:
         concepts = as_concepts(map(parse_concept, self.concepts), self.settings.mode)
-        pipe = load_pipeline(self.model, device=self.runtime.device, dtype=self.runtime.dtype)
+        pipe = self.runtime.load(self.model)
         rows = measure_stability(pipe, concepts, self.prompts, self.settings)
         if self.json:
             print(json.dumps([asdict(row) for row in rows], indent=2))
@@ -215,6 +172,16 @@ class StabilityCommand:
         print(f"\n{'prompts':>7}{'neurons shared with other prompts, %':>38}{'other bases, %':>18}{'chance, %':>12}")
         for row in rows:
             print(f"{row.prompts:>7}{row.other_prompts:>38.1f}{row.other_bases:>18.1f}{row.by_chance:>12.1f}")
+
+
+@dataclass
+class LibraryCommands:
+    """A folder of masks of one concept each, and the policies composed from them."""
+
+    command: OmitSubcommandPrefixes[LibraryCommand]
+
+    def run(self) -> None:
+        self.command.run()
 
 
 @dataclass
@@ -232,9 +199,13 @@ Command = (
     | Annotated[Apply, subcommand("apply")]
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Show, subcommand("show")]
+    | Annotated[Layers, subcommand("layers")]
+    | Annotated[LibraryCommands, subcommand("library")]
+    | Annotated[Publish, subcommand("publish")]
     | Annotated[StabilityCommand, subcommand("stability")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[BenchCommand, subcommand("bench")]
+    | Annotated[Serve, subcommand("serve")]
     | Annotated[Testbed, subcommand("testbed")]
 )
 

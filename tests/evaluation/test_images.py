@@ -49,7 +49,7 @@ def test_only_missing_batches_are_drawn(
     monkeypatch.setattr(
         StableDiffusionPipeline,
         "__call__",
-        lambda self, prompts, **rest: drawn.extend(prompts) or whole(self, prompts, **rest),
+        lambda self, prompt, **rest: drawn.extend(prompt) or whole(self, prompt, **rest),
     )
     assert draw(pipe, tmp_path) == expected
     assert drawn == ["a cat", "a dog"]

@@ -11,14 +11,13 @@ from diffusers import DiffusionPipeline
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from ..concepts import Concept, as_concepts, parse_concept
-from ..edit import fingerprint
-from ..loading import Runtime, load_pipeline
+from ..loading import Runtime
 from ..mask import NeuronMask
 from ..methods import Edit, random_mask
+from ..record import model_name
 from ..testbed import tasks as testbed_tasks
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 from ..testbed.questions import World
-from ..unlearn import model_name
 from . import build, summary
 from .edited import load_edited, without_safety_checker
 from .images import Drawing
@@ -48,7 +47,7 @@ class Evaluate:
     """
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
     out: Path
     """Folder for the results and all images."""
     mask: str | None = None
@@ -77,7 +76,7 @@ class Evaluate:
         edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
         forgotten = self.forgotten_concepts(mask)
         device = str(processes().device) if self.runtime.device == "auto" else self.runtime.device
-        pipe = without_safety_checker(load_pipeline(self.model, device=device, dtype=self.runtime.dtype))
+        pipe = without_safety_checker(replace(self.runtime, device=device).load(self.model))
         with edit.applied(pipe):  # what does not fit the model is said before anything is drawn
             pass
         tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
@@ -104,8 +103,7 @@ class Evaluate:
             return as_concepts(map(parse_concept, self.forgotten))
         if mask is None:
             raise ValueError('Say what the edited model should have forgotten: --forgotten church "Van Gogh:style".')
-        made = {concept["name"]: concept.get("kind", "object") for concept in mask.provenance.get("concepts", [])}
-        return [Concept(name, made.get(name, "object")) for name in mask.concepts]
+        return [Concept(name, kind) for name, kind in mask.kinds.items()]
 
     def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:
         """Returns the task for this model."""
@@ -132,7 +130,7 @@ class Evaluate:
     def edit_name(self, mask: NeuronMask | None) -> dict[str, Any]:
         """Returns what tells the edit from others."""
         if mask is not None:
-            return {"mask": list(mask.concepts), "fingerprint": fingerprint(mask.pruned)}
+            return {"mask": list(mask.concepts), "fingerprint": mask.fingerprint}
         assert self.edited is not None
         digest = hash_folder(self.edited) if self.edited.is_dir() else hash_file(self.edited)
         return {"edited": self.edited.name, "hash": digest}

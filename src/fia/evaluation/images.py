@@ -1,9 +1,9 @@
 """Draws images, each from a seed of its own: a few in memory, or any number into a folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import torch
 from diffusers import DiffusionPipeline
@@ -11,7 +11,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..denoise import hidden_progress_bar
+from ..families import guidance_arguments
 from ..files import written_whole
+from ..layers import get_denoiser
 from ..settings import check_at_least_one
 from .processes import processes
 
@@ -124,25 +126,48 @@ def batches(requests: Sequence[Request], drawing: Drawing) -> Iterator[range]:
             start = i
 
 
-def draw_batch(pipe: DiffusionPipeline, requests: Sequence[Request], drawing: Drawing) -> list[Image.Image]:
+def draw_batch(
+    pipe: DiffusionPipeline,
+    requests: Sequence[Request],
+    drawing: Drawing,
+    on_step: Callable[[], None] | None = None,
+) -> list[Image.Image]:
     """Returns an image for each request; all have the same guidance.
+
+    Args:
+        on_step: called after each denoising step. An exception from it stops the drawing.
 
     Raises:
         MemoryError: if a GPU's memory does not suffice.
     """
     own = requests[0].guidance_scale
-    guidance_scale = drawing.guidance_scale if own is None else own
+    scale = drawing.guidance_scale if own is None else own
+    options: dict[str, Any] = {}
+    if scale is not None:
+        options |= guidance_arguments(get_denoiser(pipe, known=False), scale, len(requests))
+    if on_step is not None:
+        options["callback_on_step_end"] = _as_callback(on_step)
     try:
         return pipe(
-            [request.prompt for request in requests],
+            prompt=[request.prompt for request in requests],
             generator=[torch.Generator().manual_seed(request.seed) for request in requests],
             num_inference_steps=drawing.num_inference_steps,
-            **({} if guidance_scale is None else {"guidance_scale": guidance_scale}),
+            **options,
         ).images
     except torch.OutOfMemoryError as error:
         raise MemoryError(
             f"Out of memory when drawing {len(requests)} images at a time; give a smaller --batch-size. ({error})"
         ) from error
+
+
+def _as_callback(on_step: Callable[[], None]) -> Callable[..., dict[str, Any]]:
+    """Returns a callback of diffusers' that changes nothing."""
+
+    def callback(_pipe: DiffusionPipeline, _step: int, _timestep: int, tensors: dict[str, Any]) -> dict[str, Any]:
+        on_step()
+        return tensors
+
+    return callback
 
 
 def generate_images(

@@ -11,7 +11,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 from transformers import PreTrainedModel
 
-from ..unlearn import versions
+from ..record import versions
 
 Identity = dict[str, str | None]  # name and hash of what a result depends on
 

@@ -154,9 +154,7 @@ def tradeoff_figure(states: Mapping[str, Any]) -> Markup | None:
 
 def layers_figure(mask: NeuronMask) -> Markup:
     """Returns the share of each layer that a mask prunes."""
-    shares = {
-        name: 100 * len(mask.pruned[name]) / (outputs * inputs) for name, (outputs, inputs) in mask.shapes.items()
-    }
+    shares = {name: 100 * share for name, share in mask.layer_sparsity.items()}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.6 + 0.22 * len(shares)), layout="constrained")
         axis = figure.subplots()

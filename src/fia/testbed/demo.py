@@ -22,8 +22,9 @@ from ..evaluation.figure import Column
 from ..files import written_whole
 from ..methods import random_mask
 from ..prompts import check_slots, fill
+from ..record import versions
 from ..settings import Settings, check_at_least_one
-from ..unlearn import find, versions
+from ..unlearn import find
 from .judge import Answers, judge
 from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
 from .world import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
@@ -134,7 +135,7 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         "images": len(prompts),
         "bit_identical_after_removal": first_pixels(pipe, prompts, seeds)
         == first_pixels(load_testbed(weights), prompts, seeds),
-        "settings": mask.provenance["settings"],
+        "settings": mask.provenance[0]["settings"],
         "evaluation": asdict(config),
         "versions": versions(),
         "seconds": time.perf_counter() - begun,

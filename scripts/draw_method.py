@@ -1,0 +1,224 @@
+"""Draws the figures of docs/how-it-works.md from the embedded model: what Eq. 1-8 do in one layer, and where."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from draw_figures import QUIET, STYLE
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from settings_bench import DOCS
+from torch import Tensor
+
+from fia import Concept, NeuronMask, Settings, find, load_testbed
+from fia.activations import connection_saliency, observe
+from fia.denoise import Position, run_first_steps
+from fia.fusion import count_claims
+from fia.layers import maskable_layers
+from fia.neurons import TemporalIntegral, active_connections, select_neurons, share
+from fia.saliency import Moments, contrastive_saliency
+from fia.testbed.demo import FORGOTTEN
+from fia.unlearn import pair_prompts
+
+SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8)
+CONCEPT, LAYER, STEP = "church", "mid_block.attentions.0.transformer_blocks.0.ff.net.2", 5
+ROWS, COLUMNS = 24, 40  # outputs and inputs shown of the layer
+PLACES = {  # where a block stands in the flow -> how its layers' names begin
+    "down, 8 x 8": "down_blocks.0",
+    "down, 4 x 4": "down_blocks.1",
+    "middle, 4 x 4": "mid_block",
+    "up, 4 x 4": "up_blocks.0",
+    "up, 8 x 8": "up_blocks.1",
+}
+CLAIMS = ("#9ecae1", "#4a90c4", "#1f5a94", "#0b2f5c")  # one concept, two, three, four
+SPARED, UNTOUCHED = "#c9a227", "#f2f4f6"
+FILTERS = (UNTOUCHED, "#a8dbb5", "#9ecae1", "#0b2f5c")  # in neither, in the row's top, in the layer's, in both
+
+
+@dataclass
+class Stages:
+    """What the equations make of one layer for one concept; every tensor is (outputs, inputs)."""
+
+    weight: Tensor
+    concept_mean: Tensor
+    base_mean: Tensor
+    contrast: Tensor
+    aggregated: Tensor
+    active: Tensor  # (steps, outputs, inputs)
+    in_row: Tensor
+    in_layer: Tensor
+    selected: Tensor
+
+
+def record(pipe: Any, concept: Concept) -> Tensor:
+    """Returns U of Eq. 1 in LAYER: (steps, rows, outputs, inputs); the rows are base prompts, then the concept's."""
+    pairs = pair_prompts([concept], SETTINGS)[0][1]
+    layers, position, rows = maskable_layers(pipe.unet), Position(), []
+    with observe({LAYER: layers[LAYER]}, position, connection_saliency, lambda _name, _row, value: rows.append(value)):
+        run_first_steps(
+            pipe,
+            [pair.base_prompt for pair in pairs] + [pair.concept_prompt for pair in pairs],
+            [pair.seed for pair in pairs] * 2,
+            position,
+            first_steps=SETTINGS.saliency_steps,
+            num_inference_steps=SETTINGS.num_inference_steps,
+            guidance_scale=SETTINGS.guidance_scale,
+            batch_size=SETTINGS.batch_size,
+            on_step=lambda: None,
+        )
+    return torch.stack(rows).unflatten(0, (SETTINGS.saliency_steps, -1))
+
+
+def stages(pipe: Any, concept: Concept) -> Stages:
+    """Takes the equations one by one, with the functions that the method itself uses."""
+    saliency, half = record(pipe, concept), SETTINGS.prompts_per_concept
+    integral, contrasts, active = TemporalIntegral(), [], []
+    for step in saliency:
+        base = Moments()
+        for row in step[:half]:
+            base.add(row.clone())
+        contrasts.append(contrastive_saliency(step[half:].mean(dim=0), base))
+        active.append(active_connections(contrasts[-1], SETTINGS.temporal_ratio))
+        integral.add(contrasts[-1].clone(), SETTINGS.temporal_ratio)
+    aggregated = integral.aggregate(SETTINGS.magnitude)
+    outputs, inputs = aggregated.shape
+    ratio = SETTINGS.spatial_ratio
+    in_row, in_layer, selected = (torch.zeros(outputs, inputs, dtype=torch.bool) for _ in range(3))
+    in_row.scatter_(1, aggregated.topk(share(ratio, inputs), dim=1).indices, True)
+    in_layer.view(-1)[aggregated.flatten().topk(share(ratio, outputs * inputs)).indices] = True
+    selected.view(-1)[select_neurons(aggregated, ratio).long()] = True
+    return Stages(
+        maskable_layers(pipe.unet)[LAYER].weight.detach().abs(),
+        saliency[STEP - 1, half:].mean(dim=0),
+        saliency[STEP - 1, :half].mean(dim=0),
+        contrasts[STEP - 1],
+        aggregated,
+        torch.stack(active),
+        in_row,
+        in_layer,
+        selected,
+    )
+
+
+def claims_of(mask: NeuronMask, layer: str) -> np.ndarray:
+    """Returns how many concepts claim each connection of a layer (Eq. 7): (outputs, inputs)."""
+    outputs, inputs = mask.shapes[layer]
+    counts = count_claims([layers[layer] for layers in mask.neurons.values()])
+    return np.pad(counts, (0, outputs * inputs - len(counts))).reshape(outputs, inputs)
+
+
+def draw_steps(found: Stages, mask: NeuronMask) -> None:
+    """The layer after each equation: outputs with many neurons and with few, and inputs with many and with fewer."""
+    ranked = found.selected.sum(dim=1).argsort(descending=True)
+    rows = ranked[:: len(ranked) // ROWS][:ROWS].sort().values
+    columns = found.selected.sum(dim=0).topk(4 * COLUMNS).indices[::4].sort().values
+    crop = np.ix_(rows.numpy(), columns.numpy())
+    figure, axes = plt.subplots(2, 4, figsize=(11, 5.8), layout="constrained")
+    brightest = float(np.quantile(found.concept_mean.numpy()[crop], 0.99))
+    for axis, title, values, most in (
+        (axes[0, 0], "|W|: the weights", found.weight, None),
+        (axes[0, 1], f"Eq. 1: U, prompts with a {CONCEPT}", found.concept_mean, brightest),
+        (axes[0, 2], "Eq. 1: U, the same without", found.base_mean, brightest),
+        (axes[0, 3], "Eq. 2: S, how much more with it", found.contrast, None),
+        (axes[1, 0], "Eq. 3: A, over ten steps", found.aggregated, None),
+    ):
+        shown = values.numpy()[crop]
+        _panel(axis, title).imshow(shown, cmap="Blues", vmin=0, vmax=most or np.quantile(shown, 0.99), aspect="auto")
+    kinds = found.in_row.int() + 2 * found.in_layer.int()
+    names = ("neither", "row", "layer", "both")
+    _classes(axes[1, 1], "Eq. 4-6: Q, the two filters", kinds.numpy()[crop], dict(zip(names, FILTERS, strict=True)))
+    claims = claims_of(mask, LAYER)
+    numbers = ("none", *(f"{n}" for n in range(1, len(mask.concepts) + 1)))
+    colours = dict(zip(numbers, (UNTOUCHED, *CLAIMS, "#000000"), strict=True))
+    _classes(axes[1, 2], f"Eq. 7: s, claims of {len(mask.concepts)} concepts", claims[crop], colours)
+    fate = np.where(claims == 0, 0, np.where(claims < mask.agnostic_threshold, 1, 2))
+    _classes(axes[1, 3], "Eq. 8: the mask", fate[crop], {"untouched": UNTOUCHED, "pruned": "#c0392b", "spared": SPARED})
+    axes[0, 0].set_ylabel(f"{ROWS} outputs")
+    axes[1, 0].set_ylabel(f"{ROWS} outputs")
+    axes[1, 0].set_xlabel(f"{COLUMNS} inputs")
+    figure.savefig(DOCS / "method-steps.png", dpi=110)
+
+
+def _panel(axis: Axes, title: str) -> Axes:
+    axis.set_title(title, fontsize=10, loc="left")
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+    return axis
+
+
+def _classes(axis: Axes, title: str, values: np.ndarray, colours: dict[str, str]) -> None:
+    """Draws whole numbers, each in a colour with a name."""
+    _panel(axis, title)
+    axis.imshow(values, cmap=ListedColormap(list(colours.values())), vmin=-0.5, vmax=len(colours) - 0.5, aspect="auto")
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
+    legend: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "handlelength": 0.8, "handletextpad": 0.4}
+    axis.legend(handles, list(colours), ncols=len(colours), fontsize=7.5, columnspacing=0.8, **legend)
+
+
+def draw_where(mask: NeuronMask) -> None:
+    """The share of every layer that is claimed, by the number of concepts, in the order of the flow."""
+    figure, axis = plt.subplots(figsize=(10, 3.8), layout="constrained")
+    x, ticks = 0.0, {}
+    for place, prefix in PLACES.items():
+        layers = [name for name in mask.shapes if name.startswith(prefix)]
+        ticks[x + (len(layers) - 1) / 2] = place
+        for name in layers:
+            shares = 100 * np.bincount(claims_of(mask, name).ravel(), minlength=6)[1:] / np.prod(mask.shapes[name])
+            bottom = 0.0
+            for number, height in enumerate(shares, start=1):
+                colour = CLAIMS[number - 1] if number < mask.agnostic_threshold else SPARED
+                label = f"{number}" if number < mask.agnostic_threshold else f"{number} or more: spared"
+                label = label if x == 0 and number <= mask.agnostic_threshold else ""
+                axis.bar(x, height, bottom=bottom, color=colour, width=0.8, label=label)
+                bottom += height
+            x += 1
+        x += 0.8
+    axis.set_xticks(list(ticks), list(ticks.values()))
+    axis.tick_params(length=0)
+    axis.grid(False, axis="x")
+    axis.set_ylabel("connections claimed, % of the layer")
+    axis.set_title(f"by how many of {len(mask.concepts)} objects", loc="left", fontsize=10, color=QUIET)
+    axis.legend(loc="upper left", ncols=5, fontsize=9)
+    axis.set_ylim(0, 1.18 * axis.get_ylim()[1])
+    figure.savefig(DOCS / "method-where.png", dpi=110)
+
+
+def draw_time(found: Stages) -> None:
+    """When connections are among the most active: some neurons step by step, and all of them against the rest."""
+    steps = len(found.active)
+    frequency = found.active.sum(dim=0)
+    neurons = found.selected.flatten().nonzero().squeeze(1)
+    some = neurons[torch.linspace(0, len(neurons) - 1, 60).long()]
+    some = some[frequency.flatten()[some].argsort(descending=True)]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", width_ratios=(1, 1.3))
+    _panel(left, f"60 neurons of {CONCEPT}: active (dark) or not").imshow(
+        found.active.flatten(1)[:, some].T.numpy(), cmap=ListedColormap(["#eef1f4", CLAIMS[2]]), aspect="auto"
+    )
+    left.set_xticks(range(steps), range(1, steps + 1))
+    left.set_xlabel("denoising step")
+    for offset, label, which, colour in (
+        (-0.2, "neurons", found.selected, CLAIMS[2]),
+        (0.2, "all other connections of the layer", ~found.selected, "#c4cad1"),
+    ):
+        shares = 100 * np.bincount(frequency[which].int().numpy(), minlength=steps + 1) / int(which.sum())
+        right.bar(np.arange(steps + 1) + offset, shares, width=0.4, color=colour, label=label)
+    right.set_xticks(range(steps + 1))
+    right.set_xlabel(f"steps active, of {steps}")
+    right.set_ylabel("% of them")
+    right.legend()
+    figure.savefig(DOCS / "method-time.png", dpi=110)
+
+
+if __name__ == "__main__":
+    plt.rcParams.update(STYLE | {"axes.axisbelow": True})
+    pipe = load_testbed()
+    found = stages(pipe, Concept(CONCEPT))
+    mask = find(pipe, FORGOTTEN, SETTINGS)
+    own = mask.neurons[CONCEPT][LAYER]
+    if not torch.equal(found.selected.flatten().nonzero().squeeze(1).int(), own):
+        raise SystemExit(f"{int(found.selected.sum())} neurons were found here, {len(own)} for the mask.")
+    draw_steps(found, mask)
+    draw_where(mask)
+    draw_time(found)
