@@ -36,13 +36,13 @@ from fia.unlearn import collect_statistics, pair_prompts
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:
     """|W| ||X||: Eq. 1 without the alignment of input and output."""
-    return weight.float().abs() * inputs.float().norm(dim=0)
+    return weight.float().abs() * inputs.float().norm(dim=-2, keepdim=True)
 
 
 def row_normalised(weight: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor:
     """The same, each row divided by its sum."""
     scores = weight_times_norm(weight, inputs, outputs)
-    return scores / scores.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    return scores / scores.sum(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
 def top_of_rows(aggregated: Tensor, ratio: float) -> Tensor:

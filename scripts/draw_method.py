@@ -56,7 +56,9 @@ def record(pipe: Any, concept: Concept) -> Tensor:
     """Returns U of Eq. 1 in LAYER: (steps, rows, outputs, inputs); the rows are base prompts, then the concept's."""
     pairs = pair_prompts([concept], SETTINGS)[0][1]
     layers, position, rows = maskable_layers(pipe.unet), Position(), []
-    with observe({LAYER: layers[LAYER]}, position, connection_saliency, lambda _name, _row, value: rows.append(value)):
+    with observe(
+        {LAYER: layers[LAYER]}, position, connection_saliency, lambda _name, _rows, values: rows.extend(values)
+    ):
         run_first_steps(
             pipe,
             [pair.base_prompt for pair in pairs] + [pair.concept_prompt for pair in pairs],
@@ -79,7 +81,7 @@ def stages(pipe: Any, concept: Concept) -> Stages:
         base = Moments()
         for row in step[:half]:
             base.add(row.clone())
-        contrasts.append(contrastive_saliency(step[half:].mean(dim=0), base))
+        contrasts.append(contrastive_saliency(step[half:].mean(dim=0), base.mean + base.std))
         active.append(active_connections(contrasts[-1], SETTINGS.temporal_ratio))
         integral.add(contrasts[-1].clone(), SETTINGS.temporal_ratio)
     aggregated = integral.aggregate(SETTINGS.magnitude)

@@ -6,6 +6,7 @@ import reference
 import torch
 from torch import nn
 
+from fia import activations
 from fia.activations import connection_saliency, observe
 from fia.denoise import Position
 from fia.layers import MaskableLayer
@@ -34,6 +35,14 @@ def test_equation_1_against_loops(seed):
     expected = reference.connection_saliency(weight, x, y)
     # A few float32 roundings (6e-8 each), relative to the terms of <X, Y>, which may cancel: hence the absolute part.
     np.testing.assert_allclose(connection_saliency(weight, x, y).numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_several_rows_are_scored_as_one_by_one():
+    weight, x, _ = random_layer()
+    rows = torch.stack([x, 2 * x.flip(0), x.roll(1, dims=1)])
+    together = connection_saliency(weight, rows, rows @ weight.T)
+    for row, saliency in zip(rows, together, strict=True):
+        torch.testing.assert_close(connection_saliency(weight, row, row @ weight.T), saliency, rtol=1e-5, atol=1e-6)
 
 
 def test_signs_do_not_matter():
@@ -88,8 +97,9 @@ def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
     ):
         position.prompts = range(3, 5)
         layer(rows)
-    assert [(name, prompt) for name, prompt, _ in received] == [("ff", 3), ("ff", 4)]
-    for (_, _, saliency), x in zip(received, rows.double(), strict=True):
+    ((name, prompts, values),) = received
+    assert (name, prompts) == ("ff", range(3, 5))
+    for saliency, x in zip(values, rows.double(), strict=True):
         expected = reference.connection_saliency(layer.weight.detach(), x, x @ layer.weight.detach().double().T)
         # As above, and the bias added and taken away costs two more roundings.
         np.testing.assert_allclose(saliency.numpy(), expected, rtol=1e-5, atol=1e-6)
@@ -108,7 +118,7 @@ def test_rows_that_are_no_prompts_are_an_error_not_a_guess():
     with (
         observe({"ff": MaskableLayer(layer)}, position, connection_saliency, lambda *_: None),
         torch.no_grad(),
-        pytest.raises(ValueError, match="shorter"),
+        pytest.raises(ValueError, match="Layer ff was given 2 rows for 3 prompts"),
     ):
         layer(torch.randn(2, 7, 6))
 
@@ -138,9 +148,9 @@ def test_tokens_that_come_in_parts_are_measured_together():
             position.prompts = range(2)
             layer(rows[:, :3])
             layer(rows[:, 3:])
-    assert [prompt for _, prompt, _ in received] == [0, 1, 0, 1]
-    for _, prompt, saliency in received:
-        x = rows[prompt].double()
+    assert [prompts for _, prompts, _ in received] == [range(2), range(2)]
+    for x, saliency in zip([*rows, *rows], [row for _, _, values in received for row in values], strict=True):
+        x = x.double()
         expected = reference.connection_saliency(layer.weight.detach(), x, x @ layer.weight.detach().double().T)
         np.testing.assert_allclose(saliency.numpy(), expected, rtol=1e-5, atol=1e-6)  # as above
 
@@ -164,7 +174,7 @@ def test_of_a_linear_that_an_attention_shares_only_the_feed_forwards_inputs_coun
         module(rows)
     x, w = rows[0, :, 4:].double(), module.weight.detach()[:, 4:].double()
     expected = reference.connection_saliency(w, x, x @ w.T)
-    np.testing.assert_allclose(received[0][2].numpy(), expected, rtol=1e-5, atol=1e-6)  # as above
+    np.testing.assert_allclose(received[0][2][0].numpy(), expected, rtol=1e-5, atol=1e-6)  # as above
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -178,7 +188,7 @@ def test_a_convolution_of_one_pixel_is_a_linear_at_every_place(bias):
         module(image)
     x, w = image[0].flatten(1).T.double(), module.weight.detach()[:, :, 0, 0].double()
     np.testing.assert_allclose(
-        received[0][2].numpy(),
+        received[0][2][0].numpy(),
         reference.connection_saliency(w, x, x @ w.T),
         rtol=1e-5,
         atol=1e-6,  # as above
@@ -193,7 +203,21 @@ def test_rows_without_tokens_are_one_token_each():
     with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
         module(rows)
     w = module.weight.detach().double()
-    for _, prompt, saliency in received:
-        expected = reference.connection_saliency(w, rows[prompt : prompt + 1], rows[prompt : prompt + 1].double() @ w.T)
+    ((_, _, values),) = received
+    for x, saliency in zip(rows[:, None].double(), values, strict=True):
+        expected = reference.connection_saliency(w, x, x @ w.T)
         np.testing.assert_allclose(saliency.numpy(), expected, rtol=1e-5, atol=1e-6)  # as above
-    assert len(received) == 2
+
+
+def test_rows_come_a_few_at_a_time_where_they_are_large(monkeypatch):
+    layer, rows, received = nn.Linear(6, 4), torch.randn(5, 7, 6), []
+    position, layers = Position(), {"ff": MaskableLayer(layer)}
+    with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+        for numbers in (2**19, 50):
+            monkeypatch.setitem(activations.ROWS_OF, "cpu", numbers)
+            position.prompts = range(10, 15)
+            layer(rows)
+    (_, prompts, whole), *parts = received
+    assert prompts == range(10, 15)
+    assert [prompts for _, prompts, _ in parts] == [range(10, 12), range(12, 14), range(14, 15)]
+    torch.testing.assert_close(torch.cat([values for _, _, values in parts]), whole, rtol=1e-5, atol=1e-6)  # as above

@@ -1,4 +1,4 @@
-"""Collecting a group's statistics: what arrives row by row is Eq. 2 and 3 of each concept."""
+"""Collecting a group's statistics: what arrives a few rows at a time is Eq. 2 and 3 of each concept."""
 
 import numpy as np
 import pytest
@@ -19,20 +19,22 @@ def random_rows(steps, rows, seed=0):
     ]
 
 
-def collect(steps, ratios, prompts, count_ties=False):
+def collect(steps, ratios, prompts, count_ties=False, at_once=3):
     statistics = GroupStatistics(list(LAYERS), ratios, prompts, count_ties=count_ties)
     for rows in steps:
         for name in LAYERS:
-            for row, layers in enumerate(rows):
-                statistics.receive(name, row, layers[name].clone())
+            for start in range(0, len(rows), at_once):
+                some = range(start, min(start + at_once, len(rows)))
+                statistics.receive(name, some, torch.stack([rows[row][name] for row in some]))
     return statistics
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 100])
 @pytest.mark.parametrize(("concepts", "prompts", "steps"), [(1, 1, 1), (1, 5, 3), (3, 2, 4)])
-def test_every_concept_is_integrated_as_if_alone_with_the_base_prompts(concepts, prompts, steps):
+def test_every_concept_is_integrated_as_if_alone_with_the_base_prompts(concepts, prompts, steps, at_once):
     rows = random_rows(steps, prompts * (1 + concepts))
     ratios = [0.1, 0.3, 0.5][:concepts]
-    statistics = collect(rows, ratios, prompts)
+    statistics = collect(rows, ratios, prompts, at_once=at_once)
     for name in LAYERS:
         for concept, ratio in enumerate(ratios):
             own = range(prompts * (1 + concept), prompts * (2 + concept))
@@ -52,8 +54,7 @@ def test_a_step_forgets_the_step_before():
     rows = random_rows(2, 4)
     both, second = collect(rows, [0.2], 2), collect(rows[1:], [0.2], 2)
     for name in LAYERS:
-        assert torch.equal(both.layers[name].base.mean, second.layers[name].base.mean)
-        assert torch.equal(both.layers[name].base.std, second.layers[name].base.std)
+        assert torch.equal(both.layers[name].base_mean_and_std, second.layers[name].base_mean_and_std)
         assert torch.equal(both.layers[name].concept.value, second.layers[name].concept.value)
 
 
@@ -63,3 +64,11 @@ def test_ties_are_counted_where_asked_for():
     for count_ties, frequency in ((False, 0.0), (True, 1.0)):
         integral = collect(rows, [0.25], 1, count_ties).layers["first"].integrals[0]
         assert torch.equal(integral.frequency, torch.full((3, 8), frequency))
+
+
+@pytest.mark.parametrize(("row", "wrong"), [(0, float("nan")), (1, float("inf")), (2, float("nan")), (3, float("inf"))])
+def test_what_is_not_finite_is_an_error_that_names_the_layer_and_the_step(row, wrong):
+    rows = random_rows(2, 4)
+    rows[1][row]["second"][1, 2] = wrong
+    with pytest.raises(ValueError, match=r"layer second are not finite at step 2.*Load it in float32 or bfloat16"):
+        collect(rows, [0.2], 2)

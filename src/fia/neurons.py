@@ -31,9 +31,13 @@ def active_connections(
         return torch.zeros_like(saliency, dtype=torch.bool)
     if number == saliency.numel():
         return saliency > 0
-    top = saliency.flatten().topk(number + 1).values
-    active = saliency >= top[-2] if count_ties else saliency > top[-1]
-    return active & (saliency > 0)
+    if count_ties:
+        return (saliency >= _least_of_top(saliency, number)) & (saliency > 0)
+    return saliency > _least_of_top(saliency, number + 1)
+
+
+def _least_of_top(values: Tensor, number: int) -> Tensor:
+    return values.flatten().topk(number, sorted=False).values.min()
 
 
 class TemporalIntegral:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Moments:
-    """Mean and standard deviation of equally shaped tensors that arrive one by one, in float32.
+    """Mean and standard deviation of equally shaped tensors that arrive a few at a time, in float32.
 
     Welford's update: no cancellation, and memory for two tensors however many arrive.
     """
@@ -16,15 +16,16 @@ class Moments:
         self.mean: Tensor = torch.empty(0)
         self.squares: Tensor = torch.empty(0)
 
-    def add(self, value: Tensor) -> None:
-        """Takes one more tensor; it may be reused as memory and must not be used afterwards."""
-        self.count += 1
-        if self.count == 1:
-            self.mean, self.squares = value, torch.zeros_like(value)
-            return
-        delta = value - self.mean
-        self.mean.add_(delta, alpha=1 / self.count)
-        self.squares.addcmul_(delta, value.sub_(self.mean))
+    def add(self, values: Float[Tensor, "rows ..."]) -> None:
+        """Takes some more; their memory may be reused, and they must not be used afterwards."""
+        for value in values:
+            self.count += 1
+            if self.count == 1:
+                self.mean, self.squares = value.clone(), torch.zeros_like(value)
+                continue
+            delta = value - self.mean
+            self.mean.add_(delta, alpha=1 / self.count)
+            self.squares.addcmul_(delta, value.sub_(self.mean))
 
     @property
     def std(self) -> Tensor:
@@ -33,20 +34,26 @@ class Moments:
 
 
 class Mean:
-    """Mean of equally shaped tensors that arrive one by one, in float32."""
+    """Mean of equally shaped tensors that arrive a few at a time, in float32."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.value: Tensor = torch.empty(0)
+        self.sum: Tensor = torch.empty(0)
 
-    def add(self, value: Tensor) -> None:
-        """Takes one more tensor; it may be reused as memory and must not be used afterwards."""
-        self.count += 1
-        self.value = value if self.count == 1 else self.value.lerp_(value, 1 / self.count)
+    def add(self, values: Float[Tensor, "rows ..."]) -> None:
+        """Takes some more."""
+        added = values.sum(dim=0)
+        self.sum = added if self.count == 0 else self.sum.add_(added)
+        self.count += len(values)
+
+    @property
+    def value(self) -> Tensor:
+        """The mean of those that arrived."""
+        return self.sum / self.count
 
 
 def contrastive_saliency(
-    concept_mean: Float[Tensor, "outputs inputs"], base: Moments
+    concept_mean: Float[Tensor, "outputs inputs"], base_mean_and_std: Float[Tensor, "outputs inputs"]
 ) -> Float[Tensor, "outputs inputs"]:
-    """S = max(0, mean_c U - mean_b U - std_b U), one layer and step (Eq. 2)."""
-    return (concept_mean - base.mean - base.std).clamp_(min=0)
+    """S = max(0, mean_c U - (mean_b U + std_b U)), one layer and step (Eq. 2)."""
+    return (concept_mean - base_mean_and_std).clamp_(min=0)

@@ -7,6 +7,8 @@ nothing grows with the number of steps or prompts.
 
 from collections.abc import Sequence
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from .neurons import TemporalIntegral
@@ -18,12 +20,13 @@ class LayerStatistics:
 
     def __init__(self, number_of_concepts: int) -> None:
         self.base = Moments()
+        self.base_mean_and_std: Tensor = torch.empty(0)
         self.concept = Mean()
         self.integrals = [TemporalIntegral() for _ in range(number_of_concepts)]
 
 
 class GroupStatistics:
-    """Receives connection saliency row by row and integrates the contrastive saliency of every concept.
+    """Receives connection saliency as rows arrive and integrates the contrastive saliency of every concept.
 
     Row r of a step belongs to base prompt r where r < P, and otherwise to prompt (r mod P) of concept (r // P - 1).
     """
@@ -43,18 +46,40 @@ class GroupStatistics:
         self.prompts_per_concept = prompts_per_concept
         self.count_ties = count_ties
 
-    def receive(self, layer: str, row: int, saliency: Tensor) -> None:
-        """Takes U of one row (outputs, inputs); rows of a layer come in ascending order at every step."""
+    def receive(self, layer: str, rows: range, saliency: Float[Tensor, "rows outputs inputs"]) -> None:
+        """Takes U of some rows; rows of a layer come in ascending order at every step.
+
+        Raises:
+            ValueError: if a layer's saliency is not finite.
+        """
+        done = 0
+        while done < len(rows):  # up to the last prompt of one concept, or of the base prompts, at a time
+            concept, prompt = divmod(rows[done], self.prompts_per_concept)
+            number = min(len(rows) - done, self.prompts_per_concept - prompt)
+            is_last = prompt + number == self.prompts_per_concept
+            self._add(layer, concept - 1, saliency[done : done + number], is_first=prompt == 0, is_last=is_last)
+            done += number
+
+    def _add(self, layer: str, concept: int, saliency: Tensor, *, is_first: bool, is_last: bool) -> None:
         statistics = self.layers[layer]
-        concept, prompt = row // self.prompts_per_concept - 1, row % self.prompts_per_concept
         if concept < 0:
-            if prompt == 0:
+            if is_first:
                 statistics.base = Moments()
             statistics.base.add(saliency)
+            if is_last:
+                statistics.base_mean_and_std = statistics.base.mean.add_(statistics.base.std)
+                statistics.base = Moments()
             return
-        if prompt == 0:
+        if is_first:
             statistics.concept = Mean()
         statistics.concept.add(saliency)
-        if prompt == self.prompts_per_concept - 1:
-            contrast = contrastive_saliency(statistics.concept.value, statistics.base)
-            statistics.integrals[concept].add(contrast, self.temporal_ratios[concept], count_ties=self.count_ties)
+        if not is_last:
+            return
+        contrast = contrastive_saliency(statistics.concept.value, statistics.base_mean_and_std)
+        integral = statistics.integrals[concept]
+        if not contrast.sum().isfinite():
+            raise ValueError(
+                f"The activations of layer {layer} are not finite at step {integral.steps + 1}: the model overflowed. "
+                "Load it in float32 or bfloat16."
+            )
+        integral.add(contrast, self.temporal_ratios[concept], count_ties=self.count_ties)

@@ -53,8 +53,8 @@ def skilled_neurons(
 
 
 def squared_norms(_weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:
-    """Returns ||X[:,j]||^2 of one row of the batch, in float32."""
-    return inputs.float().square().sum(dim=0)
+    """Returns ||X[:,j]||^2 of each row of the batch, in float32."""
+    return inputs.float().square().sum(dim=-2)
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,9 @@ class ConceptPrune:
         squares = {name: torch.zeros(2, layer.in_features) for name, layer in layers.items()}
         joined = {name: torch.zeros(layer.weight.shape, dtype=torch.bool) for name, layer in layers.items()}
 
-        def receive(name: str, row: int, squared: Tensor) -> None:
-            squares[name][row // len(pairs)] += squared.cpu()
+        def receive(name: str, rows: range, squared: Tensor) -> None:
+            for row, value in zip(rows, squared.cpu(), strict=True):
+                squares[name][row // len(pairs)] += value
 
         def end_step() -> None:
             for name, layer in layers.items():

@@ -21,17 +21,20 @@ class Train:
     """Trains the embedded model from nothing; started again with the same folder, it goes on where it stopped.
 
     Example: fia testbed train --out runs/testbed --denoiser.images 2000000
+    Example: fia testbed train --out runs/dit --architecture dit --parts runs/testbed
     """
 
     out: Path
     """Folder for the checkpoints and the finished model, CLIP and classifier."""
     recipe: Annotated[TrainingRecipe, tyro.conf.arg(name="")] = field(default_factory=TrainingRecipe)
+    parts: Path | None = None
+    """Folder of an earlier training to take the autoencoder, CLIP and classifier from, and train the denoiser alone."""
     device: str = "auto"
     """Device to train on: auto takes a GPU where there is one."""
 
     def run(self) -> None:
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-        train_testbed(self.out, self.recipe, torch.device(device))
+        train_testbed(self.out, self.recipe, torch.device(device), self.parts)
         print(f"The model is in {self.out / 'model'}; look at it with: fia testbed sheet --weights {self.out}")
 
 

@@ -1,7 +1,8 @@
-"""The test-bed's U-Net: as in Stable Diffusion, with cross-attention at the full latent resolution, 8x8, and below."""
+"""The test-bed's U-Net, as in Stable Diffusion with cross-attention at the full latent resolution, 8x8, and below; and
+how it, or the transformer in its place, is trained."""
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, PixArtTransformer2DModel, UNet2DConditionModel
 from torch import Tensor, nn
 from tqdm.auto import trange
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -53,7 +54,7 @@ class DenoiserTask(nn.Module):
 
     def __init__(
         self,
-        unet: UNet2DConditionModel,
+        denoiser: UNet2DConditionModel | PixArtTransformer2DModel,
         autoencoder: AutoencoderKL,
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
@@ -63,12 +64,14 @@ class DenoiserTask(nn.Module):
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.predict = torch.compile(unet) if compiled else unet
+        self.predict = torch.compile(denoiser) if compiled else denoiser
+        self.sees_padding = isinstance(denoiser, UNet2DConditionModel)
         self.frozen = (autoencoder.requires_grad_(False), text_encoder.requires_grad_(False))
         self.tokenizer, self.scenes, self.batch_size = tokenizer, scenes, batch_size
         self.scheduler = build_scheduler()
         self.pool_number = -1
-        self.latents = self.text = self.no_text = torch.empty(0)
+        self.latents = torch.empty(0)
+        self.text = self.no_text = (torch.empty(0), torch.empty(0))
 
     def forward(self, step: int) -> Tensor:
         pool_number = step * self.batch_size // POOL_IMAGES
@@ -79,29 +82,38 @@ class DenoiserTask(nn.Module):
         device = self.latents.device
         index = torch.randint(len(self.latents), (self.batch_size,), generator=generator).to(device)
         dropped = (torch.rand(self.batch_size, 1, 1, generator=generator) < CAPTION_DROPOUT).to(device)
-        latents, text = self.latents[index].float(), torch.where(dropped, self.no_text, self.text[index]).float()
+        latents = self.latents[index].float()
+        (states, is_word), (no_states, is_no_word) = self.text, self.no_text
+        text = {"encoder_hidden_states": torch.where(dropped, no_states, states[index]).float()}
+        if not self.sees_padding:
+            text["encoder_attention_mask"] = torch.where(dropped[:, 0], is_no_word, is_word[index])
+            text["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}
         noise = torch.randn(latents.shape, generator=generator).to(device)
         timesteps = torch.randint(1000, (self.batch_size,), generator=generator).to(device)
         noisy = self.scheduler.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        predicted = self.predict(noisy, timesteps, text).sample.float()
+        predicted = self.predict(noisy, timestep=timesteps, **text).sample.float()
         alpha_bar = self.scheduler.alphas_cumprod.to(device)[timesteps]
         weight = (1 / (1 - alpha_bar)).clamp(max=MAX_LOSS_WEIGHT)
         return ((predicted - latents).square().mean(dim=(1, 2, 3)) * weight).mean()
 
     @torch.no_grad()
     def fill_pool(self, generator: torch.Generator) -> None:
-        """Renders POOL_SIZE scenes; keeps their latents (24, 8, 8) and their captions' states (24, 160), bfloat16."""
+        """Renders POOL_SIZE scenes; keeps their latents (24, 8, 8) and what `encode_text` gives of their captions."""
         autoencoder, _ = self.frozen
-        latents, text = [], []
+        latents, captions = [], []
         for _ in trange(0, POOL_SIZE, 128, desc="rendering", leave=False):
             batch = self.scenes.sample(128, generator)
             images = batch.images.contiguous(memory_format=torch.channels_last)
             latents.append(autoencoder.encode(images).latent_dist.mean * autoencoder.config.scaling_factor)
-            text.append(self.encode_text(batch.captions))
-        self.latents, self.text, self.no_text = torch.cat(latents), torch.cat(text), self.encode_text([""])
+            captions += batch.captions
+        parts = [self.encode_text(captions[i : i + 128]) for i in range(0, POOL_SIZE, 128)]
+        states, are_words = zip(*parts, strict=True)
+        self.latents, self.text = torch.cat(latents), (torch.cat(states), torch.cat(are_words))
+        self.no_text = self.encode_text([""])
 
-    def encode_text(self, captions: list[str]) -> Tensor:
-        """Returns the token states (n, 24, 160) of captions, bfloat16."""
+    def encode_text(self, captions: list[str]) -> tuple[Tensor, Tensor]:
+        """Returns the token states (n, 24, 160) of captions, bfloat16, and which tokens are no padding (n, 24)."""
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
         _, text_encoder = self.frozen
-        return text_encoder(tokens.input_ids.to(text_encoder.device)).last_hidden_state.bfloat16()
+        tokens = tokens.to(text_encoder.device)
+        return text_encoder(tokens.input_ids).last_hidden_state.bfloat16(), tokens.attention_mask.float()

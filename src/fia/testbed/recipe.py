@@ -1,18 +1,20 @@
 """Regenerates the whole test-bed: the stages in order, and the folders that ship.
 
-`out/model` is a diffusers folder (StableDiffusionPipeline), `out/clip` the CLIP whose text tower it uses, and
+`out/model` is a diffusers folder (StableDiffusionPipeline, or PixArtAlphaPipeline for a transformer), `out/clip` the CLIP whose text tower it uses, and
 `out/classifier` the judge; all in safetensors, float16 but for the text encoder. `out/checkpoints` lets an interrupted
 run, or a longer one, continue; `out/curves.json` has the losses of each stage.
 """
 
+import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from transformers import (
@@ -25,15 +27,20 @@ from transformers import (
 )
 
 from ..files import written_whole
+from ..layers import get_denoiser
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
 from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
 from .places import IMAGE_SIZE
+from .pretrained import load_classifier, load_clip
 from .scenes import Scenes
 from .training import Recipe, train_stage
+from .transformer import build_transformer
 
+Architecture = Literal["unet", "dit"]
 COMPILERS = ("g++", "clang++", "c++", "cl")
+WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -45,27 +52,31 @@ class TrainingRecipe:
     clip: Recipe = field(default=Recipe(images=160_000, batch_size=128, learning_rate=1e-3))
     """the CLIP whose text tower becomes the text encoder"""
     denoiser: Recipe = field(default=Recipe(images=650_000, batch_size=128, learning_rate=1e-3, weight_decay=0.1))
-    """the U-Net"""
+    """the denoiser"""
     classifier: Recipe = field(default=Recipe(images=250_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
     """the judge of subjects, places, styles and the attribute"""
+    architecture: Architecture = "unet"
+    """what the denoiser is: Stable Diffusion's U-Net, or a diffusion transformer as PixArt's"""
     compile: bool = True
-    """compile the U-Net while it is trained, which needs a C++ compiler"""
+    """compile the denoiser while it is trained, which needs a C++ compiler"""
 
 
 class Training:
     """A folder that a test-bed is trained in: its stages, each done once, and the curves of their losses."""
 
-    def __init__(self, out: Path, recipe: TrainingRecipe, device: torch.device) -> None:
-        self.out, self.recipe, self.device, self.scenes = out, recipe, device, Scenes(device)
+    def __init__(self, out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None) -> None:
+        self.out, self.recipe, self.device, self.parts, self.scenes = out, recipe, device, parts, Scenes(device)
         self.curves: dict[str, list[tuple[int, float]]] = {}
 
-    def train(self, name: str, model: nn.Module, task: nn.Module, builds_on: Sequence[str] = ()) -> None:
+    def train(self, name: str, model: nn.Module, task: nn.Module, basis: Mapping[str, int | str] | None = None) -> None:
         """Trains a stage, or resumes it, or loads it where it is finished."""
-        basis = {f"{n}.images": getattr(self.recipe, n).images for n in builds_on}
         checkpoint = self.out / "checkpoints" / f"{name}.pt"
-        self.curves[name] = train_stage(name, model, task, getattr(self.recipe, name), checkpoint, basis)
+        self.curves[name] = train_stage(name, model, task, getattr(self.recipe, name), checkpoint, basis or {})
 
     def autoencoder(self) -> AutoencoderKL:
+        if self.parts is not None:
+            autoencoder = AutoencoderKL.from_pretrained(self.parts / "model", subfolder="vae")
+            return autoencoder.to(self.device, memory_format=torch.channels_last)
         torch.manual_seed(self.recipe.autoencoder.seed)
         autoencoder = build_autoencoder().to(self.device, memory_format=torch.channels_last)
         self.train(
@@ -77,6 +88,8 @@ class Training:
         return autoencoder
 
     def clip(self, tokenizer: CLIPTokenizer) -> CLIPModel:
+        if self.parts is not None:
+            return load_clip(self.parts)[0].to(self.device)
         torch.manual_seed(self.recipe.clip.seed)
         clip = build_clip(tokenizer).to(self.device)
         if self.device.type == "cpu":
@@ -85,47 +98,66 @@ class Training:
         return clip
 
     def classifier(self) -> ResNetForImageClassification:
+        if self.parts is not None:
+            return load_classifier(self.parts).to(self.device)
         torch.manual_seed(self.recipe.classifier.seed)
         classifier = build_classifier().to(self.device)
         self.train("classifier", classifier, ClassifierTask(classifier, self.scenes, self.recipe.classifier.batch_size))
         return classifier
 
-    def pipeline(
-        self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer
-    ) -> StableDiffusionPipeline:
+    def pipeline(self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
         torch.manual_seed(self.recipe.denoiser.seed)
-        unet = build_unet().to(self.device, memory_format=torch.channels_last)
+        is_unet = self.recipe.architecture == "unet"
+        denoiser = build_unet() if is_unet else build_transformer()
+        denoiser = denoiser.to(self.device, memory_format=torch.channels_last)
         if self.device.type == "cpu":
-            unet.set_attn_processor(AttnProcessor())  # as above
+            denoiser.set_attn_processor(AttnProcessor())  # as above
         text_encoder = extract_text_encoder(clip)
         batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
-        task = DenoiserTask(unet, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
-        self.train("denoiser", unet, task, builds_on=("autoencoder", "clip"))
+        task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
+        self.train("denoiser", denoiser, task, self.denoiser_basis())
+        parts = {"vae": autoencoder, "text_encoder": text_encoder, "tokenizer": tokenizer}
+        if not is_unet:
+            return PixArtAlphaPipeline(transformer=denoiser, scheduler=build_scheduler(), **parts)
         return StableDiffusionPipeline(
-            vae=autoencoder,
-            text_encoder=text_encoder,
-            tokenizer=tokenizer,
-            unet=unet,
+            unet=denoiser,
             scheduler=build_scheduler(),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
+            **parts,
         )
 
+    def denoiser_basis(self) -> dict[str, int | str]:
+        """Returns what decides a denoiser's weights besides its own recipe."""
+        basis: dict[str, int | str] = {"architecture": self.recipe.architecture}
+        if self.parts is None:
+            return basis | {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
+        weights = (self.parts / "model" / "vae" / WEIGHTS_FILE, self.parts / "clip" / "model.safetensors")
+        return basis | {"parts": hashlib.sha256(b"".join(file.read_bytes() for file in weights)).hexdigest()}
 
-def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device) -> None:
+
+def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None = None) -> None:
     """Trains what is not trained yet under `out` and writes the folders that ship, and the curves.
 
+    Args:
+        parts: a folder written by an earlier training, whose autoencoder, CLIP and classifier are taken as they are, so
+            that the denoiser alone is trained; None trains everything.
+
     Raises:
+        FileNotFoundError: if `parts` is no such folder.
         ValueError: if `out` holds something else, or the checkpoints in it are of another recipe; if there is no
             compiler for `recipe.compile`.
     """
+    for name in ("model", "clip", "classifier") if parts is not None else ():
+        if not (parts / name).is_dir():
+            raise FileNotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")
     for name in ("model", "clip", "classifier"):
         if (out / name).exists() and not (out / "checkpoints").exists():
             raise ValueError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
     if recipe.compile and not any(map(shutil.which, COMPILERS)):
         raise ValueError("compile=True needs a C++ compiler, and there is none; install one, or give --no-compile.")
-    training, tokenizer = Training(out, recipe, device), load_tokenizer()
+    training, tokenizer = Training(out, recipe, device, parts), load_tokenizer()
     autoencoder = training.autoencoder()
     clip = training.clip(tokenizer)
     save(clip, out / "clip", tokenizer, image_processor())
@@ -151,7 +183,7 @@ def image_processor() -> CLIPImageProcessorPil:
 
 
 def save(
-    model: PreTrainedModel | StableDiffusionPipeline,
+    model: PreTrainedModel | DiffusionPipeline,
     folder: Path,
     *companions: CLIPTokenizer | CLIPImageProcessorPil,
 ) -> None:
@@ -159,7 +191,7 @@ def save(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     # The text encoder stays float32: transformers loads the stored type where diffusers loads float32.
-    halved = (model.unet, model.vae) if isinstance(model, StableDiffusionPipeline) else (model,)
+    halved = (get_denoiser(model), model.vae) if isinstance(model, DiffusionPipeline) else (model,)
     for part in halved:
         part.half()
     model.save_pretrained(partial)

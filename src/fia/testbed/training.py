@@ -61,7 +61,7 @@ def train_stage(
     loss: Callable[[int], Tensor],
     recipe: Recipe,
     checkpoint: Path,
-    basis: Mapping[str, int],
+    basis: Mapping[str, int | str],
 ) -> list[tuple[int, float]]:
     """Trains `model` in place and leaves the averaged (EMA) weights in it.
 
@@ -71,7 +71,7 @@ def train_stage(
         loss: computes the loss of the step with a given number.
         recipe: how long and how fast.
         checkpoint: the file to resume from and to save to.
-        basis: what else decides the weights: the length of the stages that this one builds on.
+        basis: what else decides the weights, such as the length of the stages that this one builds on.
 
     Returns:
         The loss of every STEPS_BETWEEN_LOSSES-th step: (step, loss).

@@ -1,0 +1,43 @@
+"""The test-bed's diffusion transformer: PixArt-alpha in miniature, on the same latents and captions as the U-Net."""
+
+from typing import Any
+
+from diffusers import PixArtAlphaPipeline, PixArtTransformer2DModel
+from torch import nn
+
+from .autoencoder import LATENT_CHANNELS, LATENT_SIZE
+from .clip import MAX_TOKENS, TEXT_WIDTH
+
+WIDTH = 192
+
+
+def build_transformer() -> PixArtTransformer2DModel:
+    """Returns an untrained transformer (5.1M parameters): 8 blocks, each with a feed-forward of 768 channels.
+
+    A token is one latent. Every block starts close to doing nothing, as the larger ones are made to.
+    """
+    transformer = PixArtTransformer2DModel(
+        num_attention_heads=WIDTH // 32,
+        attention_head_dim=32,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        num_layers=8,
+        cross_attention_dim=WIDTH,
+        sample_size=LATENT_SIZE,
+        patch_size=1,
+        caption_channels=TEXT_WIDTH,
+        use_additional_conditions=False,
+    )
+    nn.init.zeros_(transformer.adaln_single.linear.weight)
+    for block in transformer.transformer_blocks:
+        nn.init.zeros_(block.attn2.to_out[0].weight)
+    return transformer
+
+
+class MiniaturePixArtPipeline(PixArtAlphaPipeline):
+    """PixArt-alpha's pipeline, with what fits a CLIP of 24 tokens and pictures of 64x64 pixels as its defaults."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Draws; the arguments are those of PixArtAlphaPipeline."""
+        own = {"max_sequence_length": MAX_TOKENS, "use_resolution_binning": False, "clean_caption": False}
+        return super().__call__(*args, **(own | kwargs))
