@@ -30,8 +30,9 @@ from fia.fusion import fuse
 from fia.layers import MaskableLayer, get_denoiser
 from fia.methods import FIA, Method, WeightEdit
 from fia.neurons import select_neurons, share
+from fia.plan import pair_prompts
 from fia.stability import measure_stability
-from fia.unlearn import collect_statistics, pair_prompts
+from fia.unlearn import collect_statistics
 
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:

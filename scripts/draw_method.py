@@ -18,9 +18,9 @@ from fia.denoise import Position, run_first_steps
 from fia.fusion import count_claims
 from fia.layers import maskable_layers
 from fia.neurons import TemporalIntegral, active_connections, select_neurons, share
+from fia.plan import pair_prompts
 from fia.saliency import Moments, contrastive_saliency
 from fia.testbed.demo import FORGOTTEN
-from fia.unlearn import pair_prompts
 
 SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8)
 CONCEPT, LAYER, STEP = "church", "mid_block.attentions.0.transformer_blocks.0.ff.net.2", 5
@@ -55,7 +55,8 @@ class Stages:
 def record(pipe: Any, concept: Concept) -> Tensor:
     """Returns U of Eq. 1 in LAYER: (steps, rows, outputs, inputs); the rows are base prompts, then the concept's."""
     pairs = pair_prompts([concept], SETTINGS)[0][1]
-    layers, position, rows = maskable_layers(pipe.unet), Position(), []
+    layers, position = maskable_layers(pipe.unet), Position()
+    rows: list[Tensor] = []
     with observe(
         {LAYER: layers[LAYER]}, position, connection_saliency, lambda _name, _rows, values: rows.extend(values)
     ):

@@ -119,3 +119,8 @@ def test_paper_mode_fills_in_what_is_not_given_whatever_the_case():
     assert gogh == Concept("van gogh", "style", spatial_ratio=0.03)
     assert own.spatial_ratio == 0.5
     assert object_ == Concept("naked")  # the paper's is explicit, this one is an object by its owner's choice
+
+
+def test_a_prompt_must_differ_from_its_base():
+    with pytest.raises(ValueError, match="holds 'a church' twice in a pair; the first must ask for the concept"):
+        Concept("church", prompts=(("a church in a wood", "a wood"), ("a church", "a church")))

@@ -46,32 +46,26 @@ def test_base_prompts_run_once_for_all_concepts_of_a_kind(pipe, rows):
     assert sum(rows) == 2 * 2 * ((2 + 2 * 2) + (2 + 2) + (2 + 2))  # and twice with guidance
 
 
-def test_base_prompts_run_again_where_not_all_concepts_fit_the_memory(exact_pipe, rows, monkeypatch):
+def test_base_prompts_run_again_for_every_group_of_concepts(exact_pipe, rows):
     whole = find(exact_pipe, ["church", "tench", "golf ball"])
     rows.clear()
-    monkeypatch.setattr(unlearn, "concepts_that_fit", lambda *_: 2)
-    parts = find(exact_pipe, ["church", "tench", "golf ball"])
+    parts = find(exact_pipe, ["church", "tench", "golf ball"], concepts_at_once=2)
     assert sum(rows) == 2 * 2 * ((2 + 2 * 2) + (2 + 2))
     assert_same_neurons(parts, whole)
 
 
-def test_layers_are_watched_in_several_runs_where_not_even_one_concept_fits_the_memory(exact_pipe, rows, monkeypatch):
-    whole = find(exact_pipe, ["church", "tench"])
+def test_layers_are_watched_in_several_runs_where_the_sums_do_not_fit_the_memory(pipe, rows, monkeypatch):
+    whole = find(pipe, ["church", "tench"])
     rows.clear()
-    # four layers of 16 x 64 connections, six numbers for each
-    monkeypatch.setattr(memory, "sums_that_fit", lambda _: 6 * 16 * 64 * 3)
-    parts = find(exact_pipe, ["church", "tench"])
-    assert sum(rows) == 2 * 2 * (2 * 2 * (2 + 2))  # steps, guidance, two concepts in runs of their own, twice each
+    # four layers of 16 x 64 connections; four numbers for each, and two for each concept
+    monkeypatch.setattr(memory, "numbers_that_fit", lambda _: 8 * 16 * 64 * 3)
+    with pytest.warns(
+        UserWarning, match="2 concepts at once do not fit the memory.*in 2 runs.*smaller concepts_at_once"
+    ):
+        parts = find(pipe, ["church", "tench"])
+    assert sum(rows) == 2 * (2 * 2 * (2 + 2 * 2))  # twice: steps, guidance, prompts
     assert list(parts.shapes) == list(whole.shapes)
-    assert_same_neurons(parts, whole)
-
-
-def test_a_layer_that_does_not_fit_is_a_part_by_itself(pipe, monkeypatch):
-    layers = maskable_layers(pipe.unet)
-    monkeypatch.setattr(memory, "sums_that_fit", lambda _: 1)
-    assert memory.layers_that_fit(layers, torch.device("cpu")) == [{name: layer} for name, layer in layers.items()]
-    monkeypatch.setattr(memory, "sums_that_fit", lambda _: 10**9)
-    assert memory.layers_that_fit(layers, torch.device("cpu")) == [layers]
+    assert_same_neurons(parts, whole)  # exactly, since batches are the same
 
 
 @pytest.mark.parametrize("saliency_steps", [1, 4, 6])
@@ -195,6 +189,12 @@ def assert_clean(pipe, before):
     assert pipe._progress_bar_config == {"desc": "mine"}
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in pipe.unet.modules())
     assert all(parameter.grad is None for parameter in pipe.unet.parameters())
+
+
+def test_words_that_the_model_does_not_read_are_warned_of(pipe):
+    long = "a church " + "in a forest " * 30
+    with pytest.warns(UserWarning, match=r"The model reads \d+ tokens.*in a forest.*is cut off"):
+        find(pipe, Concept("church", prompts=((long, "a forest"),)))
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

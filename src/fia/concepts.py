@@ -23,7 +23,7 @@ class Concept:
         prompts: pairs (prompt with the concept, same prompt without it) to use in place of the kind's.
 
     Raises:
-        ValueError: for an empty name, an unknown kind, or a ratio outside [0, 1].
+        ValueError: for an empty name, an unknown kind, a ratio outside [0, 1], or a prompt paired with itself.
     """
 
     name: str
@@ -45,6 +45,11 @@ class Concept:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
                 raise ValueError(
                     f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with it, prompt without)."
+                )
+            if pair[0] == pair[1]:
+                raise ValueError(
+                    f"prompts of concept {self.name!r} holds {pair[0]!r} twice in a pair; the first must ask for the "
+                    "concept, and the second for the same without it."
                 )
         object.__setattr__(self, "prompts", tuple((concept, base) for concept, base in self.prompts))
 

@@ -12,6 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
+from .processes import processes
 from .testbed import load_testbed
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -22,7 +23,7 @@ class Runtime:
     """How a model is loaded, and where it runs."""
 
     device: str = "auto"
-    """auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps."""
+    """auto takes a GPU where there is one, and under torchrun each process its own; or cpu, cuda, cuda:1, mps."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """auto takes float16 on a GPU, float32 elsewhere."""
     config: str | None = None
@@ -41,7 +42,7 @@ def load_pipeline(
 
     Args:
         model: "testbed", a diffusers folder, a checkpoint in a single safetensors file, or the id of a repository.
-        device: "auto" takes a GPU where there is one; otherwise as torch names it.
+        device: "auto" takes a GPU where there is one, for each of several processes its own; or as torch names it.
         dtype: "auto" takes float16 on a GPU and float32 elsewhere; otherwise one of DTYPES.
         config: for a checkpoint, a diffusers folder (or repository) with the configs, tokenizer and scheduler; None
             takes them from the repository that diffusers knows for this kind of model.
@@ -52,7 +53,7 @@ def load_pipeline(
             and a config where none is needed.
     """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "mps" if torch.backends.mps.is_available() else str(processes().device)
     if dtype not in ("auto", *DTYPES):
         raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}.")
     try:

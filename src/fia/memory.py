@@ -1,7 +1,11 @@
-"""How much of a finding fits into the memory at once: concepts that share their base prompts, or else layers.
+"""Where the running sums of a finding are kept, so that they fit.
 
-For each connection a concept needs two float32 numbers, and four more are shared by all concepts of a run.
+For each connection a concept needs two float32 numbers, its sums over the steps; and four more are shared by all
+concepts of a run. What is decided here changes no result: the same rows go through the denoiser in the same batches.
 """
+
+import warnings
+from dataclasses import dataclass
 
 import psutil
 import torch
@@ -9,23 +13,64 @@ import torch
 from .layers import MaskableLayer
 
 SHARED, FOR_A_CONCEPT = 4, 2
+CPU = torch.device("cpu")
 
 
-def sums_that_fit(device: torch.device) -> int:
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How the sums are kept.
+
+    Attributes:
+        parts: the layers, those of each part to be watched in a run of their own.
+        integrals: where the concepts' sums over the steps are kept: with the model, or in the computer's memory.
+        concepts: how many are looked for at once, at most.
+    """
+
+    parts: list[dict[str, MaskableLayer]]
+    integrals: torch.device
+    concepts: int
+
+    @property
+    def bytes(self) -> int:
+        """Memory for the sums, wherever they are."""
+        largest = max(sum(layer.size for layer in part.values()) for part in self.parts)
+        return 4 * largest * (SHARED + FOR_A_CONCEPT * self.concepts)
+
+
+def numbers_that_fit(device: torch.device) -> int:
     """Returns how many float32 numbers fit into half of the free memory."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     return free // 2 // 4
 
 
-def concepts_that_fit(layers: dict[str, MaskableLayer], device: torch.device) -> int:
-    """Returns how many concepts can be found in one run; at least one."""
-    connections = sum(layer.size for layer in layers.values())
-    return max(1, (sums_that_fit(device) // connections - SHARED) // FOR_A_CONCEPT)
+def plan_memory(layers: dict[str, MaskableLayer], concepts: int, device: torch.device) -> MemoryPlan:
+    """Returns how to keep the sums of so many concepts at once for a model on a device.
+
+    Where a GPU has no room for all of them, the concepts' sums go to the CPU; where that does not help either, the
+    layers are watched in several runs, which is warned of.
+    """
+    connections, fits = sum(layer.size for layer in layers.values()), numbers_that_fit(device)
+    if (SHARED + FOR_A_CONCEPT * concepts) * connections <= fits:
+        return MemoryPlan([layers], device, concepts)
+    if (
+        device != CPU
+        and SHARED * connections <= fits
+        and FOR_A_CONCEPT * concepts * connections <= numbers_that_fit(CPU)
+    ):
+        return MemoryPlan([layers], CPU, concepts)
+    parts = _split(layers, fits // (SHARED + FOR_A_CONCEPT * concepts))
+    if len(parts) > 1:
+        warnings.warn(
+            f"The running sums of {concepts} concepts at once do not fit the memory, so the layers are watched in "
+            f"{len(parts)} runs, each as long as one. Give a smaller concepts_at_once (--concepts-at-once).",
+            stacklevel=4,
+        )
+    return MemoryPlan(parts, device, concepts)
 
 
-def layers_that_fit(layers: dict[str, MaskableLayer], device: torch.device) -> list[dict[str, MaskableLayer]]:
-    """Returns the layers in parts of which each fits for one concept; all in one part where they do."""
-    most, parts = sums_that_fit(device) // (SHARED + FOR_A_CONCEPT), [{}]  # type: ignore[var-annotated]
+def _split(layers: dict[str, MaskableLayer], most: int) -> list[dict[str, MaskableLayer]]:
+    """Returns the layers in parts of at most so many connections, and of at least one layer."""
+    parts: list[dict[str, MaskableLayer]] = [{}]
     held = 0
     for name, layer in layers.items():
         if parts[-1] and held + layer.size > most:

@@ -43,7 +43,13 @@ def _least_of_top(values: Tensor, number: int) -> Tensor:
 class TemporalIntegral:
     """The sums over steps that Eq. 3 needs: two tensors of the layer's shape, however many steps are added."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
+        """Starts with no step.
+
+        Args:
+            device: where the sums are kept; with the first saliency where None.
+        """
+        self.device = device
         self.steps = 0
         self.magnitude: Tensor = torch.empty(0)
         self.frequency: Tensor = torch.empty(0)
@@ -53,6 +59,7 @@ class TemporalIntegral:
     ) -> None:
         """Takes S of one more step; it may be reused as memory and must not be used afterwards."""
         active = active_connections(saliency, temporal_ratio, count_ties=count_ties)
+        saliency, active = saliency.to(self.device), active.to(self.device)
         self.steps += 1
         if self.steps == 1:
             self.magnitude, self.frequency = saliency, active.to(saliency.dtype)

@@ -44,6 +44,11 @@ class Progress:
         if self._on_step is not None:
             self._on_step(self.done, self.total)
 
+    def skip(self, number: int) -> None:
+        """Counts steps that need not be done."""
+        self.done += number
+        self._bar.update(number)
+
     def go_back(self, done: int) -> None:
         """Sets the count to an earlier one, where some steps must be done again."""
         self.done = self._bar.n = done

@@ -8,6 +8,7 @@ from typing import Any
 
 from diffusers import DiffusionPipeline
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from . import __version__
 from .concepts import Concept
@@ -56,8 +57,30 @@ def warn_of_guesses(denoiser: nn.Module) -> None:
             f"{type(denoiser).__name__} is not known. Its guidance is taken for the commonest: a batch with the "
             "unconditional rows first, or passes of their own with the conditional one first. Its layers are taken to "
             "see the prompts in order. See docs/families.md, and evaluate the mask.",
-            stacklevel=3,
+            stacklevel=4,
         )
+
+
+def longest_tokenizer(pipe: DiffusionPipeline) -> PreTrainedTokenizerBase | None:
+    """Returns the tokenizer that takes the longest prompts, if there is any: what it reads, the model gets."""
+    tokenizers = [part for part in pipe.components.values() if isinstance(part, PreTrainedTokenizerBase)]
+    return max(tokenizers, key=lambda part: part.model_max_length, default=None)
+
+
+def warn_of_cut_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
+    """Warns of prompts that are longer than the model reads, and says what is cut off."""
+    tokenizer: Any = longest_tokenizer(pipe)
+    if tokenizer is None:
+        return
+    every_pair = [pair for _, own in pairs for pair in own]
+    for prompt in dict.fromkeys(text for pair in every_pair for text in (pair.concept_prompt, pair.base_prompt)):
+        tokens, longest = tokenizer(prompt).input_ids, tokenizer.model_max_length
+        if len(tokens) > longest:
+            warnings.warn(
+                f"The model reads {longest} tokens, and not the last words of {prompt!r}: "
+                f"{tokenizer.decode(tokens[longest - 1 : -1])!r} is cut off.",
+                stacklevel=4,
+            )
 
 
 def warn_of_adapters(denoiser: nn.Module) -> None:
@@ -68,5 +91,5 @@ def warn_of_adapters(denoiser: nn.Module) -> None:
             f"Adapters are loaded ({', '.join(adapters)}). The neurons are found with them in effect, and the mask "
             "prunes the model's own weights alone: what an adapter adds is not pruned, and another adapter can draw "
             "the concept again. For the model by itself, call pipe.unload_lora_weights() first.",
-            stacklevel=3,
+            stacklevel=4,
         )

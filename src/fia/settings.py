@@ -46,6 +46,9 @@ class Settings:
     "blocks.*.mlp.fc2". It also opens architectures that are not known (docs/families.md)."""
     count_ties: bool = False
     """Whether connections equal to the threshold tau of Eq. 3 count as active."""
+    concepts_at_once: int = 5
+    """Concepts that go through the steps together and share their base prompts. More take less time in all, and more
+    memory: two float32 numbers a maskable connection each. No effect beyond rounding."""
     batch_size: int = 16
     """Rows that the denoiser works on at a time; halved by itself where memory runs out. No effect beyond rounding."""
 
@@ -55,8 +58,8 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)} is outside [0, 1].")
         if self.agnostic_ratio is not None and not 0 <= self.agnostic_ratio < float("inf"):
             raise ValueError(f"agnostic_ratio={self.agnostic_ratio} is outside [0, inf); above 1, nothing is spared.")
-        numbers = ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps", "batch_size")
-        check_at_least_one(self, *numbers)
+        numbers = ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps")
+        check_at_least_one(self, *numbers, "concepts_at_once", "batch_size")
         if self.saliency_steps > self.num_inference_steps:
             raise ValueError(
                 f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}."

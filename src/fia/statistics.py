@@ -18,11 +18,11 @@ from .saliency import Mean, Moments, contrastive_saliency
 class LayerStatistics:
     """The running sums of one layer."""
 
-    def __init__(self, number_of_concepts: int) -> None:
+    def __init__(self, number_of_concepts: int, integrals: torch.device | None) -> None:
         self.base = Moments()
         self.base_mean_and_std: Tensor = torch.empty(0)
         self.concept = Mean()
-        self.integrals = [TemporalIntegral() for _ in range(number_of_concepts)]
+        self.integrals = [TemporalIntegral(integrals) for _ in range(number_of_concepts)]
 
 
 class GroupStatistics:
@@ -32,7 +32,13 @@ class GroupStatistics:
     """
 
     def __init__(
-        self, layers: Sequence[str], temporal_ratios: Sequence[float], prompts_per_concept: int, *, count_ties: bool
+        self,
+        layers: Sequence[str],
+        temporal_ratios: Sequence[float],
+        prompts_per_concept: int,
+        *,
+        count_ties: bool,
+        integrals: torch.device | None = None,
     ) -> None:
         """Prepares for P = prompts_per_concept base prompts and as many of each concept.
 
@@ -40,8 +46,9 @@ class GroupStatistics:
             layers: names of the layers.
             temporal_ratios: r1 of each concept.
             count_ties: see `active_connections`.
+            integrals: where the sums over steps are kept; with the saliency where None.
         """
-        self.layers = {name: LayerStatistics(len(temporal_ratios)) for name in layers}
+        self.layers = {name: LayerStatistics(len(temporal_ratios), integrals) for name in layers}
         self.temporal_ratios = temporal_ratios
         self.prompts_per_concept = prompts_per_concept
         self.count_ties = count_ties

@@ -2,28 +2,29 @@
 
 import time
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from accelerate.utils import find_executable_batch_size
+from accelerate import PartialState
+from accelerate.utils import find_executable_batch_size, gather_object
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from .activations import connection_saliency, observe
-from .concepts import Concept, as_concepts, paper_agnostic_ratio
+from .concepts import Concept
 from .denoise import Position, run_first_steps
-from .edit import current_edit
-from .layers import MaskableLayer, count_parameters, get_denoiser, hash_weights, layer_shapes, maskable_layers
+from .layers import MaskableLayer, count_parameters, get_denoiser, layer_shapes
 from .mask import NeuronMask
-from .memory import concepts_that_fit, layers_that_fit
+from .memory import MemoryPlan
 from .neurons import select_neurons
+from .plan import FindingPlan, plan_finding
 from .progress import OnStep, Progress
-from .prompts import prompt_pairs
-from .record import ConceptPairs, record, warn_of_adapters, warn_of_guesses
+from .record import ConceptPairs, record
 from .settings import Settings
 from .statistics import GroupStatistics
+from .unfinished import Unfinished
 
 
 def forget(
@@ -63,6 +64,8 @@ def find(
     *,
     progress: bool = True,
     on_step: OnStep | None = None,
+    unfinished: str | Path | None = None,
+    processes: PartialState | None = None,
     **overrides: Any,
 ) -> NeuronMask:
     """Finds the mask that makes a pipeline forget concepts, and leaves the pipeline as it is; see `forget`.
@@ -70,49 +73,68 @@ def find(
     Args:
         on_step: called with the numbers of steps done and of all after each one, which is a step of the denoiser for
             all prompts of a group of concepts. An exception from it stops the finding.
+        unfinished: a folder that keeps what was found of the first concepts while the others are looked for. Given
+            again after an interruption, the finding goes on from there. It is left to the caller to delete.
+        processes: of accelerate, where several share the work; each must call this with the same arguments and its own
+            copy of the model, and each is given the mask. The mask is the same as one process finds.
     """
-    settings = replace(settings or Settings(), **overrides)
-    denoiser = get_denoiser(pipe, known=settings.layers is None)
-    layers = maskable_layers(denoiser, settings.layers)
-    warn_of_guesses(denoiser)
-    warn_of_adapters(denoiser)
-    present = current_edit(denoiser)
-    if present is not None:
-        raise ValueError(
-            f"A mask ({present.label}) is applied to this pipeline, and neurons must be found on the original weights. "
-            "Remove it first: mask.remove(pipe)."
-        )
-    wanted = as_concepts(concepts, settings.mode)
-    agnostic_ratio = _first(settings.agnostic_ratio, paper_agnostic_ratio(wanted))
-    settings = replace(settings, agnostic_ratio=agnostic_ratio)
-    pairs = pair_prompts(wanted, settings)
-    started = time.perf_counter()
-    found: dict[str, dict[str, Tensor]] = {}
-    parts = layers_that_fit(layers, pipe._execution_device)
-    groups = group_by_base_prompts(pairs, concepts_that_fit(layers, pipe._execution_device))
-    steps_in_all = len(groups) * len(parts) * settings.saliency_steps
-    with Progress(steps_in_all, shown=progress, on_step=on_step) as steps:
-        for group in groups:
-            names = [concept.name for concept, _ in group]
-            steps.describe(f"Finding {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
-            found |= find_group(pipe, parts, group, settings, steps)
-    seconds = time.perf_counter() - started
-    return NeuronMask(
-        neurons={concept.name: found[concept.name] for concept, _ in pairs},
-        shapes=layer_shapes(layers),
-        agnostic_ratio=agnostic_ratio,
-        architecture=type(denoiser).__name__,
-        denoiser_parameters=count_parameters(denoiser),
-        weights_hash=hash_weights(layers),
-        layer_pattern=settings.layers,
-        provenance=[record(pipe, pairs, settings, seconds)],
+    return find_planned(
+        plan_finding(pipe, concepts, replace(settings or Settings(), **overrides)),
+        progress=progress,
+        on_step=on_step,
+        unfinished=unfinished,
+        processes=processes,
     )
 
 
-def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPairs:
-    """Returns each concept with its prompt pairs."""
-    numbers = {name: getattr(settings, name) for name in ("prompts_per_concept", "seeds_per_prompt", "seed")}
-    return [(concept, prompt_pairs(concept, **numbers)) for concept in concepts]
+def find_planned(
+    plan: FindingPlan,
+    *,
+    progress: bool = True,
+    on_step: OnStep | None = None,
+    unfinished: str | Path | None = None,
+    processes: PartialState | None = None,
+) -> NeuronMask:
+    """Does what was planned; see `find`."""
+    index, number = (0, 1) if processes is None else (processes.process_index, processes.num_processes)
+    own_groups = plan.groups[index::number]
+    kept = Unfinished(Path(unfinished), plan) if unfinished is not None else None
+    masks = []
+    with Progress(len(own_groups) * plan.steps_of_group, shown=progress and index == 0, on_step=on_step) as steps:
+        for group in own_groups:
+            mask = kept.get(group) if kept else None
+            if mask is not None:
+                steps.skip(plan.steps_of_group)
+            else:
+                names = [concept.name for concept, _ in group]
+                steps.describe(f"Finding {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
+                started = time.perf_counter()
+                found = find_group(plan, group, steps)
+                mask = _mask(plan, group, found, time.perf_counter() - started)
+                if kept:
+                    kept.keep(group, mask)
+            masks.append(mask)
+    if number > 1:
+        masks = gather_object(masks)
+    neurons = {name: own for mask in masks for name, own in mask.neurons.items()}
+    seconds = sum(mask.provenance[0]["seconds"] for mask in masks)
+    return _mask(plan, plan.pairs, neurons, seconds)
+
+
+def _mask(plan: FindingPlan, pairs: ConceptPairs, neurons: dict[str, dict[str, Tensor]], seconds: float) -> NeuronMask:
+    """Returns the mask of some of the concepts, in their order."""
+    denoiser = get_denoiser(plan.pipe, known=False)
+    assert plan.settings.agnostic_ratio is not None
+    return NeuronMask(
+        neurons={concept.name: neurons[concept.name] for concept, _ in pairs},
+        shapes=layer_shapes(plan.layers),
+        agnostic_ratio=plan.settings.agnostic_ratio,
+        architecture=type(denoiser).__name__,
+        denoiser_parameters=count_parameters(denoiser),
+        weights_hash=plan.weights_hash,
+        layer_pattern=plan.settings.layers,
+        provenance=[record(plan.pipe, pairs, plan.settings, seconds)],
+    )
 
 
 def collect_statistics(
@@ -123,6 +145,7 @@ def collect_statistics(
     batch_size: int,
     measure: Callable[[Tensor, Tensor, Tensor], Tensor],
     on_step: Callable[[], None],
+    memory: MemoryPlan | None = None,
 ) -> GroupStatistics:
     """Runs the first steps for concepts with the same base prompts, and returns the sums that Eq. 3 needs.
 
@@ -132,11 +155,13 @@ def collect_statistics(
         batch_size: rows in the denoiser at a time, in place of the settings'.
         measure: U of a connection (Eq. 1) from W, X and Y.
         on_step: called after each step.
+        memory: where sums are kept; with the model where None.
     """
     pairs = group[0][1]
     ratios = [_first(concept.temporal_ratio, settings.temporal_ratio) for concept, _ in group]
     position = Position()
-    statistics = GroupStatistics(list(layers), ratios, len(pairs), count_ties=settings.count_ties)
+    integrals = None if memory is None else memory.integrals
+    statistics = GroupStatistics(list(layers), ratios, len(pairs), count_ties=settings.count_ties, integrals=integrals)
     with observe(layers, position, measure, statistics.receive):
         run_first_steps(
             pipe,
@@ -152,24 +177,19 @@ def collect_statistics(
     return statistics
 
 
-def find_group(
-    pipe: DiffusionPipeline,
-    parts: list[dict[str, MaskableLayer]],
-    group: ConceptPairs,
-    settings: Settings,
-    steps: Progress,
-) -> dict[str, dict[str, Tensor]]:
+def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[str, dict[str, Tensor]]:
     """Returns each concept's neurons by layer (flat int32 indices on the CPU) for concepts with the same base prompts.
 
     Args:
-        parts: the layers, those of each part to be watched in a run of their own.
+        plan: the finding that the group belongs to.
         group: the concepts and their prompt pairs.
         steps: goes on by every step.
     """
+    settings = plan.settings
     found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
     ratios = [_first(concept.spatial_ratio, settings.spatial_ratio) for concept, _ in group]
-    for layers in parts:
-        statistics = collect_in_memory(pipe, layers, group, settings, steps)
+    for layers in plan.memory.parts:
+        statistics = collect_in_memory(plan, layers, group, steps)
         for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
             found[concept.name] |= {
                 name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
@@ -185,20 +205,23 @@ def find_group(
 
 
 def collect_in_memory(
-    pipe: DiffusionPipeline, layers: dict[str, MaskableLayer], group: ConceptPairs, settings: Settings, steps: Progress
+    plan: FindingPlan, layers: dict[str, MaskableLayer], group: ConceptPairs, steps: Progress
 ) -> GroupStatistics:
     """Returns what `collect_statistics` does; out of memory, it starts over with smaller batches.
 
     Raises:
         MemoryError: if one row at a time is too much.
     """
+    settings = plan.settings
     before = steps.done
     sizes = iter([settings.batch_size // 2**i for i in range(1, settings.batch_size.bit_length())] + [0])
 
     @find_executable_batch_size(starting_batch_size=settings.batch_size, reduce_batch_size_fn=lambda: next(sizes))
     def collect(batch_size: int) -> GroupStatistics:
         steps.go_back(before)
-        return collect_statistics(pipe, layers, group, settings, batch_size, connection_saliency, steps.advance)
+        return collect_statistics(
+            plan.pipe, layers, group, settings, batch_size, connection_saliency, steps.advance, plan.memory
+        )
 
     try:
         return collect()
@@ -206,17 +229,9 @@ def collect_in_memory(
         if "No executable batch size" not in str(error):
             raise
         raise MemoryError(
-            f"Out of memory even with one row at a time, for {len(group)} concepts together. Forget fewer at once, use "
-            "fewer prompts or seeds, or load the model in float16."
+            f"Out of memory even with one row at a time, for {len(group)} concepts together. Give a smaller "
+            "concepts_at_once (--concepts-at-once), use fewer prompts or seeds, or load the model in float16."
         ) from error
-
-
-def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPairs]:
-    """Returns groups of at most so many concepts whose base prompts and seeds are the same, to be run together."""
-    together: dict[tuple, ConceptPairs] = defaultdict(list)
-    for concept, own in pairs:
-        together[tuple((pair.base_prompt, pair.seed) for pair in own)].append((concept, own))
-    return [group[i : i + at_most] for group in together.values() for i in range(0, len(group), at_most)]
 
 
 def _first(own: float | None, default: float) -> float:

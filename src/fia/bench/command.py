@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes
 
 from ..evaluation.images import Drawing
-from ..evaluation.processes import processes
+from ..processes import processes
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 from ..testbed.questions import World
 from .methods import FOR_FEW, methods_for

@@ -11,11 +11,11 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from ..evaluation.cost import Cost
-from ..evaluation.processes import processes
 from ..evaluation.run import NoEdit, claim, slug, write_json
 from ..files import written_whole
 from ..mask import NeuronMask
 from ..methods import Edit, Method, WeightEdit, random_mask
+from ..processes import processes
 from .tasks import BenchTask
 
 NO_EDIT, RANDOM, OURS = "no edit", "random mask", "FIA"  # the control is as large as the mask of OURS

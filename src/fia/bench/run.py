@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from ..evaluation.images import Drawing
-from ..evaluation.processes import processes
 from ..evaluation.provenance import environment, hash_pipeline
 from ..evaluation.report import grid
 from ..evaluation.run import Evaluation, slug, write_json
 from ..evaluation.tasks import AccuracyTask
 from ..methods import Method
+from ..processes import processes
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import FOLDER, load_testbed
 from ..testbed.questions import World, ask

@@ -14,6 +14,7 @@ from ..concepts import Concept, as_concepts, parse_concept
 from ..loading import Runtime
 from ..mask import NeuronMask
 from ..methods import Edit, random_mask
+from ..processes import processes
 from ..record import model_name
 from ..testbed import tasks as testbed_tasks
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
@@ -21,7 +22,6 @@ from ..testbed.questions import World
 from . import build, summary
 from .edited import load_edited, without_safety_checker
 from .images import Drawing
-from .processes import processes
 from .provenance import environment, hash_file, hash_folder, hash_pipeline
 from .report import write_report
 from .run import Evaluation, NoEdit, State, write_json
@@ -75,8 +75,7 @@ class Evaluate:
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
         edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
         forgotten = self.forgotten_concepts(mask)
-        device = str(processes().device) if self.runtime.device == "auto" else self.runtime.device
-        pipe = without_safety_checker(replace(self.runtime, device=device).load(self.model))
+        pipe = without_safety_checker(self.runtime.load(self.model))
         with edit.applied(pipe):  # what does not fit the model is said before anything is drawn
             pass
         tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]

@@ -14,8 +14,8 @@ from ..denoise import hidden_progress_bar
 from ..families import guidance_arguments
 from ..files import written_whole
 from ..layers import get_denoiser
+from ..processes import processes
 from ..settings import check_at_least_one
-from .processes import processes
 
 
 @dataclass(frozen=True)

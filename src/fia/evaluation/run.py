@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from ..files import written_whole
 from ..layers import get_denoiser
 from ..methods import Edit
+from ..processes import processes
 from .images import Drawing, Gallery, draw_gallery
-from .processes import processes
 from .provenance import machine
 from .tasks import Task
 

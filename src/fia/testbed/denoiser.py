@@ -1,6 +1,8 @@
 """The test-bed's U-Net, as in Stable Diffusion with cross-attention at the full latent resolution, 8x8, and below; and
 how it, or the transformer in its place, is trained."""
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, PixArtTransformer2DModel, UNet2DConditionModel
 from torch import Tensor, nn
@@ -84,7 +86,7 @@ class DenoiserTask(nn.Module):
         dropped = (torch.rand(self.batch_size, 1, 1, generator=generator) < CAPTION_DROPOUT).to(device)
         latents = self.latents[index].float()
         (states, is_word), (no_states, is_no_word) = self.text, self.no_text
-        text = {"encoder_hidden_states": torch.where(dropped, no_states, states[index]).float()}
+        text: dict[str, Any] = {"encoder_hidden_states": torch.where(dropped, no_states, states[index]).float()}
         if not self.sees_padding:
             text["encoder_attention_mask"] = torch.where(dropped[:, 0], is_no_word, is_word[index])
             text["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}

@@ -1,8 +1,9 @@
 """Regenerates the whole test-bed: the stages in order, and the folders that ship.
 
-`out/model` is a diffusers folder (StableDiffusionPipeline, or PixArtAlphaPipeline for a transformer), `out/clip` the CLIP whose text tower it uses, and
-`out/classifier` the judge; all in safetensors, float16 but for the text encoder. `out/checkpoints` lets an interrupted
-run, or a longer one, continue; `out/curves.json` has the losses of each stage.
+`out/model` is a diffusers folder (StableDiffusionPipeline, or PixArtAlphaPipeline where the denoiser is a transformer),
+`out/clip` the CLIP whose text tower it uses, and `out/classifier` the judge; all in safetensors, float16 but for the
+text encoder. `out/checkpoints` lets an interrupted run, or a longer one, continue; `out/curves.json` has the losses of
+each stage.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from typing import Literal
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from torch import nn
 from transformers import (
     CLIPImageProcessorPil,
@@ -40,7 +42,6 @@ from .transformer import build_transformer
 
 Architecture = Literal["unet", "dit"]
 COMPILERS = ("g++", "clang++", "c++", "cl")
-WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Training:
         basis: dict[str, int | str] = {"architecture": self.recipe.architecture}
         if self.parts is None:
             return basis | {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
-        weights = (self.parts / "model" / "vae" / WEIGHTS_FILE, self.parts / "clip" / "model.safetensors")
+        weights = (self.parts / "model" / "vae" / SAFETENSORS_WEIGHTS_NAME, self.parts / "clip" / "model.safetensors")
         return basis | {"parts": hashlib.sha256(b"".join(file.read_bytes() for file in weights)).hexdigest()}
 
 
@@ -149,8 +150,8 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         ValueError: if `out` holds something else, or the checkpoints in it are of another recipe; if there is no
             compiler for `recipe.compile`.
     """
-    for name in ("model", "clip", "classifier") if parts is not None else ():
-        if not (parts / name).is_dir():
+    for name in ("model", "clip", "classifier"):
+        if parts is not None and not (parts / name).is_dir():
             raise FileNotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")
     for name in ("model", "clip", "classifier"):
         if (out / name).exists() and not (out / "checkpoints").exists():

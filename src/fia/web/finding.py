@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from diffusers import DiffusionPipeline
-from transformers import PreTrainedTokenizerBase
 
 from ..concepts import Concept
 from ..loading import Runtime
 from ..mask import NeuronMask
 from ..overlap import overlap_by_chance, overlap_matrix
+from ..plan import pair_prompts
+from ..record import longest_tokenizer
 from ..settings import Settings
-from ..unlearn import find, pair_prompts
+from ..unlearn import find
 from .forms import FindForm
 from .jobs import Job
 from .offers import Offer
@@ -66,10 +67,9 @@ def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings:
 
 def check_length(pipe: DiffusionPipeline, prompts: Iterable[str], field: str) -> None:
     """Refuses prompts of which the model would not read the end."""
-    tokenizers = [part for part in pipe.components.values() if isinstance(part, PreTrainedTokenizerBase)]
-    if not tokenizers:
+    tokenizer = longest_tokenizer(pipe)
+    if tokenizer is None:
         return
-    tokenizer = max(tokenizers, key=lambda part: part.model_max_length)  # what it reads, the model gets
     longest = tokenizer.model_max_length
     for prompt in prompts:
         tokens = len(tokenizer(prompt, truncation=False).input_ids)

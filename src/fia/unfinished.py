@@ -1,0 +1,46 @@
+"""What an interrupted finding had found, so that the next one goes on from there.
+
+Every group of concepts that was found is a mask of its own, in a folder named by a hash of all that it depends on. So
+it is taken up again by a finding that would find the very same, and by no other.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .mask import NeuronMask
+from .plan import FindingPlan
+from .record import ConceptPairs, record
+
+
+class Unfinished:
+    """The groups that were found, in a folder."""
+
+    def __init__(self, folder: Path, plan: FindingPlan) -> None:
+        self.folder, self.plan = folder, plan
+
+    def get(self, group: ConceptPairs) -> NeuronMask | None:
+        """Returns the mask of a group where it was found.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        folder = self.folder / self._key(group)
+        return NeuronMask.from_pretrained(folder) if folder.exists() else None
+
+    def keep(self, group: ConceptPairs, mask: NeuronMask) -> None:
+        """Writes the mask of a group, whole or not at all."""
+        folder = self.folder / self._key(group)
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        mask.save_pretrained(partial)
+        partial.rename(folder)
+
+    def _key(self, group: ConceptPairs) -> str:
+        made_with: dict[str, Any] = record(self.plan.pipe, group, self.plan.settings, 0)
+        del made_with["settings"]["agnostic_ratio"]  # it fuses what was found
+        scheduler = {k: v for k, v in self.plan.pipe.scheduler.config.items() if not k.startswith("_")}
+        text = json.dumps([made_with, scheduler, self.plan.weights_hash], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

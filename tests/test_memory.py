@@ -1,0 +1,56 @@
+"""Where the running sums are kept, by what is free."""
+
+import pytest
+import torch
+from torch import nn
+
+from fia import memory
+from fia.layers import MaskableLayer
+from fia.memory import MemoryPlan, plan_memory
+from fia.neurons import TemporalIntegral
+
+LAYERS = {str(i): MaskableLayer(nn.Linear(10, 10)) for i in range(4)}  # 400 connections
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def free(monkeypatch, **numbers):
+    monkeypatch.setattr(memory, "numbers_that_fit", lambda device: numbers[device.type])
+
+
+def test_everything_is_with_the_model_where_it_fits(monkeypatch):
+    free(monkeypatch, cuda=400 * (4 + 2 * 3), cpu=0)
+    assert plan_memory(LAYERS, 3, CUDA) == MemoryPlan([LAYERS], CUDA, 3)
+
+
+def test_the_concepts_sums_go_to_the_cpu_where_a_gpu_has_no_room(monkeypatch):
+    free(monkeypatch, cuda=400 * (4 + 2 * 3) - 1, cpu=400 * 2 * 3)
+    assert plan_memory(LAYERS, 3, CUDA) == MemoryPlan([LAYERS], CPU, 3)
+
+
+@pytest.mark.parametrize(("device", "cpu"), [(CUDA, 400 * 2 * 3 - 1), (CPU, 400 * (4 + 2 * 3) - 1)])
+def test_the_layers_take_turns_where_that_does_not_help(monkeypatch, device, cpu):
+    free(monkeypatch, cuda=400 * (4 + 2 * 3) - 1, cpu=cpu)
+    with pytest.warns(UserWarning, match="3 concepts at once.*in 2 runs"):
+        plan = plan_memory(LAYERS, 3, device)
+    assert [list(part) for part in plan.parts] == [["0", "1", "2"], ["3"]]
+    assert plan.integrals == device
+    assert plan.bytes == 4 * 300 * (4 + 2 * 3)
+
+
+def test_a_layer_that_does_not_fit_is_a_part_by_itself(monkeypatch):
+    free(monkeypatch, cpu=1)
+    with pytest.warns(UserWarning, match="in 4 runs"):
+        assert plan_memory(LAYERS, 1, CPU).parts == [{name: layer} for name, layer in LAYERS.items()]
+
+
+def test_the_sums_are_the_same_wherever_they_are_kept():
+    steps = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))
+    with_the_saliency, elsewhere = TemporalIntegral(), TemporalIntegral(CPU)
+    for step in steps:
+        with_the_saliency.add(step.clone(), 0.2)
+        elsewhere.add(step.clone(), 0.2)
+    assert torch.equal(with_the_saliency.aggregate(), elsewhere.aggregate())
+    away = TemporalIntegral(torch.device("meta"))
+    away.add(steps[0], 0.2)
+    assert away.magnitude.is_meta
+    assert away.frequency.is_meta
