@@ -18,23 +18,23 @@ def free(monkeypatch, **numbers):
 
 
 def test_everything_is_with_the_model_where_it_fits(monkeypatch):
-    free(monkeypatch, cuda=400 * (4 + 2 * 3), cpu=0)
+    free(monkeypatch, cuda=400 * (2 + 2 * 3), cpu=0)
     assert plan_memory(LAYERS, 3, CUDA) == MemoryPlan([LAYERS], CUDA, 3)
 
 
 def test_the_concepts_sums_go_to_the_cpu_where_a_gpu_has_no_room(monkeypatch):
-    free(monkeypatch, cuda=400 * (4 + 2 * 3) - 1, cpu=400 * 2 * 3)
+    free(monkeypatch, cuda=400 * (2 + 2 * 3) - 1, cpu=400 * 2 * 3)
     assert plan_memory(LAYERS, 3, CUDA) == MemoryPlan([LAYERS], CPU, 3)
 
 
-@pytest.mark.parametrize(("device", "cpu"), [(CUDA, 400 * 2 * 3 - 1), (CPU, 400 * (4 + 2 * 3) - 1)])
+@pytest.mark.parametrize(("device", "cpu"), [(CUDA, 400 * 2 * 3 - 1), (CPU, 400 * (2 + 2 * 3) - 1)])
 def test_the_layers_take_turns_where_that_does_not_help(monkeypatch, device, cpu):
-    free(monkeypatch, cuda=400 * (4 + 2 * 3) - 1, cpu=cpu)
+    free(monkeypatch, cuda=400 * (2 + 2 * 3) - 1, cpu=cpu)
     with pytest.warns(UserWarning, match="3 concepts at once.*in 2 runs"):
         plan = plan_memory(LAYERS, 3, device)
     assert [list(part) for part in plan.parts] == [["0", "1", "2"], ["3"]]
     assert plan.integrals == device
-    assert plan.bytes == 4 * 300 * (4 + 2 * 3)
+    assert plan.bytes == 4 * 300 * (2 + 2 * 3)
 
 
 def test_a_layer_that_does_not_fit_is_a_part_by_itself(monkeypatch):
@@ -43,14 +43,8 @@ def test_a_layer_that_does_not_fit_is_a_part_by_itself(monkeypatch):
         assert plan_memory(LAYERS, 1, CPU).parts == [{name: layer} for name, layer in LAYERS.items()]
 
 
-def test_the_sums_are_the_same_wherever_they_are_kept():
-    steps = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))
-    with_the_saliency, elsewhere = TemporalIntegral(), TemporalIntegral(CPU)
-    for step in steps:
-        with_the_saliency.add(step.clone(), 0.2)
-        elsewhere.add(step.clone(), 0.2)
-    assert torch.equal(with_the_saliency.aggregate(), elsewhere.aggregate())
-    away = TemporalIntegral(torch.device("meta"))
-    away.add(steps[0], 0.2)
+def test_the_sums_are_kept_where_they_should_be():
+    away = TemporalIntegral((4, 6), torch.device("meta"))
+    away.add(torch.rand(4, 6), 0.2)
     assert away.magnitude.is_meta
     assert away.frequency.is_meta

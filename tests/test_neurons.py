@@ -9,7 +9,7 @@ from fia.neurons import TemporalIntegral, active_connections, select_neurons, sh
 
 
 def integrate(steps, ratio, **options):
-    integral = TemporalIntegral()
+    integral = TemporalIntegral(steps[0].shape)
     for saliency in steps:
         integral.add(saliency.clone(), ratio, **options)
     return integral

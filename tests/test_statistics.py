@@ -20,7 +20,7 @@ def random_rows(steps, rows, seed=0):
 
 
 def collect(steps, ratios, prompts, count_ties=False, at_once=3):
-    statistics = GroupStatistics(list(LAYERS), ratios, prompts, count_ties=count_ties)
+    statistics = GroupStatistics(LAYERS, ratios, prompts, count_ties=count_ties)
     for rows in steps:
         for name in LAYERS:
             for start in range(0, len(rows), at_once):

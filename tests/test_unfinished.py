@@ -149,6 +149,6 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(model, tmp_path):
     assert taken["rows"] == 2 * 10 * taken["prompts"]
     assert taken["calls"] == 2 * 10 * (4 + 4 + 3 + 3)  # of at most 4 rows: 15, 15, 10 and 10 prompts
     assert (taken["layers"], taken["connections"]) == (4, 4 * 16 * 64)
-    assert taken["memory"] == 4 * taken["connections"] * (4 + 2 * 2)
+    assert taken["memory"] == 4 * taken["connections"] * (2 + 2 * 2)
     assert taken["seconds"] > 0
     assert not list(tmp_path.iterdir())

@@ -57,8 +57,8 @@ def test_base_prompts_run_again_for_every_group_of_concepts(exact_pipe, rows):
 def test_layers_are_watched_in_several_runs_where_the_sums_do_not_fit_the_memory(pipe, rows, monkeypatch):
     whole = find(pipe, ["church", "tench"])
     rows.clear()
-    # four layers of 16 x 64 connections; four numbers for each, and two for each concept
-    monkeypatch.setattr(memory, "numbers_that_fit", lambda _: 8 * 16 * 64 * 3)
+    # four layers of 16 x 64 connections; two numbers for each, and two for each concept
+    monkeypatch.setattr(memory, "numbers_that_fit", lambda _: 6 * 16 * 64 * 3)
     with pytest.warns(
         UserWarning, match="2 concepts at once do not fit the memory.*in 2 runs.*smaller concepts_at_once"
     ):

@@ -1,6 +1,6 @@
 """Where the running sums of a finding are kept, so that they fit.
 
-For each connection a concept needs two float32 numbers, its sums over the steps; and four more are shared by all
+For each connection a concept needs two float32 numbers, its sums over the steps; and two more are shared by all
 concepts of a run. What is decided here changes no result: the same rows go through the denoiser in the same batches.
 """
 
@@ -12,7 +12,7 @@ import torch
 
 from .layers import MaskableLayer
 
-SHARED, FOR_A_CONCEPT = 4, 2
+SHARED, FOR_A_CONCEPT = 2, 2
 CPU = torch.device("cpu")
 
 

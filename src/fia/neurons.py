@@ -41,31 +41,30 @@ def _least_of_top(values: Tensor, number: int) -> Tensor:
 
 
 class TemporalIntegral:
-    """The sums over steps that Eq. 3 needs: two tensors of the layer's shape, however many steps are added."""
+    """The sums over steps that Eq. 3 needs: two tensors of the layer's shape, however many steps are added.
 
-    def __init__(self, device: torch.device | None = None) -> None:
+    They are there from the beginning, before anything passing is allocated between them, so that no gaps are left.
+    """
+
+    def __init__(self, shape: tuple[int, int], device: torch.device | None = None) -> None:
         """Starts with no step.
 
         Args:
-            device: where the sums are kept; with the first saliency where None.
+            shape: (outputs, inputs) of the layer.
+            device: where the sums are kept; the CPU where None.
         """
-        self.device = device
         self.steps = 0
-        self.magnitude: Tensor = torch.empty(0)
-        self.frequency: Tensor = torch.empty(0)
+        self.magnitude = torch.zeros(shape, device=device)
+        self.frequency = torch.zeros(shape, device=device)
 
     def add(
         self, saliency: Float[Tensor, "outputs inputs"], temporal_ratio: float, *, count_ties: bool = False
     ) -> None:
-        """Takes S of one more step; it may be reused as memory and must not be used afterwards."""
+        """Takes S of one more step."""
         active = active_connections(saliency, temporal_ratio, count_ties=count_ties)
-        saliency, active = saliency.to(self.device), active.to(self.device)
         self.steps += 1
-        if self.steps == 1:
-            self.magnitude, self.frequency = saliency, active.to(saliency.dtype)
-        else:
-            self.magnitude += saliency
-            self.frequency += active
+        self.magnitude += saliency.to(self.magnitude.device)
+        self.frequency += active.to(self.frequency.device)
 
     def aggregate(self, magnitude: Magnitude = "raw") -> Float[Tensor, "outputs inputs"]:
         """A = 1/2 mean_t S + 1/2 mean_t 1[S > tau_t] (Eq. 3).

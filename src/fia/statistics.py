@@ -5,7 +5,7 @@ layer needs the base prompts' moments and one concept's mean at a time, and two 
 nothing grows with the number of steps or prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -18,11 +18,11 @@ from .saliency import Mean, Moments, contrastive_saliency
 class LayerStatistics:
     """The running sums of one layer."""
 
-    def __init__(self, number_of_concepts: int, integrals: torch.device | None) -> None:
+    def __init__(self, shape: tuple[int, int], number_of_concepts: int, device: torch.device | None) -> None:
         self.base = Moments()
         self.base_mean_and_std: Tensor = torch.empty(0)
         self.concept = Mean()
-        self.integrals = [TemporalIntegral(integrals) for _ in range(number_of_concepts)]
+        self.integrals = [TemporalIntegral(shape, device) for _ in range(number_of_concepts)]
 
 
 class GroupStatistics:
@@ -33,22 +33,23 @@ class GroupStatistics:
 
     def __init__(
         self,
-        layers: Sequence[str],
+        shapes: Mapping[str, tuple[int, int]],
         temporal_ratios: Sequence[float],
         prompts_per_concept: int,
         *,
         count_ties: bool,
-        integrals: torch.device | None = None,
+        device: torch.device | None = None,
     ) -> None:
         """Prepares for P = prompts_per_concept base prompts and as many of each concept.
 
         Args:
-            layers: names of the layers.
+            shapes: (outputs, inputs) of the layers, by name.
             temporal_ratios: r1 of each concept.
             count_ties: see `active_connections`.
-            integrals: where the sums over steps are kept; with the saliency where None.
+            device: where the sums over steps are kept; the CPU where None.
         """
-        self.layers = {name: LayerStatistics(len(temporal_ratios), integrals) for name in layers}
+        concepts = len(temporal_ratios)
+        self.layers = {name: LayerStatistics(shape, concepts, device) for name, shape in shapes.items()}
         self.temporal_ratios = temporal_ratios
         self.prompts_per_concept = prompts_per_concept
         self.count_ties = count_ties

@@ -160,8 +160,9 @@ def collect_statistics(
     pairs = group[0][1]
     ratios = [_first(concept.temporal_ratio, settings.temporal_ratio) for concept, _ in group]
     position = Position()
-    integrals = None if memory is None else memory.integrals
-    statistics = GroupStatistics(list(layers), ratios, len(pairs), count_ties=settings.count_ties, integrals=integrals)
+    device = pipe._execution_device if memory is None else memory.integrals
+    shapes = layer_shapes(layers)
+    statistics = GroupStatistics(shapes, ratios, len(pairs), count_ties=settings.count_ties, device=device)
     with observe(layers, position, measure, statistics.receive):
         run_first_steps(
             pipe,

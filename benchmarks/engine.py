@@ -1,0 +1,298 @@
+"""What finding costs: beside the bare denoising, beside the plain way of doing it, and as concepts grow in number.
+
+    python benchmarks/engine.py runs/engine            # on the CPU, about half an hour on two cores
+    python benchmarks/engine.py runs/engine cuda       # on a GPU, where the models are drawn at their full size
+
+Every comparison is of the same prompts, seeds, steps and batches, in turns in one process; memory is measured in a
+process for each number. The models of Stable Diffusion's sizes have random weights. Every part is kept, so that a run
+goes on where it stopped. Writes engine.json; `scripts/update_docs.py` makes the tables of docs/engine.md of it.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from masks import pipeline, random_concepts, sd15_unet
+from sequential import find_sequentially
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+import fia
+from fia import Settings
+from fia.denoise import Position, run_first_steps
+from fia.evaluation import generate_images
+from fia.evaluation.cost import Cost
+from fia.evaluation.provenance import environment
+from fia.files import written_whole
+from fia.plan import FindingPlan, plan_finding
+from fia.testbed.clip import load_tokenizer
+from fia.testbed.world import OBJECT_NAMES
+from fia.unlearn import find_planned
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to measure: the embedded one, or one with random weights.
+
+    Attributes:
+        name: testbed, SD 1.5 or SDXL.
+        side: of the latents; SD 1.5 is trained at 64, SDXL at 128.
+        dtype: of the weights.
+        device: that it runs on.
+    """
+
+    name: str
+    side: int = 8
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    def load(self) -> Any:
+        """Returns its pipeline."""
+        build = {"testbed": lambda _: fia.load_testbed(), "SD 1.5": random_sd15, "SDXL": random_sdxl}[self.name]
+        return build(self.side).to(self.device, getattr(torch, self.dtype))
+
+    def __str__(self) -> str:
+        return f"{self.name}, {8 * self.side}x{8 * self.side}, {self.dtype}, {self.device}"
+
+
+def small_autoencoder() -> AutoencoderKL:
+    """Returns an autoencoder with Stable Diffusion's latents; it is never run."""
+    blocks = 4
+    return AutoencoderKL(
+        latent_channels=4,
+        block_out_channels=(32,) * blocks,
+        down_block_types=("DownEncoderBlock2D",) * blocks,
+        up_block_types=("UpDecoderBlock2D",) * blocks,
+    )
+
+
+def text_config(width: int) -> CLIPTextConfig:
+    """Returns a text encoder's config of two layers: only the width matters to the denoiser."""
+    tokenizer = load_tokenizer()
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=width // 64,
+        max_position_embeddings=tokenizer.model_max_length,
+        projection_dim=width,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+
+
+def random_sd15(side: int) -> StableDiffusionPipeline:
+    """Returns a pipeline with a U-Net of Stable Diffusion 1.5's size."""
+    unet = sd15_unet()
+    unet.register_to_config(sample_size=side)
+    return StableDiffusionPipeline(
+        vae=small_autoencoder(),
+        text_encoder=CLIPTextModel(text_config(768)),
+        tokenizer=load_tokenizer(),
+        unet=unet,
+        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def random_sdxl(side: int) -> StableDiffusionXLPipeline:
+    """Returns a pipeline with a U-Net of Stable Diffusion XL's size, in bfloat16."""
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)  # float32 would not fit beside it
+    try:
+        unet = UNet2DConditionModel(
+            sample_size=side,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            block_out_channels=(320, 640, 1280),
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(5, 10, 20),
+            cross_attention_dim=2048,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2816,
+            use_linear_projection=True,
+        )
+    finally:
+        torch.set_default_dtype(torch.float32)
+    return StableDiffusionXLPipeline(
+        vae=small_autoencoder(),
+        text_encoder=CLIPTextModel(text_config(768)),
+        tokenizer=load_tokenizer(),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(1280)),
+        tokenizer_2=load_tokenizer(),
+        unet=unet,
+        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
+        add_watermarker=False,
+    )
+
+
+def names(number: int) -> list[str]:
+    """Returns as many concepts; those that the embedded model knows come first."""
+    return [*OBJECT_NAMES, *(f"thing {i}" for i in range(number))][:number]
+
+
+def denoise(plan: FindingPlan) -> None:
+    """Runs the steps of a finding, all prompts in the same batches, and looks at nothing."""
+    for group in plan.groups:
+        pairs = group[0][1]
+        run_first_steps(
+            plan.pipe,
+            [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own],
+            [pair.seed for pair in pairs] * (1 + len(group)),
+            Position(),
+            first_steps=plan.settings.saliency_steps,
+            num_inference_steps=plan.settings.num_inference_steps,
+            guidance_scale=plan.settings.guidance_scale,
+            batch_size=plan.settings.batch_size,
+            on_step=lambda: None,
+        )
+
+
+def timed(pipe: Any, work: Callable[[], Any]) -> float:
+    """Returns how many seconds some work takes."""
+    if pipe.device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if pipe.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def in_turns(pipe: Any, one: Callable[[], Any], other: Callable[[], Any], repeats: int) -> dict[str, Any]:
+    """Times two things in turns, after one turn that does not count; the ratio is the median over the turns."""
+    turns = [(timed(pipe, one), timed(pipe, other)) for _ in range(repeats + 1)][1:]
+    ratios = sorted(b / a for a, b in turns)
+    seconds = [statistics.median(times) for times in zip(*turns, strict=True)]
+    return {"seconds": seconds, "ratio": statistics.median(ratios), "ratios": ratios}
+
+
+def overhead(model: Model, concepts: int, settings: Settings, repeats: int) -> dict[str, Any]:
+    """Finding beside the bare denoising."""
+    pipe = model.load()
+    plan = plan_finding(pipe, names(concepts), settings)
+    measured = in_turns(pipe, lambda: denoise(plan), lambda: find_planned(plan, progress=False), repeats)
+    return measured | {"model": str(model), "rows": plan.rows, "calls": plan.calls}
+
+
+def against_sequential(model: Model, concepts: int, settings: Settings) -> dict[str, Any]:
+    """Finding beside the plain way, and whether both find the same."""
+    pipe = model.load()
+    plan = plan_finding(pipe, names(concepts), settings)
+    find_planned(plan, progress=False)  # warms up
+    masks, plain = [], []
+    ours = timed(pipe, lambda: masks.append(find_planned(plan, progress=False)))
+    wanted = [concept for concept, _ in plan.pairs]
+    theirs = timed(pipe, lambda: plain.append(find_sequentially(pipe, wanted, plan.settings)))
+    found = [(masks[0].neurons[c][n].tolist(), plain[0][c][n].tolist()) for c in masks[0].concepts for n in plan.layers]
+    same, either = (sum(len(f(set(a), set(b))) for a, b in found) for f in (set.intersection, set.union))
+    return {"model": str(model), "seconds": [ours, theirs], "ratio": theirs / ours, "shared": same / either}
+
+
+def memory(model: Model, concepts: int, settings: Settings, what: str) -> dict[str, Any]:
+    """The most memory that finding, or the bare denoising, takes beside the model."""
+    pipe = model.load()
+    plan = plan_finding(pipe, names(concepts), settings)
+    with Cost(pipe.device) as cost:
+        if what == "find":
+            find_planned(plan, progress=False)
+        else:
+            denoise(plan)
+    connections = sum(layer.size for layer in plan.layers.values())
+    return {"bytes": cost.memory_bytes, "copies": cost.memory_bytes / 4 / connections, "seconds": cost.seconds}
+
+
+def masks(model: Model) -> dict[str, Any]:
+    """Fusing, applying and removing at SD 1.5's size; drawing with a mask on the embedded model."""
+    unet = sd15_unet().to(model.device)
+    pipe = pipeline(unet)
+    mask = random_concepts(unet, 0.01)
+    fifty, ten = mask.only(*mask.concepts[:50]), mask.only(*mask.concepts[:10])
+    fusing = timed(pipe, lambda: fifty.pruned)
+    timed(pipe, lambda: ten.pruned)
+    applying, removing = timed(pipe, lambda: ten.apply(pipe)), timed(pipe, lambda: ten.remove(pipe))
+    small = fia.load_testbed().to(model.device)
+    found = fia.find(small, names(5), progress=False)
+    prompts, seeds = ["a cat on a lawn"] * 16, list(range(16))
+
+    def draw() -> None:
+        generate_images(small, prompts, seeds, num_inference_steps=25, progress=False)
+
+    def draw_masked() -> None:
+        with found.applied(small):
+            draw()
+
+    drawing = in_turns(small, draw, draw_masked, 7)
+    return {"fusing": fusing, "applying": applying, "removing": removing, "drawing": drawing, "device": model.device}
+
+
+def parts(device: str) -> dict[str, tuple]:
+    """Returns what is measured: a function and its arguments, by name."""
+    is_cpu = device == "cpu"
+    dtype, batch = ("float32", 16) if is_cpu else ("bfloat16", 16)
+    testbed = Model("testbed", device=device)
+    sd15 = Model("SD 1.5", 64, dtype, device)
+    sdxl = Model("SDXL", 64 if is_cpu else 128, "bfloat16", device)
+    usual = Settings(batch_size=batch, agnostic_ratio=0.8)
+    # A step of Stable Diffusion takes two cores many seconds a row, and one is like the other.
+    brief = replace(usual, prompts_per_concept=1, saliency_steps=1) if is_cpu else usual
+    result: dict[str, tuple] = {
+        "overhead testbed": (overhead, testbed, 5, replace(usual, prompts_per_concept=8), 5),
+        "overhead SD 1.5": (overhead, sd15, 1 if is_cpu else 5, brief, 3),
+        "overhead SDXL": (overhead, sdxl, 1 if is_cpu else 2, brief, 1 if is_cpu else 3),
+        "sequential testbed": (against_sequential, testbed, 10, usual),
+        "masks": (masks, testbed),
+    }
+    if not is_cpu:
+        result["sequential SD 1.5"] = (against_sequential, sd15, 2, usual)
+    little = Model("SD 1.5", 16, dtype, device)  # the sums depend on the weights, not on the size of the picture
+    brief = replace(usual, prompts_per_concept=1, saliency_steps=1)
+    for concepts, prompts, steps in ((1, 1, 1), (5, 1, 1), (10, 1, 1), (30, 1, 1), (5, 3, 1), (5, 1, 3)):
+        settings = replace(brief, prompts_per_concept=prompts, saliency_steps=steps)
+        for what in ("denoise", "find"):
+            result[f"memory {concepts} {prompts} {steps} {what}"] = (memory, little, concepts, settings, what)
+    for concepts in (1, 10, 30, 100):
+        result[f"scaling {concepts}"] = (memory, testbed, concepts, usual, "find")
+    return result
+
+
+def main() -> None:
+    folder, device = Path(sys.argv[1]), (sys.argv[2:] or ["cpu"])[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {}
+    for name, (measure, *arguments) in parts(device).items():
+        file = folder / f"{name.replace(' ', '-')}-{device}.json"
+        if not file.exists():
+            # a fresh process for each, so that none finds memory or caches of another
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                measured = process.submit(measure, *arguments).result()
+            with written_whole(file) as partial:
+                partial.write_text(json.dumps(measured), encoding="utf-8")
+        results[name] = json.loads(file.read_text(encoding="utf-8"))
+        print(name, json.dumps(results[name]), flush=True)
+    content = {"environment": environment(torch.device(device)), "threads": torch.get_num_threads(), "results": results}
+    with written_whole(DOCS / ("engine.json" if device == "cpu" else f"engine-{device}.json")) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The method as plainly as it can be run, which is what the engine is measured against.
+
+Every prompt is drawn by itself, from the first step to the last; the base prompts are drawn again for each concept; the
+activations of the first steps are copied to the CPU and scored there when all prompts have been drawn. Equations 1 to 6
+are those of the package.
+"""
+
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from fia import Settings
+from fia.activations import connection_saliency
+from fia.denoise import hidden_progress_bar
+from fia.layers import MaskableLayer, maskable_layers
+from fia.neurons import TemporalIntegral, select_neurons
+from fia.plan import pair_prompts
+from fia.record import ConceptPairs
+from fia.saliency import Mean, Moments, contrastive_saliency
+
+Activations = dict[str, list[tuple[Tensor, Tensor]]]  # X and Y of each layer at each step
+
+
+def find_sequentially(pipe: StableDiffusionPipeline, concepts: Any, settings: Settings) -> dict[str, dict[str, Tensor]]:
+    """Returns the sensitive neurons of each concept and layer."""
+    pairs: ConceptPairs = pair_prompts(concepts, settings)
+    layers = maskable_layers(pipe.unet)
+    found: dict[str, dict[str, Tensor]] = {}
+    with tqdm(total=2 * sum(len(own) for _, own in pairs), unit="prompt", desc="sequentially") as bar:
+        for concept, own in pairs:
+            drawn = []
+            for prompt, seed in [(p.base_prompt, p.seed) for p in own] + [(p.concept_prompt, p.seed) for p in own]:
+                drawn.append(draw(pipe, layers, prompt, seed, settings))
+                bar.update()
+            base, with_concept = drawn[: len(own)], drawn[len(own) :]
+            found[concept.name] = {
+                name: select(layer, [a[name] for a in base], [a[name] for a in with_concept], settings)
+                for name, layer in layers.items()
+            }
+    return found
+
+
+def draw(
+    pipe: StableDiffusionPipeline, layers: dict[str, MaskableLayer], prompt: str, seed: int, settings: Settings
+) -> Activations:
+    """Draws one prompt; returns what passed through the layers in the first steps, the conditional row alone."""
+    passed: Activations = {name: [] for name in layers}
+
+    def hook_for(name: str, layer: MaskableLayer) -> Any:
+        def hook(_module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+            if len(passed[name]) < settings.saliency_steps:
+                inputs, outputs = layer.passed(args, output)
+                passed[name].append((inputs[-1].cpu(), outputs[-1].cpu()))
+
+        return hook
+
+    handles = [layer.module.register_forward_hook(hook_for(name, layer)) for name, layer in layers.items()]
+    try:
+        with hidden_progress_bar(pipe):
+            pipe(
+                prompt,
+                generator=torch.Generator("cpu").manual_seed(seed),
+                num_inference_steps=settings.num_inference_steps,
+                guidance_scale=settings.guidance_scale,
+                output_type="latent",
+            )
+    finally:
+        for handle in handles:
+            handle.remove()
+    return passed
+
+
+def select(
+    layer: MaskableLayer,
+    base: list[list[tuple[Tensor, Tensor]]],
+    with_concept: list[list[tuple[Tensor, Tensor]]],
+    settings: Settings,
+) -> Tensor:
+    """Returns one concept's neurons in one layer, from the activations of its prompts and of the base prompts."""
+    weight = layer.weight.cpu()
+    integral = TemporalIntegral((layer.out_features, layer.in_features))
+    for step in range(settings.saliency_steps):
+        moments, mean = Moments(), Mean()
+        for prompt in base:
+            moments.add(connection_saliency(weight, *prompt[step])[None])
+        for prompt in with_concept:
+            mean.add(connection_saliency(weight, *prompt[step])[None])
+        contrast = contrastive_saliency(mean.value, moments.mean + moments.std)
+        integral.add(contrast, settings.temporal_ratio)
+    return select_neurons(integral.aggregate(), settings.spatial_ratio)
