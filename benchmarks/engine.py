@@ -5,7 +5,8 @@
 
 Every comparison is of the same prompts, seeds, steps and batches, in turns in one process; memory is measured in a
 process for each number. The models of Stable Diffusion's sizes have random weights. Every part is kept, so that a run
-goes on where it stopped. Writes engine.json; `scripts/update_docs.py` makes the tables of docs/engine.md of it.
+goes on where it stopped. Writes docs/engine.json; `scripts/update_engine.py` makes the tables of docs/engine.md
+of it.
 """
 
 import json
@@ -113,24 +114,29 @@ def random_sd15(side: int) -> StableDiffusionPipeline:
     )
 
 
-def random_sdxl(side: int) -> StableDiffusionXLPipeline:
-    """Returns a pipeline with a U-Net of Stable Diffusion XL's size, in bfloat16."""
+def sdxl_unet(side: int) -> UNet2DConditionModel:
+    """Returns a U-Net of Stable Diffusion XL's size."""
     torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)  # float32 would not fit beside it
+    return UNet2DConditionModel(
+        sample_size=side,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(320, 640, 1280),
+        transformer_layers_per_block=(1, 2, 10),
+        attention_head_dim=(5, 10, 20),
+        cross_attention_dim=2048,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=2816,
+        use_linear_projection=True,
+    )
+
+
+def random_sdxl(side: int) -> StableDiffusionXLPipeline:
+    """Returns a pipeline with that U-Net, made in bfloat16, since float32 would not fit beside it."""
+    torch.set_default_dtype(torch.bfloat16)
     try:
-        unet = UNet2DConditionModel(
-            sample_size=side,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            block_out_channels=(320, 640, 1280),
-            transformer_layers_per_block=(1, 2, 10),
-            attention_head_dim=(5, 10, 20),
-            cross_attention_dim=2048,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-            use_linear_projection=True,
-        )
+        unet = sdxl_unet(side)
     finally:
         torch.set_default_dtype(torch.float32)
     return StableDiffusionXLPipeline(

@@ -77,7 +77,7 @@ def record(pipe: Any, concept: Concept) -> Tensor:
 def stages(pipe: Any, concept: Concept) -> Stages:
     """Takes the equations one by one, with the functions that the method itself uses."""
     saliency, half = record(pipe, concept), SETTINGS.prompts_per_concept
-    integral, contrasts, active = TemporalIntegral(tuple(saliency.shape[-2:])), [], []
+    integral, contrasts, active = TemporalIntegral((saliency.shape[-2], saliency.shape[-1])), [], []
     for step in saliency:
         base = Moments()
         for row in step[:half]:

@@ -42,14 +42,13 @@ def bench_tables(results: dict, costs: dict) -> str:
     return f"{markdown(first, costs['tasks']).strip()}\n\n{link}"
 
 
-def put(block: str, name: str) -> None:
-    """Writes a block between its marks in the README."""
-    readme = ROOT / "README.md"
+def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
+    """Writes a block between its marks in a page."""
     start, stop = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if start not in readme.read_text():
-        raise SystemExit(f"README.md has no place for the {name}.")
+    if start not in page.read_text():
+        raise SystemExit(f"{page.name} has no place for the {name}.")
     whole = f"{start}\n{block}\n{stop}"
-    readme.write_text(re.sub(f"{start}.*{stop}", lambda _: whole, readme.read_text(), flags=re.DOTALL))
+    page.write_text(re.sub(f"{start}.*{stop}", lambda _: whole, page.read_text(), flags=re.DOTALL))
 
 
 def publish_bench() -> None:

@@ -1,6 +1,8 @@
 """The scripts in benchmarks/ measure what they say."""
 
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,12 +10,16 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from fia import Concept, Settings, find
-from fia.layers import maskable_layers
+from fia.layers import find_layers, maskable_layers
+from fia.plan import plan_finding
+from fia.unlearn import find_planned
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
+import engine
 from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_times_norm
 from neighbours import NEIGHBOURS
+from sequential import find_sequentially
 from tune_methods import CHOOSING, WORLD, candidates
 
 from fia.bench.methods import FOR_FEW
@@ -71,3 +77,38 @@ def test_neighbours_are_objects_of_the_world() -> None:
     for name, near in NEIGHBOURS.items():
         assert {name, *near} <= set(OBJECT_NAMES)
         assert name not in near
+
+
+def test_the_plain_way_finds_what_the_engine_finds(pipe: StableDiffusionPipeline) -> None:
+    pipe.to(torch.float64)  # in which rows give the same float32 saliency in any company
+    mask = find(pipe, CONCEPTS, FEW, progress=False)
+    plain = find_sequentially(pipe, CONCEPTS, FEW)
+    for concept in mask.concepts:
+        for name in mask.shapes:
+            assert plain[concept][name].tolist() == mask.neurons[concept][name].tolist()
+
+
+def test_the_bare_denoising_is_all_that_finding_gives_the_denoiser(pipe: StableDiffusionPipeline) -> None:
+    plan = plan_finding(pipe, [*CONCEPTS, "church tower", Concept("Monet", "style")], replace(FEW, concepts_at_once=2))
+    seen: list[torch.Tensor] = []
+    pipe.unet.conv_in.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
+    engine.denoise(plan)
+    bare, seen[:] = list(seen), []
+    find_planned(plan, progress=False)
+    assert len(bare) == len(seen)
+    assert all(torch.equal(one, other) for one, other in zip(bare, seen, strict=True))
+
+
+def test_a_ratio_is_that_of_the_second_to_the_first(pipe: StableDiffusionPipeline) -> None:
+    measured = engine.in_turns(pipe, lambda: time.sleep(0.01), lambda: time.sleep(0.03), 3)
+    assert measured["ratios"] == sorted(measured["ratios"])
+    assert len(measured["ratios"]) == 3
+    assert measured["ratio"] > 1
+    assert measured["seconds"][0] < measured["seconds"][1]
+
+
+def test_models_of_stable_diffusions_sizes_have_its_layers() -> None:
+    with torch.device("meta"):
+        found = [find_layers(engine.sd15_unet()), find_layers(engine.sdxl_unet(128))]
+    sizes = [(len(layers), sum(layer.size for layer in layers.values())) for layers in found]
+    assert sizes == [(16, 49_561_600), (70, 409_600_000)]

@@ -12,8 +12,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
+from .layers import get_denoiser
 from .processes import processes
 from .testbed import load_testbed
+from .testbed.pretrained import NAMES
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -41,7 +43,8 @@ def load_pipeline(
     """Returns a pipeline on its device.
 
     Args:
-        model: "testbed", a diffusers folder, a checkpoint in a single safetensors file, or the id of a repository.
+        model: "testbed" or "testbed-dit", a diffusers folder, a checkpoint in a single safetensors file, or the id of a
+            repository.
         device: "auto" takes a GPU where there is one, for each of several processes its own; or as torch names it.
         dtype: "auto" takes float16 on a GPU and float32 elsewhere; otherwise one of DTYPES.
         config: for a checkpoint, a diffusers folder (or repository) with the configs, tokenizer and scheduler; None
@@ -65,8 +68,8 @@ def load_pipeline(
         return _load_single_file(Path(model), config, chosen).to(device)
     if config is not None:
         raise ValueError(f"config {config!r} is for single-file checkpoints; {model} is none, and has its own configs.")
-    if model == "testbed":
-        return load_testbed().to(device, chosen)
+    if model in NAMES:
+        return load_testbed(architecture=NAMES[model]).to(device, chosen)
     if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
         raise FileNotFoundError(f"{model} is no diffusers model: there is no model_index.json in it.")
     try:
@@ -89,8 +92,8 @@ def outline_denoiser(model: str) -> ModelMixin:
         FileNotFoundError: if there is no such model.
         ValueError: for a single file, or a denoiser that is none of diffusers' own.
     """
-    if model == "testbed":
-        return load_testbed().unet
+    if model in NAMES:
+        return get_denoiser(load_testbed(architecture=NAMES[model]))
     if Path(model).is_file():
         raise ValueError(f"{model} is a single file, whose config is not in it; give a diffusers folder of its kind.")
     try:

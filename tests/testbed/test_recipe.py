@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import PixArtAlphaPipeline, StableDiffusionPipeline
 from transformers import CLIPModel, ResNetForImageClassification
 
 from fia.testbed.autoencoder import build_autoencoder
 from fia.testbed.clip import MAX_TOKENS, build_clip, load_tokenizer
 from fia.testbed.denoiser import DenoiserTask, build_unet
+from fia.testbed.pretrained import SHARED, load_classifier, load_clip, load_testbed
 from fia.testbed.recipe import TrainingRecipe, extract_text_encoder, train_testbed
 from fia.testbed.scenes import Scenes
 from fia.testbed.training import Recipe
@@ -51,6 +52,52 @@ def test_the_curves_have_every_stage(trained: Path) -> None:
     curves = json.loads((trained / "curves.json").read_text())
     assert curves.keys() == {"autoencoder", "clip", "classifier", "denoiser"}
     assert all(step == 0 and loss > 0 for step, loss in (curve[0] for curve in curves.values()))
+
+
+@pytest.fixture(scope="module")
+def transformer(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A transformer trained on the other parts of `trained`."""
+    out = tmp_path_factory.mktemp("dit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+        train_testbed(out, replace(shortest_recipe(), architecture="dit"), torch.device("cpu"), trained)
+    return out
+
+
+def test_a_transformer_is_trained_on_the_other_parts_of_a_test_bed(trained: Path, transformer: Path) -> None:
+    curves = json.loads((transformer / "curves.json").read_text())
+    assert curves.keys() == {"denoiser"}
+    pipe, unet = load_testbed(transformer, "dit"), load_testbed(trained)
+    for part in ("vae", "text_encoder"):
+        own, other = pipe.components[part].state_dict(), unet.components[part].state_dict()
+        assert all(torch.equal(own[name], other[name]) for name in other)
+    assert isinstance(pipe, PixArtAlphaPipeline)
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe("a church in a forest", num_inference_steps=2).images[0].size == (64, 64)
+    load_classifier(transformer)
+    load_clip(transformer)
+
+
+def test_the_transformers_own_library_loads_it_without_any_code_of_ours(transformer: Path) -> None:
+    shared = {name: part for name, part in load_testbed(transformer).components.items() if name in SHARED}
+    pipe = PixArtAlphaPipeline.from_pretrained(transformer / "dit", **shared)
+    pipe.set_progress_bar_config(disable=True)
+    options = {"max_sequence_length": 24, "use_resolution_binning": False, "clean_caption": False}
+    drawn = pipe("a cat", num_inference_steps=2, generator=torch.manual_seed(0), output_type="np", **options)
+    ours = load_testbed(transformer, "dit")
+    ours.set_progress_bar_config(disable=True)
+    same = ours("a cat", num_inference_steps=2, generator=torch.manual_seed(0), output_type="np")
+    assert (drawn.images == same.images).all()
+
+
+def test_a_transformer_does_not_go_on_where_another_denoiser_was_trained(transformer: Path, trained: Path) -> None:
+    with pytest.raises(ValueError, match="was trained with"):
+        train_testbed(transformer, shortest_recipe(), torch.device("cpu"), trained)
+
+
+def test_parts_must_be_those_of_a_test_bed(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="holds no trained test-bed: there is no folder model"):
+        train_testbed(tmp_path / "out", shortest_recipe(), torch.device("cpu"), tmp_path)
 
 
 def test_the_text_encoder_is_the_clips_text_tower(trained: Path) -> None:

@@ -17,7 +17,7 @@ from ..methods import Edit, random_mask
 from ..processes import processes
 from ..record import model_name
 from ..testbed import tasks as testbed_tasks
-from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
+from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, NAMES
 from ..testbed.questions import World
 from . import build, summary
 from .edited import load_edited, without_safety_checker
@@ -86,7 +86,7 @@ class Evaluate:
             "edit": edit_name,
             "forgotten": [asdict(concept) | {"prompts": []} for concept in forgotten],
             "drawing": asdict(evaluation.drawing),
-            "seed": self.world.seed if self.model == "testbed" else self.sources.seed,
+            "seed": self.world.seed if self.model in NAMES else self.sources.seed,
             "environment": environment(pipe.device),
             "tasks": {task.name: self.measure(evaluation, task, edit, edit_name) for task in tasks},
         }
@@ -107,13 +107,13 @@ class Evaluate:
     def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:
         """Returns the task for this model."""
         keep = as_concepts(map(parse_concept, self.keep)) if self.keep else []
-        if self.model == "testbed":
+        if self.model in NAMES:
             return testbed_tasks.build_task(name, self.world, forgotten, keep, FOLDER)
         return build.build_task(name, self.sources, forgotten, keep, device)
 
     def usual(self, drawing: Drawing) -> Drawing:
         """Returns how to draw, with the guidance at which the test-bed draws best where none is given."""
-        if self.model == "testbed" and drawing.guidance_scale is None:
+        if self.model in NAMES and drawing.guidance_scale is None:
             return replace(drawing, guidance_scale=GUIDANCE_SCALE)
         return drawing
 

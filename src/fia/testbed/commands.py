@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes
 
 from ..settings import Settings
 from .demo import DEMO_SETTINGS, DemoConfig, run_demo, summary
-from .pretrained import FOLDER, GUIDANCE_SCALE
+from .pretrained import FOLDER, GUIDANCE_SCALE, Architecture
 from .recipe import TrainingRecipe, train_testbed
 from .sheet import draw_sheet
 
@@ -21,21 +21,23 @@ class Train:
     """Trains the embedded model from nothing; started again with the same folder, it goes on where it stopped.
 
     Example: fia testbed train --out runs/testbed --denoiser.images 2000000
-    Example: fia testbed train --out runs/dit --architecture dit --parts runs/testbed
+    Example: fia testbed train --out runs/dit --architecture dit
     """
 
     out: Path
     """Folder for the checkpoints and the finished model, CLIP and classifier."""
     recipe: Annotated[TrainingRecipe, tyro.conf.arg(name="")] = field(default_factory=TrainingRecipe)
     parts: Path | None = None
-    """Folder of an earlier training to take the autoencoder, CLIP and classifier from, and train the denoiser alone."""
+    """Folder of an earlier training to take the autoencoder, CLIP and classifier from, and train the denoiser alone.
+    For a transformer, the weights of the package by default."""
     device: str = "auto"
     """Device to train on: auto takes a GPU where there is one."""
 
     def run(self) -> None:
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         train_testbed(self.out, self.recipe, torch.device(device), self.parts)
-        print(f"The model is in {self.out / 'model'}; look at it with: fia testbed sheet --weights {self.out}")
+        kind = self.recipe.architecture
+        print(f"It is in {self.out}; look at it with: fia testbed sheet --weights {self.out} --architecture {kind}")
 
 
 @dataclass
@@ -75,6 +77,8 @@ class Sheet:
     """The picture to write."""
     weights: Path = FOLDER
     """Folder written by `fia testbed train`; the weights of the package by default."""
+    architecture: Architecture = "unet"
+    """Which of its denoisers draws."""
     seed: int = 0
     """Seed of the first image."""
     num_inference_steps: int = 50
@@ -85,6 +89,7 @@ class Sheet:
     def run(self) -> None:
         sheet, right, number = draw_sheet(
             self.weights,
+            self.architecture,
             seed=self.seed,
             num_inference_steps=self.num_inference_steps,
             guidance_scale=self.guidance_scale,

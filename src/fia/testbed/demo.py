@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from PIL import Image
 from transformers import ResNetForImageClassification
 
@@ -26,7 +26,7 @@ from ..record import versions
 from ..settings import Settings, check_at_least_one
 from ..unlearn import find
 from .judge import Answers, judge
-from .pretrained import FOLDER, GUIDANCE_SCALE, load_classifier, load_testbed
+from .pretrained import FOLDER, GUIDANCE_SCALE, Architecture, load_classifier, load_testbed
 from .world import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
 
 FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
@@ -48,6 +48,8 @@ ALONE_RATIO = 0.1  # its r2
 class DemoConfig:
     """What the demonstration draws."""
 
+    architecture: Architecture = "unet"
+    """Which of the embedded model's denoisers draws."""
     images_per_object: int = 16
     """Images of each of the ten objects."""
     images_per_rest_object: int = 4
@@ -94,7 +96,7 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         ValueError: if images are not bit-identical after the mask was removed.
     """
     out.mkdir(parents=True, exist_ok=True)
-    pipe, classifier = load_testbed(weights), load_classifier(weights)
+    pipe, classifier = load_testbed(weights, config.architecture), load_classifier(weights)
     objects, places, prompts, seeds = evaluation_prompts(config)
 
     def draw(description: str) -> Drawn:
@@ -134,7 +136,7 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
         "seconds_per_concept": seconds / len(FORGOTTEN),
         "images": len(prompts),
         "bit_identical_after_removal": first_pixels(pipe, prompts, seeds)
-        == first_pixels(load_testbed(weights), prompts, seeds),
+        == first_pixels(load_testbed(weights, config.architecture), prompts, seeds),
         "settings": mask.provenance[0]["settings"],
         "evaluation": asdict(config),
         "versions": versions(),
@@ -149,14 +151,14 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
     return result
 
 
-def first_pixels(pipe: StableDiffusionPipeline, prompts: Sequence[str], seeds: Sequence[int]) -> list[bytes]:
+def first_pixels(pipe: DiffusionPipeline, prompts: Sequence[str], seeds: Sequence[int]) -> list[bytes]:
     """Returns the pixels of the first four images, drawn in ten steps."""
     images = generate_images(pipe, prompts[:4], seeds[:4], num_inference_steps=10, progress=False)
     return [image.tobytes() for image in images]
 
 
 def draw_and_judge(
-    pipe: StableDiffusionPipeline,
+    pipe: DiffusionPipeline,
     classifier: ResNetForImageClassification,
     prompts: Sequence[str],
     seeds: Sequence[int],

@@ -1,23 +1,34 @@
 """Loads what ships with the package: the pipeline, its CLIP and the judge."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 
+from .transformer import MiniaturePixArtPipeline
+
+Architecture = Literal["unet", "dit"]
+NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit"}
+SHARED = ("vae", "text_encoder", "tokenizer")  # by both architectures
 FOLDER = Path(__file__).parent / "weights"
 GUIDANCE_SCALE = 4.0  # at which the judge recognises most; at Stable Diffusion's 7.5 pictures are cruder
 
 
-def load_testbed(folder: Path = FOLDER) -> StableDiffusionPipeline:
+def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> DiffusionPipeline:
     """Returns the test-bed's pipeline in float32 on the CPU, without downloading anything.
 
     Args:
         folder: written by `fia testbed train`; the weights of the package by default.
+        architecture: "unet" for Stable Diffusion's U-Net; "dit" for the diffusion transformer, which draws from the
+            same captions and latents.
     """
     pipe = StableDiffusionPipeline.from_pretrained(folder / "model")
-    pipe.register_to_config(_name_or_path="testbed")
+    if architecture == "dit":
+        shared = {name: pipe.components[name] for name in SHARED}
+        pipe = MiniaturePixArtPipeline.from_pretrained(folder / "dit", **shared)
+    pipe.register_to_config(_name_or_path=next(name for name, kind in NAMES.items() if kind == architecture))
     return pipe
 
 

@@ -1,9 +1,9 @@
 """Regenerates the whole test-bed: the stages in order, and the folders that ship.
 
-`out/model` is a diffusers folder (StableDiffusionPipeline, or PixArtAlphaPipeline where the denoiser is a transformer),
-`out/clip` the CLIP whose text tower it uses, and `out/classifier` the judge; all in safetensors, float16 but for the
-text encoder. `out/checkpoints` lets an interrupted run, or a longer one, continue; `out/curves.json` has the losses of
-each stage.
+`out/model` is a diffusers folder (StableDiffusionPipeline), `out/clip` the CLIP whose text tower it uses, and
+`out/classifier` the judge; all in safetensors, float16 but for the text encoder. Where a transformer is trained in
+place of the U-Net, `out/dit` is a diffusers folder (PixArtAlphaPipeline) without what it shares with `out/model`.
+`out/checkpoints` lets an interrupted run, or a longer one, continue; `out/curves.json` has the losses of each stage.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
@@ -35,12 +34,11 @@ from .classifier import ClassifierTask, build_classifier
 from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
 from .places import IMAGE_SIZE
-from .pretrained import load_classifier, load_clip
+from .pretrained import FOLDER, SHARED, Architecture, load_classifier, load_clip
 from .scenes import Scenes
 from .training import Recipe, train_stage
 from .transformer import build_transformer
 
-Architecture = Literal["unet", "dit"]
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
 
@@ -57,7 +55,8 @@ class TrainingRecipe:
     classifier: Recipe = field(default=Recipe(images=250_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
     """the judge of subjects, places, styles and the attribute"""
     architecture: Architecture = "unet"
-    """what the denoiser is: Stable Diffusion's U-Net, or a diffusion transformer as PixArt's"""
+    """what the denoiser is: Stable Diffusion's U-Net; or, on the other parts of a finished test-bed, a diffusion
+    transformer as PixArt's"""
     compile: bool = True
     """compile the denoiser while it is trained, which needs a C++ compiler"""
 
@@ -117,16 +116,18 @@ class Training:
         batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
         task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
         self.train("denoiser", denoiser, task, self.denoiser_basis())
-        parts = {"vae": autoencoder, "text_encoder": text_encoder, "tokenizer": tokenizer}
         if not is_unet:
-            return PixArtAlphaPipeline(transformer=denoiser, scheduler=build_scheduler(), **parts)
+            shared = dict.fromkeys(SHARED)
+            return PixArtAlphaPipeline(transformer=denoiser, scheduler=build_scheduler(), **shared)
         return StableDiffusionPipeline(
+            vae=autoencoder,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
             unet=denoiser,
             scheduler=build_scheduler(),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
-            **parts,
         )
 
     def denoiser_basis(self) -> dict[str, int | str]:
@@ -143,13 +144,16 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
 
     Args:
         parts: a folder written by an earlier training, whose autoencoder, CLIP and classifier are taken as they are, so
-            that the denoiser alone is trained; None trains everything.
+            that the denoiser alone is trained. None trains everything; for a transformer, it is the package's weights.
 
     Raises:
         FileNotFoundError: if `parts` is no such folder.
         ValueError: if `out` holds something else, or the checkpoints in it are of another recipe; if there is no
             compiler for `recipe.compile`.
     """
+    is_unet = recipe.architecture == "unet"
+    if not is_unet and parts is None:
+        parts = FOLDER
     for name in ("model", "clip", "classifier"):
         if parts is not None and not (parts / name).is_dir():
             raise FileNotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")
@@ -163,7 +167,9 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
     clip = training.clip(tokenizer)
     save(clip, out / "clip", tokenizer, image_processor())
     save(training.classifier(), out / "classifier", image_processor())
-    save(training.pipeline(autoencoder, clip, tokenizer), out / "model")
+    save(training.pipeline(autoencoder, clip, tokenizer), out / ("model" if is_unet else "dit"))
+    if not is_unet and parts is not None:
+        shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
     with written_whole(out / "curves.json") as partial:
         partial.write_text(json.dumps(training.curves))
 
@@ -192,7 +198,8 @@ def save(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     # The text encoder stays float32: transformers loads the stored type where diffusers loads float32.
-    halved = (get_denoiser(model), model.vae) if isinstance(model, DiffusionPipeline) else (model,)
+    halved = [get_denoiser(model), model.vae] if isinstance(model, DiffusionPipeline) else [model]
+    halved = [part for part in halved if part is not None]
     for part in halved:
         part.half()
     model.save_pretrained(partial)

@@ -10,7 +10,7 @@ from ..evaluation.figure import contact_sheet
 from ..prompts import fill
 from .captions import SMOKING, STYLE_SUFFIX
 from .judge import judge
-from .pretrained import load_classifier, load_testbed
+from .pretrained import Architecture, load_classifier, load_testbed
 from .world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
 COLUMNS = 10
@@ -49,7 +49,7 @@ def sheet_entries() -> list[Entry]:
 
 
 def draw_sheet(
-    weights: Path, *, seed: int, num_inference_steps: int, guidance_scale: float
+    weights: Path, architecture: Architecture, *, seed: int, num_inference_steps: int, guidance_scale: float
 ) -> tuple[Image.Image, int, int]:
     """Returns the sheet, how many of its pictures the judge names right in all it is asked, and how many there are.
 
@@ -57,7 +57,7 @@ def draw_sheet(
     """
     entries = sheet_entries()
     images = generate_images(
-        load_testbed(weights),
+        load_testbed(weights, architecture),
         [entry.prompt for entry in entries],
         [seed + i for i in range(len(entries))],
         num_inference_steps=num_inference_steps,
