@@ -21,7 +21,7 @@ from fia.record import versions
 from fia.testbed import load_classifier
 from fia.testbed.captions import SMOKING, STYLE_SUFFIX
 from fia.testbed.demo import FORGOTTEN, DemoConfig, Drawn, draw_and_judge, evaluation_prompts, scores
-from fia.testbed.pretrained import FOLDER
+from fia.testbed.pretrained import FOLDER, Architecture
 from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -41,11 +41,12 @@ FIVE = replace(BASE, agnostic_ratio=ALPHA)  # of the five objects that are forgo
 class Bench:
     """The model, the judge, and the results so far."""
 
-    def __init__(self, cache: Path) -> None:
-        self.pipe, self.classifier = load_testbed(), load_classifier()
+    def __init__(self, cache: Path, architecture: Architecture = "unet") -> None:
+        self.pipe, self.classifier = load_testbed(architecture=architecture), load_classifier()
         self.cache = cache
+        parts = ("model", "classifier") if architecture == "unet" else ("model", "classifier", "dit")
         made_with = {
-            "model": [hash_folder(FOLDER / part) for part in ("model", "classifier")],
+            "model": [hash_folder(FOLDER / part) for part in parts],
             "prompts": [*PLACES, *OBJECTS, *evaluation_prompts(EVALUATION)[2]],
             "finding": asdict(BASE),
             "drawing": asdict(EVALUATION),
