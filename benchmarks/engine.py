@@ -263,7 +263,7 @@ def parts(device: str) -> dict[str, tuple]:
     brief = replace(usual, prompts_per_concept=1, saliency_steps=1) if is_cpu else usual
     result: dict[str, tuple] = {
         "overhead testbed": (overhead, testbed, 5, replace(usual, prompts_per_concept=8), 5),
-        "overhead SD 1.5": (overhead, sd15, 1 if is_cpu else 5, brief, 3),
+        "overhead SD 1.5": (overhead, sd15, 1 if is_cpu else 5, brief, 2 if is_cpu else 5),
         "overhead SDXL": (overhead, sdxl, 1 if is_cpu else 2, brief, 1 if is_cpu else 3),
         "sequential testbed": (against_sequential, testbed, 10, usual),
         "masks": (masks, testbed),

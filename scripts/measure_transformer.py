@@ -17,7 +17,7 @@ from fia import NeuronMask
 from fia.methods import random_mask
 from fia.testbed.demo import DEMO_SETTINGS, DemoConfig, run_demo
 
-SPATIAL_RATIOS = (0.02, 0.03, 0.05, 0.08)
+SPATIAL_RATIOS = (0.03, 0.05, 0.1, 0.2, 0.3)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
 FINDING = {"prompts_per_concept": DEMO_SETTINGS.prompts_per_concept}
 DEMO = ROOT / "runs" / "demo-dit"
