@@ -80,8 +80,7 @@ def stages(pipe: Any, concept: Concept) -> Stages:
     integral, contrasts, active = TemporalIntegral((saliency.shape[-2], saliency.shape[-1])), [], []
     for step in saliency:
         base = Moments()
-        for row in step[:half]:
-            base.add(row.clone())
+        base.add(step[:half].clone())
         contrasts.append(contrastive_saliency(step[half:].mean(dim=0), base.mean + base.std))
         active.append(active_connections(contrasts[-1], SETTINGS.temporal_ratio))
         integral.add(contrasts[-1].clone(), SETTINGS.temporal_ratio)

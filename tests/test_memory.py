@@ -1,5 +1,7 @@
 """Where the running sums are kept, by what is free."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from fia import memory
 from fia.layers import MaskableLayer
 from fia.memory import MemoryPlan, plan_memory
 from fia.neurons import TemporalIntegral
+from fia.statistics import GroupStatistics
 
 LAYERS = {str(i): MaskableLayer(nn.Linear(10, 10)) for i in range(4)}  # 400 connections
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -41,6 +44,32 @@ def test_a_layer_that_does_not_fit_is_a_part_by_itself(monkeypatch):
     free(monkeypatch, cpu=1)
     with pytest.warns(UserWarning, match="in 4 runs"):
         assert plan_memory(LAYERS, 1, CPU).parts == [{name: layer} for name, layer in LAYERS.items()]
+
+
+def test_no_more_numbers_are_held_than_are_planned():
+    """At every moment of every step: two a connection for the layer, and two for each concept."""
+    number, shape = 3, (10, 10)
+    statistics = GroupStatistics({"layer": shape}, [0.1] * number, 2, count_ties=False)
+
+    def held():
+        layer = statistics.layers["layer"]
+        shared = (layer.base.mean, layer.base.squares, layer.base_mean_and_std, layer.concept.sum)
+        own = [tensor for integral in layer.integrals for tensor in (integral.magnitude, integral.frequency)]
+        return len({t.data_ptr() for t in (*shared, *own) if t.numel()})
+
+    most = 0
+    for _ in range(3):
+        for row in range(2 * (1 + number)):
+            statistics.receive("layer", range(row, row + 1), torch.rand(1, *shape))
+            most = max(most, held())
+    assert most == memory.SHARED + memory.FOR_A_CONCEPT * number
+
+
+def test_processes_on_one_machine_share_its_memory(monkeypatch):
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=800))
+    assert (memory.free_memory(CPU), memory.numbers_that_fit(CPU)) == (800, 100)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert (memory.free_memory(CPU), memory.numbers_that_fit(CPU)) == (200, 25)
 
 
 def test_the_sums_are_kept_where_they_should_be():

@@ -1,7 +1,8 @@
 """What is planned is what runs, and what a dry run says."""
 
 import pytest
-from test_unlearn import SETTINGS, find
+from test_edit import bits
+from test_unlearn import SETTINGS, assert_clean, find
 from tiny_transformers import tiny_transformer
 
 from fia import Concept
@@ -38,12 +39,13 @@ def test_passes_are_those_of_the_family(family, passes):
 
 
 def test_an_estimate_leaves_the_pipeline_as_it_was_and_counts_the_processes(pipe):
-    plan = plan_finding(pipe, CONCEPTS, SETTINGS)
+    pipe.set_progress_bar_config(desc="mine")
+    before, plan = bits(pipe.unet), plan_finding(pipe, CONCEPTS, SETTINGS)
     alone, shared = estimate(plan), estimate(plan, processes=2)
     assert alone.groups == 2
     assert "by 2 processes" in shared.as_text()
     assert "by" not in alone.as_text().splitlines()[3]
-    assert "forward" not in vars(pipe.unet)
+    assert_clean(pipe, before)
     assert f"{alone.calls:,} calls with {alone.rows:,} rows" in alone.as_text()
 
 

@@ -59,17 +59,34 @@ def test_an_interrupted_finding_goes_on_with_the_first_concept_that_was_not_foun
 )
 def test_what_was_found_in_another_way_is_not_taken(pipe, tmp_path, change):
     interrupted(pipe, tmp_path, 2 * STEPS + 1)
-    mask = find(pipe, CONCEPTS, unfinished=tmp_path, **ONE_BY_ONE, **change)
+    counter = Interrupter()
+    mask = find(pipe, CONCEPTS, unfinished=tmp_path, on_step=counter, **ONE_BY_ONE, **change)
+    assert counter.seen == counter.last[1] == 4 * change.get("saliency_steps", STEPS)
     assert_same_neurons(mask, find(pipe, CONCEPTS, **ONE_BY_ONE, **change))
 
 
-def test_what_was_found_in_another_model_or_with_another_schedule_is_not_taken(pipe, tmp_path):
-    interrupted(pipe, tmp_path, 2 * STEPS + 1)
+def scale(pipe, model, name):
     with torch.no_grad():
-        pipe.unet.get_parameter("down_blocks.0.attentions.0.transformer_blocks.0.ff.net.2.weight").neg_()
-    assert_same_neurons(find(pipe, CONCEPTS, unfinished=tmp_path, **ONE_BY_ONE), find(pipe, CONCEPTS, **ONE_BY_ONE))
-    pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, beta_end=0.02)
-    assert_same_neurons(find(pipe, CONCEPTS, unfinished=tmp_path, **ONE_BY_ONE), find(pipe, CONCEPTS, **ONE_BY_ONE))
+        getattr(pipe, model).get_parameter(name).mul_(1.01)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pipe: scale(pipe, "unet", "down_blocks.0.attentions.0.transformer_blocks.0.ff.net.2.weight"),
+        lambda pipe: scale(pipe, "unet", "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_v.weight"),
+        lambda pipe: scale(pipe, "text_encoder", next(name for name, _ in pipe.text_encoder.named_parameters())),
+        lambda pipe: pipe.unet.register_to_config(sample_size=2 * pipe.unet.config.sample_size),
+        lambda pipe: setattr(pipe, "scheduler", type(pipe.scheduler).from_config(pipe.scheduler.config, beta_end=0.02)),
+    ],
+    ids=["masked layer", "attention", "text encoder", "size", "schedule"],
+)
+def test_what_was_found_in_another_model_is_not_taken(pipe, tmp_path, change):
+    interrupted(pipe, tmp_path, 2 * STEPS + 1)
+    change(pipe)
+    counter = Interrupter()
+    find(pipe, CONCEPTS, unfinished=tmp_path, on_step=counter, **ONE_BY_ONE)
+    assert counter.seen == 4 * STEPS
 
 
 def test_another_alpha_takes_what_was_found(pipe, tmp_path):
@@ -109,7 +126,7 @@ def neurons(folder: Path) -> dict[str, list[int]]:
 
 
 def test_two_processes_find_the_mask_of_one(model, tmp_path):
-    launcher = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29517")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     alone, shared = forget(model, tmp_path / "alone"), forget(model, tmp_path / "shared", launcher=launcher)
     for process in (alone, shared):
         out, errors = process.communicate()

@@ -87,7 +87,7 @@ def observe(
             (inputs, outputs), parts, done = _together(parts), [], True
             if len(inputs) != len(prompts):
                 raise ValueError(f"Layer {name} was given {len(inputs)} rows for {len(prompts)} prompts.")
-            weight = layer.weight.to(output.device)
+            weight = layer.weight.to(output.device, torch.float32)
             step = max(1, ROWS_OF.get(output.device.type, ROWS_OF_OTHERS) // layer.size)
             for i in range(0, len(prompts), step):
                 rows = slice(i, i + step)

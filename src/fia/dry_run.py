@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from .activations import connection_saliency
-from .memory import numbers_that_fit
+from .memory import free_memory
 from .plan import FindingPlan
-from .unlearn import collect_statistics
+from .progress import Progress
+from .unlearn import collect_in_memory
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,11 @@ class Estimate:
         rows: that the denoiser is given in all these calls.
         processes: that share the work.
         seconds: estimated.
+        timed: prompts whose two steps were timed for that.
         memory: for the running sums, bytes.
         memory_free: on the device, beside the model, bytes.
         device: that it would run on.
+        sums_device: where the concepts' sums would be kept.
     """
 
     concepts: int
@@ -44,22 +46,25 @@ class Estimate:
     rows: int
     processes: int
     seconds: float
+    timed: int
     memory: int
     memory_free: int
     device: str
+    sums_device: str
 
     def as_text(self) -> str:
         """Returns a table for people."""
         shared = f", by {self.processes} processes" if self.processes > 1 else ""
+        where = "" if self.sums_device == self.device else f", so the concepts' sums go to the {self.sums_device}"
         groups = f" in {self.groups} groups" if self.groups > 1 else ""
         lines = {
             "concepts": f"{self.concepts}{groups}",
             "layers": f"{self.layers}, with {self.connections:,} connections",
             "prompts": f"{self.prompts}, each for {self.steps} of {self.num_inference_steps} steps",
             "denoiser": f"{self.calls:,} calls with {self.rows:,} rows in all{shared}",
-            "time": f"about {in_words(self.seconds)} ({self.device}; two steps of one prompt pair were timed)",
+            "time": f"about {in_words(self.seconds)} ({self.device}; two steps of {self.timed} prompts were timed)",
             "memory": f"{self.memory / 1e9:.2f} GB for running sums, beside what drawing takes; "
-            f"{self.memory_free / 1e9:.1f} GB are free",
+            f"{self.memory_free / 1e9:.1f} GB are free{where}",
         }
         return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
 
@@ -71,7 +76,9 @@ class Estimate:
 def estimate(plan: FindingPlan, processes: int = 1) -> Estimate:
     """Returns what a plan would take, after a look at the speed of two steps."""
     device, settings = plan.pipe._execution_device, plan.settings
-    share = math.ceil(len(plan.groups) / processes) / len(plan.groups)
+    free, share = free_memory(device), math.ceil(len(plan.groups) / processes) / len(plan.groups)
+    # A batch of a GPU takes hardly longer than a row, so one is filled.
+    pairs = 1 if device.type == "cpu" else max(1, min(len(plan.groups[0][0][1]), settings.batch_size // 2))
     return Estimate(
         concepts=len(plan.pairs),
         groups=len(plan.groups),
@@ -83,32 +90,30 @@ def estimate(plan: FindingPlan, processes: int = 1) -> Estimate:
         calls=plan.calls,
         rows=plan.rows,
         processes=processes,
-        seconds=share * plan.rows * seconds_per_row(plan),
+        seconds=share * plan.rows * seconds_per_row(plan, pairs),
+        timed=2 * pairs,
         memory=plan.memory.bytes,
-        memory_free=2 * 4 * numbers_that_fit(device),
+        memory_free=free,
         device=str(device),
+        sums_device=str(plan.memory.integrals),
     )
 
 
-def seconds_per_row(plan: FindingPlan) -> float:
-    """Times a step of the first concept's first prompt pair, or of as many as a batch of a GPU holds."""
+def seconds_per_row(plan: FindingPlan, pairs: int) -> float:
+    """Times the second step of the first concept's first prompt pairs; the first one warms up."""
     concept, own = plan.groups[0][0]
-    number = 1 if plan.pipe._execution_device.type == "cpu" else max(1, min(len(own), plan.settings.batch_size // 2))
-    settings = replace(plan.settings, saliency_steps=min(2, plan.settings.num_inference_steps))
+    device, number = plan.pipe._execution_device, min(2, plan.settings.num_inference_steps)
+    brief = replace(plan, settings=replace(plan.settings, saliency_steps=number))
     times: list[float] = [time.perf_counter()]
 
-    def on_step() -> None:
-        if plan.pipe._execution_device.type == "cuda":
-            torch.cuda.synchronize()
+    def on_step(_done: int, _total: int) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter())
 
-    layers = plan.memory.parts[0]
-    group = [(concept, own[:number])]
-    collect_statistics(
-        plan.pipe, layers, group, settings, settings.batch_size, connection_saliency, on_step, plan.memory
-    )
-    passes = plan.passes / plan.steps_of_group
-    return (times[-1] - times[-2]) / (2 * number * passes)  # the first step also warms up
+    with Progress(number, shown=False, on_step=on_step) as steps:
+        collect_in_memory(brief, plan.memory.parts[0], [(concept, own[:pairs])], steps)
+    return (times[-1] - times[-2]) / (2 * pairs * plan.passes_of_step)
 
 
 def in_words(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """Loads a pipeline by the name a command was given: the test-bed, a folder, a checkpoint, or a repository."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,7 +57,9 @@ def load_pipeline(
             and a config where none is needed.
     """
     if device == "auto":
-        device = "mps" if torch.backends.mps.is_available() else str(processes().device)
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        if "LOCAL_RANK" in os.environ:
+            device = str(processes().device)
     if dtype not in ("auto", *DTYPES):
         raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}.")
     try:

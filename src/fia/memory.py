@@ -1,9 +1,11 @@
 """Where the running sums of a finding are kept, so that they fit.
 
 For each connection a concept needs two float32 numbers, its sums over the steps; and two more are shared by all
-concepts of a run. What is decided here changes no result: the same rows go through the denoiser in the same batches.
+concepts of a run. What is decided here changes no result, beyond rounding on another device: the same rows go through
+the denoiser in the same batches.
 """
 
+import os
 import warnings
 from dataclasses import dataclass
 
@@ -38,9 +40,16 @@ class MemoryPlan:
 
 
 def numbers_that_fit(device: torch.device) -> int:
-    """Returns how many float32 numbers fit into half of the free memory."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return free // 2 // 4
+    """Returns how many float32 numbers fit into half of the free memory, of which every process here has a share."""
+    return free_memory(device) // 2 // 4
+
+
+def free_memory(device: torch.device) -> int:
+    """Returns the bytes that are free on a device; of the computer's memory, those that are this process's share."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    return psutil.virtual_memory().available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def plan_memory(layers: dict[str, MaskableLayer], concepts: int, device: torch.device) -> MemoryPlan:

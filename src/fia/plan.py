@@ -9,7 +9,7 @@ from diffusers import DiffusionPipeline
 
 from .concepts import Concept, as_concepts, paper_agnostic_ratio
 from .edit import current_edit
-from .families import family_of
+from .families import Guidance, family_of
 from .layers import MaskableLayer, get_denoiser, hash_weights, maskable_layers
 from .memory import MemoryPlan, plan_memory
 from .prompts import prompt_pairs
@@ -53,24 +53,30 @@ class FindingPlan:
         return sum(map(prompts_of, self.groups))
 
     @property
+    def passes_of_step(self) -> int:
+        """How often every prompt goes through the denoiser at a step: once more, empty, where guidance needs it."""
+        return 1 if self._guidance == "distilled" or self.settings.guidance_scale <= 1 else 2
+
+    @property
     def passes(self) -> int:
-        """How often every prompt goes through the denoiser: at each step, and where guidance needs it, also empty."""
-        guidance = family_of(get_denoiser(self.pipe, known=False)).guidance
-        steps = self.settings.saliency_steps
-        if guidance == "distilled" or self.settings.guidance_scale <= 1:
-            passes = steps
-        else:
-            passes = 2 * steps - (guidance == "separate passes")  # the last empty one is not waited for
+        """How often every prompt goes through the denoiser in all."""
+        passes = self.passes_of_step * self.settings.saliency_steps
+        if self.passes_of_step == 2 and self._guidance == "separate passes":
+            passes -= 1  # the last empty one is not waited for
         return passes * len(self.memory.parts)
 
     @property
+    def _guidance(self) -> Guidance:
+        return family_of(get_denoiser(self.pipe, known=False)).guidance
+
+    @property
     def rows(self) -> int:
-        """Number of rows that the denoiser will be given in all."""
+        """Number of rows that the denoiser will be given in all; more if the scheduler repeats timesteps."""
         return self.passes * self.prompts
 
     @property
     def calls(self) -> int:
-        """Number of calls of the denoiser, each with at most `batch_size` rows."""
+        """Number of calls of the denoiser with at most `batch_size` rows; more where texts differ in length, too."""
         return self.passes * sum(-(-prompts_of(group) // self.settings.batch_size) for group in self.groups)
 
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import warnings
 from dataclasses import asdict, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,15 @@ def warn_of_cut_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
     tokenizer: Any = longest_tokenizer(pipe)
     if tokenizer is None:
         return
+    own_limit = signature(pipe.__call__).parameters.get("max_sequence_length")
+    longest = min(tokenizer.model_max_length, *([] if own_limit is None else [own_limit.default]))
     every_pair = [pair for _, own in pairs for pair in own]
     for prompt in dict.fromkeys(text for pair in every_pair for text in (pair.concept_prompt, pair.base_prompt)):
-        tokens, longest = tokenizer(prompt).input_ids, tokenizer.model_max_length
+        tokens = tokenizer(prompt).input_ids
         if len(tokens) > longest:
+            cut = tokenizer.decode(tokens[longest - 1 :], skip_special_tokens=True)
             warnings.warn(
-                f"The model reads {longest} tokens, and not the last words of {prompt!r}: "
-                f"{tokenizer.decode(tokens[longest - 1 : -1])!r} is cut off.",
+                f"The model reads {longest} tokens, and not the last words of {prompt!r}: {cut!r} is cut off.",
                 stacklevel=4,
             )
 

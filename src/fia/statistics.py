@@ -72,18 +72,17 @@ class GroupStatistics:
         statistics = self.layers[layer]
         if concept < 0:
             if is_first:
-                statistics.base = Moments()
+                statistics.base_mean_and_std = torch.empty(0)  # of the step before
             statistics.base.add(saliency)
             if is_last:
                 statistics.base_mean_and_std = statistics.base.mean.add_(statistics.base.std)
                 statistics.base = Moments()
             return
-        if is_first:
-            statistics.concept = Mean()
         statistics.concept.add(saliency)
         if not is_last:
             return
         contrast = contrastive_saliency(statistics.concept.value, statistics.base_mean_and_std)
+        statistics.concept = Mean()
         integral = statistics.integrals[concept]
         if not contrast.sum().isfinite():
             raise ValueError(

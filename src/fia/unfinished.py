@@ -1,15 +1,17 @@
 """What an interrupted finding had found, so that the next one goes on from there.
 
-Every group of concepts that was found is a mask of its own, in a folder named by a hash of all that it depends on. So
-it is taken up again by a finding that would find the very same, and by no other.
+Every group of concepts that was found is a mask of its own, in a folder named by a hash of what it depends on: all
+weights of the model, its scheduler, the settings, prompts and versions. So it is taken up again by a finding that would
+find the very same. (The scale of a LoRA that is loaded and not fused is not seen.)
 """
 
-import hashlib
-import json
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .identity import hash_json, hash_pipeline
+from .layers import get_denoiser
 from .mask import NeuronMask
 from .plan import FindingPlan
 from .record import ConceptPairs, record
@@ -41,6 +43,10 @@ class Unfinished:
     def _key(self, group: ConceptPairs) -> str:
         made_with: dict[str, Any] = record(self.plan.pipe, group, self.plan.settings, 0)
         del made_with["settings"]["agnostic_ratio"]  # it fuses what was found
-        scheduler = {k: v for k, v in self.plan.pipe.scheduler.config.items() if not k.startswith("_")}
-        text = json.dumps([made_with, scheduler, self.plan.weights_hash], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        config = dict(getattr(get_denoiser(self.plan.pipe, known=False), "config", {}))  # has the size of the picture
+        own = {key: value for key, value in config.items() if not key.startswith("_")}
+        return hash_json([made_with, own, self._model])[:16]
+
+    @cached_property
+    def _model(self) -> str:
+        return hash_pipeline(self.plan.pipe)

@@ -76,7 +76,8 @@ def find(
         unfinished: a folder that keeps what was found of the first concepts while the others are looked for. Given
             again after an interruption, the finding goes on from there. It is left to the caller to delete.
         processes: of accelerate, where several share the work; each must call this with the same arguments and its own
-            copy of the model, and each is given the mask. The mask is the same as one process finds.
+            copy of the model, and each is given the mask. The mask is the same as one process finds. They wait for each
+            other, so give them a timeout longer than the finding: PartialState(timeout=timedelta(days=1)).
     """
     return find_planned(
         plan_finding(pipe, concepts, replace(settings or Settings(), **overrides)),
@@ -196,6 +197,7 @@ def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[
                 name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
                 for name, layer in statistics.layers.items()
             }
+        del statistics  # before the next part's sums are made
     for (name, own), ratio in zip(found.items(), ratios, strict=True):
         if ratio > 0 and not any(map(len, own.values())):
             warnings.warn(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import PixArtAlphaPipeline, StableDiffusionPipeline
+from diffusers import DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
 from transformers import CLIPModel, ResNetForImageClassification
 
 from fia.testbed.autoencoder import build_autoencoder
@@ -93,6 +93,22 @@ def test_the_transformers_own_library_loads_it_without_any_code_of_ours(transfor
 def test_a_transformer_does_not_go_on_where_another_denoiser_was_trained(transformer: Path, trained: Path) -> None:
     with pytest.raises(ValueError, match="was trained with"):
         train_testbed(transformer, shortest_recipe(), torch.device("cpu"), trained)
+
+
+@pytest.mark.parametrize("parts", [None, "its own"])
+def test_a_folder_with_parts_of_its_own_is_not_overwritten_by_others(trained: Path, parts: str | None) -> None:
+    before = {file: file.read_bytes() for file in trained.rglob("*.safetensors")}
+    recipe = replace(shortest_recipe(), architecture="dit")
+    with pytest.raises(ValueError, match="holds parts that were trained in it"):
+        train_testbed(trained, recipe, torch.device("cpu"), trained if parts else None)
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+
+def test_what_an_edited_transformer_is_written_as_loads_without_any_code_of_ours(
+    transformer: Path, tmp_path: Path
+) -> None:
+    load_testbed(transformer, "dit").save_pretrained(tmp_path)
+    assert type(DiffusionPipeline.from_pretrained(tmp_path)) is PixArtAlphaPipeline
 
 
 def test_parts_must_be_those_of_a_test_bed(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from ..evaluation.images import Drawing
-from ..evaluation.provenance import environment, hash_pipeline
+from ..evaluation.provenance import environment
 from ..evaluation.report import grid
 from ..evaluation.run import Evaluation, slug, write_json
 from ..evaluation.tasks import AccuracyTask
+from ..identity import hash_pipeline
 from ..methods import Method
 from ..processes import processes
 from ..testbed.judge import load_judge

@@ -11,6 +11,7 @@ from diffusers import DiffusionPipeline
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from ..concepts import Concept, as_concepts, parse_concept
+from ..identity import hash_pipeline
 from ..loading import Runtime
 from ..mask import NeuronMask
 from ..methods import Edit, random_mask
@@ -22,7 +23,7 @@ from ..testbed.questions import World
 from . import build, summary
 from .edited import load_edited, without_safety_checker
 from .images import Drawing
-from .provenance import environment, hash_file, hash_folder, hash_pipeline
+from .provenance import environment, hash_file, hash_folder
 from .report import write_report
 from .run import Evaluation, NoEdit, State, write_json
 from .tasks import Task

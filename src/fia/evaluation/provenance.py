@@ -1,14 +1,11 @@
 """What a result depends on: versions, code, device, and the hashes of what went in."""
 
 import hashlib
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
-from torch import nn
 from transformers import PreTrainedModel
 
 from ..record import versions
@@ -28,18 +25,6 @@ def identify(model: str, loaded: PreTrainedModel) -> Identity:
     return {"name": model, "hash": getattr(loaded.config, "_commit_hash", None)}
 
 
-def hash_pipeline(pipe: DiffusionPipeline) -> str:
-    """Returns a hash of all weights of a pipeline and of its scheduler's settings, wherever it was loaded from."""
-    scheduler = {key: value for key, value in pipe.scheduler.config.items() if not key.startswith("_")}
-    digest = hashlib.sha256(hash_json([type(pipe.scheduler).__name__, scheduler]).encode())
-    for part, component in sorted(pipe.components.items()):
-        if isinstance(component, nn.Module):
-            for name, value in sorted(component.state_dict().items()):
-                digest.update(f"{part}.{name} {tuple(value.shape)} {value.dtype}".encode())
-                digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
 def hash_folder(folder: Path) -> str:
     """Returns one hash of every file in a folder, by name and content, but for hidden ones."""
     digest = hashlib.sha256()
@@ -56,11 +41,6 @@ def hash_file(file: Path) -> str:
     """Returns the SHA-256 of a file."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def hash_json(value: Any) -> str:
-    """Returns a hash of anything that can be written as JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -154,6 +154,10 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
     is_unet = recipe.architecture == "unet"
     if not is_unet and parts is None:
         parts = FOLDER
+    if parts is not None and (out.resolve() == parts.resolve() or (out / "checkpoints" / "clip.pt").exists()):
+        raise ValueError(
+            f"{out} holds parts that were trained in it; give a folder of its own for a denoiser on others."
+        )
     for name in ("model", "clip", "classifier"):
         if parts is not None and not (parts / name).is_dir():
             raise FileNotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..denoise import hidden_progress_bar
 from ..evaluation.images import Request, batches, draw_batch
-from ..evaluation.provenance import hash_json
+from ..identity import hash_json
 from ..mask import NeuronMask
 from ..methods import random_mask
 from .finding import Found, check_length, fused_facts

@@ -14,7 +14,7 @@ from ..prompts import fill
 from ..settings import Settings
 from ..testbed.captions import SMOKING
 from ..testbed.demo import DEMO_SETTINGS
-from ..testbed.pretrained import GUIDANCE_SCALE
+from ..testbed.pretrained import GUIDANCE_SCALE, NAMES
 from ..testbed.tasks import check_known
 from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
 from .refusal import Refused, entered_in
@@ -82,6 +82,10 @@ def make_offers(models: Sequence[str], batch_size: int) -> list[Offer]:
         label = Path(model).resolve().name if Path(model).exists() else model
         if label in [offer.label for offer in offers]:
             raise ValueError(f"Two models are called {label!r}; rename a folder, so that they can be told apart.")
+        if model in NAMES:  # the transformer, which takes a larger r2
+            drawing = Drawing(25, GUIDANCE_SCALE, batch_size)
+            offers.append(Offer(model, model, replace(settings, spatial_ratio=0.1), drawing, KNOWN))
+            continue
         offers.append(Offer(model, label, Settings(), Drawing(25, Settings().guidance_scale, batch_size)))
     return offers
 
