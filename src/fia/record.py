@@ -74,7 +74,7 @@ def warn_of_cut_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
     if tokenizer is None:
         return
     own_limit = signature(pipe.__call__).parameters.get("max_sequence_length")
-    longest = min(tokenizer.model_max_length, *([] if own_limit is None else [own_limit.default]))
+    longest = min([tokenizer.model_max_length] + ([] if own_limit is None else [own_limit.default]))
     every_pair = [pair for _, own in pairs for pair in own]
     for prompt in dict.fromkeys(text for pair in every_pair for text in (pair.concept_prompt, pair.base_prompt)):
         tokens = tokenizer(prompt).input_ids
