@@ -21,6 +21,7 @@ SPATIAL_RATIOS = (0.03, 0.05, 0.1, 0.2, 0.3)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
 FINDING = {"prompts_per_concept": DEMO_SETTINGS.prompts_per_concept}
 DEMO = ROOT / "runs" / "demo-dit"
+DRAWN = DemoConfig("dit", images_per_object=8, images_per_rest_object=2, num_inference_steps=20)
 
 
 def everything(mask: NeuronMask) -> NeuronMask:
@@ -56,7 +57,7 @@ def demonstration(spatial_ratio: float, agnostic_ratio: float) -> str:
     file = DEMO / "result.json"
     ratios = {"spatial_ratio": spatial_ratio, "agnostic_ratio": agnostic_ratio}
     if not file.exists() or not ratios.items() <= json.loads(file.read_text())["settings"].items():
-        run_demo(DEMO, settings, DemoConfig(architecture="dit"))
+        run_demo(DEMO, settings, DRAWN)
     shutil.copy(DEMO / "comparison.png", DOCS / "transformer.png")
     return results_table(json.loads(file.read_text()))
 

@@ -13,17 +13,18 @@ def row(*cells: object) -> str:
 
 def ratios(results: dict[str, Any]) -> list[str]:
     """Finding beside the bare denoising, and beside the plain way."""
-    lines = [row("finding, beside", "model", "ratio", "lowest and highest turn"), "|---|---|---|---|"]
+    lines = [row("finding, beside", "model", "concepts, prompts, steps", "ratio", "turns"), f"|{'---|' * 5}"]
     for name, found in results.items():
         if name.startswith("overhead"):
             spread = (
                 f"{found['ratios'][0]:.2f} to {found['ratios'][-1]:.2f}" if len(found["ratios"]) > 1 else "one turn"
             )
-            lines.append(row("the bare denoising", found["model"], f"{found['ratio']:.2f}", spread))
+            size = f"{found['concepts']}, {found['prompts']}, {found['steps']}"
+            lines.append(row("the bare denoising", found["model"], size, f"{found['ratio']:.2f}", spread))
     for name, found in results.items():
         if name.startswith("sequential"):
             note = f"one turn; {found['shared']:.2%} of the neurons are the same"
-            lines.append(row("the plain way", found["model"], f"1 / {found['ratio']:.1f}", note))
+            lines.append(row("the plain way", found["model"], "10, 5, 10", f"1 / {found['ratio']:.1f}", note))
     return lines
 
 

@@ -100,7 +100,7 @@ def test_the_bare_denoising_is_all_that_finding_gives_the_denoiser(pipe: StableD
 
 
 def test_a_ratio_is_that_of_the_second_to_the_first(pipe: StableDiffusionPipeline) -> None:
-    measured = engine.in_turns(pipe, lambda: time.sleep(0.01), lambda: time.sleep(0.03), 3)
+    measured = engine.in_turns(pipe, lambda: time.sleep(0.01), lambda: time.sleep(0.03), 4)
     assert measured["ratios"] == sorted(measured["ratios"])
     assert len(measured["ratios"]) == 3
     assert measured["ratio"] > 1

@@ -25,6 +25,7 @@ NOT_RUN = {
     "masks.md": 1,
     "own-model.md": 4,
     "serve.md": 1,
+    "transformer.md": 1,
     "use-elsewhere.md": 5,
 }
 

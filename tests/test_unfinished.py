@@ -139,18 +139,19 @@ def test_two_processes_find_the_mask_of_one(model, tmp_path):
 
 
 def test_a_command_that_is_killed_goes_on(model, tmp_path):
-    assert forget(model, tmp_path / "alone").wait() == 0
+    slow = ("--saliency-steps", "40")  # so that it is still at work when it is killed
+    assert forget(model, tmp_path / "alone", *slow).wait() == 0
     unfinished = tmp_path / "killed.unfinished"
     for groups, how in ((1, signal.SIGINT), (2, signal.SIGKILL)):
-        process = forget(model, tmp_path / "killed")
-        while process.poll() is None and len(list(unfinished.glob(f"*/{NEURONS}"))) < groups:
+        process = forget(model, tmp_path / "killed", *slow)
+        while process.poll() is None and len([path for path in unfinished.glob("*") if not path.suffix]) < groups:
             time.sleep(0.01)
         process.send_signal(how)
         _, errors = process.communicate()
         assert process.returncode != 0, "It ended before it could be killed."
         assert how == signal.SIGKILL or f"found so far is in {unfinished}" in errors
         assert not (tmp_path / "killed").exists()
-    assert forget(model, tmp_path / "killed").wait() == 0
+    assert forget(model, tmp_path / "killed", *slow).wait() == 0
     assert neurons(tmp_path / "killed") == neurons(tmp_path / "alone")
     assert not unfinished.exists()
 
