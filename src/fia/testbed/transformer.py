@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from diffusers import PixArtAlphaPipeline, PixArtTransformer2DModel
+from diffusers import AutoencoderKL, DDIMScheduler, PixArtAlphaPipeline, PixArtTransformer2DModel
 from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from .autoencoder import LATENT_CHANNELS, LATENT_SIZE
 from .clip import MAX_TOKENS, TEXT_WIDTH
@@ -36,6 +37,17 @@ def build_transformer() -> PixArtTransformer2DModel:
 
 class MiniaturePixArtPipeline(PixArtAlphaPipeline):
     """PixArt-alpha's pipeline, with what fits a CLIP of 24 tokens and pictures of 64x64 pixels as its defaults."""
+
+    def __init__(
+        self,
+        tokenizer: CLIPTokenizer,
+        text_encoder: CLIPTextModel,
+        vae: AutoencoderKL,
+        transformer: PixArtTransformer2DModel,
+        scheduler: DDIMScheduler,
+    ) -> None:
+        """Takes a CLIP where PixArt-alpha takes a T5."""
+        super().__init__(tokenizer, text_encoder, vae, transformer, scheduler)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Draws; the arguments are those of PixArtAlphaPipeline."""
