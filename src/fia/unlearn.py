@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from accelerate.utils import find_executable_batch_size, gather_object
+from accelerate.utils import gather_object
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
@@ -216,25 +217,22 @@ def collect_in_memory(
         MemoryError: if one row at a time is too much.
     """
     settings = plan.settings
-    before = steps.done
-    sizes = iter([settings.batch_size // 2**i for i in range(1, settings.batch_size.bit_length())] + [0])
-
-    @find_executable_batch_size(starting_batch_size=settings.batch_size, reduce_batch_size_fn=lambda: next(sizes))
-    def collect(batch_size: int) -> GroupStatistics:
+    before, batch_size = steps.done, settings.batch_size
+    while batch_size > 0:
         steps.go_back(before)
-        return collect_statistics(
-            plan.pipe, layers, group, settings, batch_size, connection_saliency, steps.advance, plan.memory
-        )
-
-    try:
-        return collect()
-    except RuntimeError as error:
-        if "No executable batch size" not in str(error):
-            raise
-        raise MemoryError(
-            f"Out of memory even with one row at a time, for {len(group)} concepts together. Give a smaller "
-            "concepts_at_once (--concepts-at-once), use fewer prompts or seeds, or load the model in float16."
-        ) from error
+        try:
+            return collect_statistics(
+                plan.pipe, layers, group, settings, batch_size, connection_saliency, steps.advance, plan.memory
+            )
+        except Exception as error:
+            if not should_reduce_batch_size(error):
+                raise
+        clear_device_cache(garbage_collection=True)
+        batch_size //= 2
+    raise MemoryError(
+        f"Out of memory even with one row at a time, for {len(group)} concepts together. Give a smaller "
+        "concepts_at_once (--concepts-at-once), use fewer prompts or seeds, or load the model in float16."
+    )
 
 
 def _first(own: float | None, default: float) -> float:
