@@ -26,13 +26,13 @@ from fia import Concept, Settings
 from fia.activations import connection_saliency
 from fia.bench import TASKS, Bench
 from fia.bench.report import LEGEND, cells
+from fia.collect import collect_statistics
 from fia.fusion import fuse
 from fia.layers import MaskableLayer, get_denoiser
 from fia.methods import FIA, Method, WeightEdit
 from fia.neurons import select_neurons, share
 from fia.plan import pair_prompts
 from fia.stability import measure_stability
-from fia.unlearn import collect_statistics
 
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:

@@ -15,140 +15,29 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
-    StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-)
 from masks import pipeline, random_concepts, sd15_unet
+from models import Model
 from sequential import find_sequentially
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 import fia
 from fia import Settings
-from fia.denoise import Position, run_first_steps
+from fia.collect import run_group
+from fia.denoise import Position
 from fia.evaluation import generate_images
 from fia.evaluation.cost import Cost
 from fia.evaluation.provenance import environment
 from fia.files import written_whole
 from fia.plan import FindingPlan, plan_finding
-from fia.testbed.clip import load_tokenizer
 from fia.testbed.world import OBJECT_NAMES
 from fia.unlearn import find_planned
 
 DOCS = Path(__file__).parent.parent / "docs"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model to measure: the embedded one, or one with random weights.
-
-    Attributes:
-        name: testbed, SD 1.5 or SDXL.
-        side: of the latents; SD 1.5 is trained at 64, SDXL at 128.
-        dtype: of the weights.
-        device: that it runs on.
-    """
-
-    name: str
-    side: int = 8
-    dtype: str = "float32"
-    device: str = "cpu"
-
-    def load(self) -> Any:
-        """Returns its pipeline."""
-        build = {"testbed": lambda _: fia.load_testbed(), "SD 1.5": random_sd15, "SDXL": random_sdxl}[self.name]
-        return build(self.side).to(self.device, getattr(torch, self.dtype))
-
-    def __str__(self) -> str:
-        return f"{self.name}, {8 * self.side}x{8 * self.side}, {self.dtype}, {self.device}"
-
-
-def small_autoencoder() -> AutoencoderKL:
-    """Returns an autoencoder with Stable Diffusion's latents; it is never run."""
-    blocks = 4
-    return AutoencoderKL(
-        latent_channels=4,
-        block_out_channels=(32,) * blocks,
-        down_block_types=("DownEncoderBlock2D",) * blocks,
-        up_block_types=("UpDecoderBlock2D",) * blocks,
-    )
-
-
-def text_config(width: int) -> CLIPTextConfig:
-    """Returns a text encoder's config of two layers: only the width matters to the denoiser."""
-    tokenizer = load_tokenizer()
-    return CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=width,
-        num_hidden_layers=2,
-        num_attention_heads=width // 64,
-        max_position_embeddings=tokenizer.model_max_length,
-        projection_dim=width,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-
-
-def random_sd15(side: int) -> StableDiffusionPipeline:
-    """Returns a pipeline with a U-Net of Stable Diffusion 1.5's size."""
-    unet = sd15_unet()
-    unet.register_to_config(sample_size=side)
-    return StableDiffusionPipeline(
-        vae=small_autoencoder(),
-        text_encoder=CLIPTextModel(text_config(768)),
-        tokenizer=load_tokenizer(),
-        unet=unet,
-        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-
-
-def sdxl_unet(side: int) -> UNet2DConditionModel:
-    """Returns a U-Net of Stable Diffusion XL's size."""
-    torch.manual_seed(0)
-    return UNet2DConditionModel(
-        sample_size=side,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(320, 640, 1280),
-        transformer_layers_per_block=(1, 2, 10),
-        attention_head_dim=(5, 10, 20),
-        cross_attention_dim=2048,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=256,
-        projection_class_embeddings_input_dim=2816,
-        use_linear_projection=True,
-    )
-
-
-def random_sdxl(side: int) -> StableDiffusionXLPipeline:
-    """Returns a pipeline with that U-Net, made in bfloat16, since float32 would not fit beside it."""
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        unet = sdxl_unet(side)
-    finally:
-        torch.set_default_dtype(torch.float32)
-    return StableDiffusionXLPipeline(
-        vae=small_autoencoder(),
-        text_encoder=CLIPTextModel(text_config(768)),
-        tokenizer=load_tokenizer(),
-        text_encoder_2=CLIPTextModelWithProjection(text_config(1280)),
-        tokenizer_2=load_tokenizer(),
-        unet=unet,
-        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-        add_watermarker=False,
-    )
 
 
 def names(number: int) -> list[str]:
@@ -159,18 +48,7 @@ def names(number: int) -> list[str]:
 def denoise(plan: FindingPlan) -> None:
     """Runs the steps of a finding, all prompts in the same batches, and looks at nothing."""
     for group in plan.groups:
-        pairs = group[0][1]
-        run_first_steps(
-            plan.pipe,
-            [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own],
-            [pair.seed for pair in pairs] * (1 + len(group)),
-            Position(),
-            first_steps=plan.settings.saliency_steps,
-            num_inference_steps=plan.settings.num_inference_steps,
-            guidance_scale=plan.settings.guidance_scale,
-            batch_size=plan.settings.batch_size,
-            on_step=lambda: None,
-        )
+        run_group(plan.pipe, group, Position(), plan.settings, plan.settings.batch_size, lambda: None)
 
 
 def timed(pipe: Any, work: Callable[[], Any]) -> float:

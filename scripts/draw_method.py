@@ -14,7 +14,8 @@ from torch import Tensor
 
 from fia import Concept, NeuronMask, Settings, find, load_testbed
 from fia.activations import connection_saliency, observe
-from fia.denoise import Position, run_first_steps
+from fia.collect import run_group
+from fia.denoise import Position
 from fia.fusion import count_claims
 from fia.layers import maskable_layers
 from fia.neurons import TemporalIntegral, active_connections, select_neurons, share
@@ -54,23 +55,10 @@ class Stages:
 
 def record(pipe: Any, concept: Concept) -> Tensor:
     """Returns U of Eq. 1 in LAYER: (steps, rows, outputs, inputs); the rows are base prompts, then the concept's."""
-    pairs = pair_prompts([concept], SETTINGS)[0][1]
-    layers, position = maskable_layers(pipe.unet), Position()
+    watched, position = {LAYER: maskable_layers(pipe.unet)[LAYER]}, Position()
     rows: list[Tensor] = []
-    with observe(
-        {LAYER: layers[LAYER]}, position, connection_saliency, lambda _name, _rows, values: rows.extend(values)
-    ):
-        run_first_steps(
-            pipe,
-            [pair.base_prompt for pair in pairs] + [pair.concept_prompt for pair in pairs],
-            [pair.seed for pair in pairs] * 2,
-            position,
-            first_steps=SETTINGS.saliency_steps,
-            num_inference_steps=SETTINGS.num_inference_steps,
-            guidance_scale=SETTINGS.guidance_scale,
-            batch_size=SETTINGS.batch_size,
-            on_step=lambda: None,
-        )
+    with observe(watched, position, connection_saliency, lambda _name, _rows, values: rows.extend(values)):
+        run_group(pipe, pair_prompts([concept], SETTINGS), position, SETTINGS, SETTINGS.batch_size, lambda: None)
     return torch.stack(rows).unflatten(0, (SETTINGS.saliency_steps, -1))
 
 

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import engine
 from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_times_norm
+from models import sd15_unet, sdxl_unet
 from neighbours import NEIGHBOURS
 from sequential import find_sequentially
 from tune_methods import CHOOSING, WORLD, candidates
@@ -109,6 +110,6 @@ def test_a_ratio_is_that_of_the_second_to_the_first(pipe: StableDiffusionPipelin
 
 def test_models_of_stable_diffusions_sizes_have_its_layers() -> None:
     with torch.device("meta"):
-        found = [find_layers(engine.sd15_unet()), find_layers(engine.sdxl_unet(128))]
+        found = [find_layers(sd15_unet()), find_layers(sdxl_unet(128))]
     sizes = [(len(layers), sum(layer.size for layer in layers.values())) for layers in found]
     assert sizes == [(16, 49_561_600), (70, 409_600_000)]

@@ -5,7 +5,8 @@ import pytest
 import reference
 import torch
 
-from fia.neurons import TemporalIntegral, active_connections, select_neurons, share
+from fia import neurons
+from fia.neurons import TemporalIntegral, active_connections, select_neurons, share, top
 
 
 def integrate(steps, ratio, **options):
@@ -139,3 +140,20 @@ def test_ties_at_a_boundary_fill_the_share_and_no_more():
     assert len(chosen) <= 4
     assert (rows <= 2).all()
     assert torch.equal(chosen, chosen.unique())
+
+
+@pytest.mark.parametrize("number", [0, 1, 50, 1_000, 4_000, 5_999, 6_000])
+@pytest.mark.parametrize("kind", ["even", "a few columns", "mostly zero", "all equal"])
+def test_the_top_of_many_values_is_that_of_all_of_them(number, kind, monkeypatch):
+    monkeypatch.setattr(neurons, "SAMPLED", 500)
+    values = torch.rand(60, 100, generator=torch.Generator().manual_seed(0)) + 1
+    if kind == "a few columns":
+        values[:, ::12] += 5  # which a sample of every twelfth value would take for all there is
+    elif kind == "mostly zero":
+        values[:, 3:] = 0
+    elif kind == "all equal":
+        values[:] = 1
+    largest, indices = top(values, number)
+    assert torch.equal(largest, values.flatten()[indices])
+    assert torch.equal(largest.sort().values, values.flatten().sort().values[6_000 - number :])
+    assert len(indices.unique()) == number

@@ -8,7 +8,7 @@ import torch
 from test_edit import assert_same_bits, bits
 
 import fia
-from fia import Concept, Settings, memory, unlearn
+from fia import Concept, Settings, collect, memory
 from fia.layers import maskable_layers
 
 SETTINGS = Settings(prompts_per_concept=2, num_inference_steps=6, saliency_steps=2, spatial_ratio=0.05, batch_size=4)
@@ -146,9 +146,9 @@ def test_a_ratio_of_zero_is_a_ratio_and_not_a_missing_one(exact_pipe):
 
 def test_own_prompts_are_the_ones_that_are_run(pipe, monkeypatch):
     asked = []
-    original = unlearn.run_first_steps
+    original = collect.run_first_steps
     monkeypatch.setattr(
-        unlearn,
+        collect,
         "run_first_steps",
         lambda pipe, prompts, *args, **kw: asked.append(prompts) or original(pipe, prompts, *args, **kw),
     )
@@ -208,7 +208,7 @@ def test_an_error_midway_leaves_the_pipeline_as_it_was(pipe, monkeypatch, error)
             raise error("midway")
         return torch.zeros(len(inputs), 16, 64)
 
-    monkeypatch.setattr(unlearn, "connection_saliency", fail)
+    monkeypatch.setattr(collect, "connection_saliency", fail)
     with pytest.raises(error, match="midway"):
         find(pipe, "church")
     assert_clean(pipe, before)
@@ -216,7 +216,7 @@ def test_an_error_midway_leaves_the_pipeline_as_it_was(pipe, monkeypatch, error)
 
 def test_out_of_memory_starts_the_group_over_with_smaller_batches(exact_pipe, monkeypatch):
     expected = find(exact_pipe, ["church", "tench"])
-    original, batches = unlearn.run_first_steps, []
+    original, batches = collect.run_first_steps, []
 
     def run_first_steps(*args, batch_size, on_step, **options):
         batches.append(batch_size)
@@ -228,7 +228,7 @@ def test_out_of_memory_starts_the_group_over_with_smaller_batches(exact_pipe, mo
 
         original(*args, batch_size=batch_size, on_step=step, **options)
 
-    monkeypatch.setattr(unlearn, "run_first_steps", run_first_steps)
+    monkeypatch.setattr(collect, "run_first_steps", run_first_steps)
     assert_same_neurons(find(exact_pipe, ["church", "tench"]), expected)
     assert len(batches) == 2
     assert batches[1] < batches[0] == SETTINGS.batch_size
@@ -238,7 +238,7 @@ def test_memory_that_does_not_suffice_for_one_row_is_an_error(pipe, monkeypatch)
     def run_first_steps(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 MiB")
 
-    monkeypatch.setattr(unlearn, "run_first_steps", run_first_steps)
+    monkeypatch.setattr(collect, "run_first_steps", run_first_steps)
     with pytest.raises(MemoryError, match="Out of memory even with one row"):
         find(pipe, "church")
 

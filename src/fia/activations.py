@@ -11,8 +11,9 @@ from .denoise import Position
 from .layers import MaskableLayer
 
 EPSILON = 1e-8
-ROWS_OF = {"cpu": 2**19}  # numbers of saliency computed at once: on a CPU what its caches hold,
-ROWS_OF_OTHERS = 2**24  # elsewhere what keeps the device busy
+# How many numbers are scored at once: on the CPU what its caches hold, on other devices what keeps them busy.
+NUMBERS_AT_ONCE = {"cpu": 2**19}
+NUMBERS_AT_ONCE_ELSEWHERE = 2**24
 
 
 def connection_saliency(
@@ -88,7 +89,7 @@ def observe(
             if len(inputs) != len(prompts):
                 raise ValueError(f"Layer {name} was given {len(inputs)} rows for {len(prompts)} prompts.")
             weight = layer.weight.to(output.device, torch.float32)
-            step = max(1, ROWS_OF.get(output.device.type, ROWS_OF_OTHERS) // layer.size)
+            step = max(1, NUMBERS_AT_ONCE.get(output.device.type, NUMBERS_AT_ONCE_ELSEWHERE) // layer.size)
             for i in range(0, len(prompts), step):
                 rows = slice(i, i + step)
                 receive(name, prompts[rows], measure(weight, inputs[rows], outputs[rows]))

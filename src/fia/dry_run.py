@@ -2,14 +2,14 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 
+from .collect import collect_in_memory
 from .memory import free_memory
 from .plan import FindingPlan
 from .progress import Progress
-from .unlearn import collect_in_memory
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,6 @@ class Estimate:
             f"{self.memory_free / 1e9:.1f} GB are free{where}",
         }
         return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
-
-    def as_json(self) -> dict[str, float | str]:
-        """Returns it as plain JSON."""
-        return asdict(self)
 
 
 def estimate(plan: FindingPlan, processes: int = 1) -> Estimate:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -60,7 +60,7 @@ class Forget:
         if self.dry_run:
             taken = estimate(plan, share.num_processes)
             if share.is_main_process:
-                print(json.dumps(taken.as_json(), indent=2) if self.json else taken.as_text())
+                print(json.dumps(asdict(taken), indent=2) if self.json else taken.as_text())
             return
         unfinished = out.with_name(out.name + ".unfinished")
         try:
@@ -71,6 +71,7 @@ class Forget:
             raise
         if share.is_main_process:
             mask.save_pretrained(out)
-            shutil.rmtree(unfinished)
+            if unfinished.exists():
+                shutil.rmtree(unfinished)
             written = f"{describe(mask)}\n\nWritten to {self.out}"
             print(json.dumps(describe_json(mask), indent=2) if self.json else written)

@@ -2,29 +2,25 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
-from .activations import connection_saliency, observe
+from .collect import collect_in_memory, own_or
 from .concepts import Concept
-from .denoise import Position, run_first_steps
-from .layers import MaskableLayer, count_parameters, get_denoiser, layer_shapes
+from .layers import count_parameters, get_denoiser, layer_shapes
 from .mask import NeuronMask
-from .memory import MemoryPlan
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
 from .progress import OnStep, Progress
 from .record import ConceptPairs, record
 from .settings import Settings
-from .statistics import GroupStatistics
 from .unfinished import Unfinished
 
 
@@ -100,7 +96,8 @@ def find_planned(
     """Does what was planned; see `find`."""
     index, number = (0, 1) if processes is None else (processes.process_index, processes.num_processes)
     own_groups = plan.groups[index::number]
-    kept = Unfinished(Path(unfinished), plan) if unfinished is not None else None
+    # With a single group there is nothing to go on from, and the model need not be hashed.
+    kept = Unfinished(Path(unfinished), plan) if unfinished is not None and len(plan.groups) > 1 else None
     masks = []
     with Progress(len(own_groups) * plan.steps_of_group, shown=progress and index == 0, on_step=on_step) as steps:
         for group in own_groups:
@@ -139,47 +136,6 @@ def _mask(plan: FindingPlan, pairs: ConceptPairs, neurons: dict[str, dict[str, T
     )
 
 
-def collect_statistics(
-    pipe: DiffusionPipeline,
-    layers: dict[str, MaskableLayer],
-    group: ConceptPairs,
-    settings: Settings,
-    batch_size: int,
-    measure: Callable[[Tensor, Tensor, Tensor], Tensor],
-    on_step: Callable[[], None],
-    memory: MemoryPlan | None = None,
-) -> GroupStatistics:
-    """Runs the first steps for concepts with the same base prompts, and returns the sums that Eq. 3 needs.
-
-    Args:
-        layers: to watch.
-        group: the concepts and their prompt pairs.
-        batch_size: rows in the denoiser at a time, in place of the settings'.
-        measure: U of a connection (Eq. 1) from W, X and Y.
-        on_step: called after each step.
-        memory: where sums are kept; with the model where None.
-    """
-    pairs = group[0][1]
-    ratios = [_first(concept.temporal_ratio, settings.temporal_ratio) for concept, _ in group]
-    position = Position()
-    device = pipe._execution_device if memory is None else memory.integrals
-    shapes = layer_shapes(layers)
-    statistics = GroupStatistics(shapes, ratios, len(pairs), count_ties=settings.count_ties, device=device)
-    with observe(layers, position, measure, statistics.receive):
-        run_first_steps(
-            pipe,
-            [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own],
-            [pair.seed for pair in pairs] * (1 + len(group)),
-            position,
-            first_steps=settings.saliency_steps,
-            num_inference_steps=settings.num_inference_steps,
-            guidance_scale=settings.guidance_scale,
-            batch_size=batch_size,
-            on_step=on_step,
-        )
-    return statistics
-
-
 def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[str, dict[str, Tensor]]:
     """Returns each concept's neurons by layer (flat int32 indices on the CPU) for concepts with the same base prompts.
 
@@ -190,7 +146,7 @@ def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[
     """
     settings = plan.settings
     found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
-    ratios = [_first(concept.spatial_ratio, settings.spatial_ratio) for concept, _ in group]
+    ratios = [own_or(concept.spatial_ratio, settings.spatial_ratio) for concept, _ in group]
     for layers in plan.memory.parts:
         statistics = collect_in_memory(plan, layers, group, steps)
         for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
@@ -206,34 +162,3 @@ def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[
                 stacklevel=4,
             )
     return found
-
-
-def collect_in_memory(
-    plan: FindingPlan, layers: dict[str, MaskableLayer], group: ConceptPairs, steps: Progress
-) -> GroupStatistics:
-    """Returns what `collect_statistics` does; out of memory, it starts over with smaller batches.
-
-    Raises:
-        MemoryError: if one row at a time is too much.
-    """
-    settings = plan.settings
-    before, batch_size = steps.done, settings.batch_size
-    while batch_size > 0:
-        steps.go_back(before)
-        try:
-            return collect_statistics(
-                plan.pipe, layers, group, settings, batch_size, connection_saliency, steps.advance, plan.memory
-            )
-        except Exception as error:
-            if not should_reduce_batch_size(error):
-                raise
-        clear_device_cache(garbage_collection=True)
-        batch_size //= 2
-    raise MemoryError(
-        f"Out of memory even with one row at a time, for {len(group)} concepts together. Give a smaller "
-        "concepts_at_once (--concepts-at-once), use fewer prompts or seeds, or load the model in float16."
-    )
-
-
-def _first(own: float | None, default: float) -> float:
-    return default if own is None else own

@@ -4,17 +4,19 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 from diffusers import DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
 from transformers import CLIPModel, ResNetForImageClassification
 
+from fia.layers import get_denoiser
 from fia.testbed.autoencoder import build_autoencoder
 from fia.testbed.clip import MAX_TOKENS, build_clip, load_tokenizer
 from fia.testbed.denoiser import DenoiserTask, build_unet
-from fia.testbed.pretrained import SHARED, load_classifier, load_clip, load_testbed
-from fia.testbed.recipe import TrainingRecipe, extract_text_encoder, train_testbed
+from fia.testbed.pretrained import SHARED, Architecture, load_classifier, load_clip, load_testbed
+from fia.testbed.recipe import TrainingRecipe, curves_file, extract_text_encoder, train_testbed
 from fia.testbed.scenes import Scenes
 from fia.testbed.training import Recipe
 from fia.testbed.world import PLACE_NAMES, STYLE_NAMES, SUBJECTS
@@ -65,7 +67,7 @@ def transformer(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_a_transformer_is_trained_on_the_other_parts_of_a_test_bed(trained: Path, transformer: Path) -> None:
-    curves = json.loads((transformer / "curves.json").read_text())
+    curves = json.loads((transformer / "dit" / "curves.json").read_text())
     assert curves.keys() == {"denoiser"}
     pipe, unet = load_testbed(transformer, "dit"), load_testbed(trained)
     for part in ("vae", "text_encoder"):
@@ -109,6 +111,46 @@ def test_what_an_edited_transformer_is_written_as_loads_without_any_code_of_ours
 ) -> None:
     load_testbed(transformer, "dit").save_pretrained(tmp_path)
     assert type(DiffusionPipeline.from_pretrained(tmp_path)) is PixArtAlphaPipeline
+
+
+@pytest.mark.parametrize("architecture", ["unet", "dit"])
+def test_a_finished_denoiser_is_trained_further(
+    trained: Path, transformer: Path, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    parts = trained if architecture == "unet" else transformer
+    recipe = replace(shortest_recipe(), architecture=architecture, further=True)
+    # the last step in the curves is 0, so that it goes on with step 20
+    recipe = replace(recipe, denoiser=replace(recipe.denoiser, images=22 * 4, learning_rate=0.01))
+    train_testbed(tmp_path, recipe, torch.device("cpu"), parts)
+    before, after = (get_denoiser(load_testbed(folder, architecture)).state_dict() for folder in (parts, tmp_path))
+    # Adam moves a weight by about the learning rate a step, which the warm-up makes 1e-4 at most here.
+    assert all(torch.allclose(before[name], after[name], atol=2e-4, rtol=2**-10) for name in before)
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    old, new = (json.loads(curves_file(folder, architecture).read_text()) for folder in (parts, tmp_path))
+    assert new.keys() == old.keys()
+    assert [step for step, _ in new["denoiser"]] == [0, 20]
+    assert new["denoiser"][0] == old["denoiser"][0]
+
+
+def test_going_on_needs_a_denoiser_to_go_on_with(trained: Path, tmp_path: Path) -> None:
+    further = replace(shortest_recipe(), further=True)
+    with pytest.raises(ValueError, match=r"give its folder as parts \(--parts\)"):
+        train_testbed(tmp_path, further, torch.device("cpu"))
+    with pytest.raises(FileNotFoundError, match="there is no folder dit in it"):
+        train_testbed(tmp_path, replace(further, architecture="dit"), torch.device("cpu"), trained)
+
+
+def test_a_training_on_other_parts_that_was_stopped_early_goes_on(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    with monkeypatch.context() as patch:
+        patch.setattr("fia.testbed.recipe.DenoiserTask", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_testbed(tmp_path, shortest_recipe(), torch.device("cpu"), trained)
+    train_testbed(tmp_path, shortest_recipe(), torch.device("cpu"), trained)
+    assert (tmp_path / "model").is_dir()
 
 
 def test_parts_must_be_those_of_a_test_bed(tmp_path: Path) -> None:

@@ -39,6 +39,29 @@ def test_learning_rate_warms_up_holds_and_decays() -> None:
     assert recipe.learning_rate_at(999) == pytest.approx(0.05)
 
 
+def test_learning_rate_warms_up_anew_where_a_training_goes_on_without_its_optimizer() -> None:
+    recipe = Recipe(images=1000, batch_size=1, learning_rate=1.0, warmup_steps=10)
+    assert recipe.learning_rate_at(400, start=400) == pytest.approx(0.1)
+    assert recipe.learning_rate_at(409, start=400) == 1.0
+    assert recipe.learning_rate_at(900, start=400) == pytest.approx(0.5)
+
+
+def test_a_training_goes_on_after_the_losses_of_an_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fia.testbed.training.STEPS_BETWEEN_LOSSES", 2)
+    model, seen = make_model(), []
+    toy = make_loss(model)
+
+    def loss(step: int) -> Tensor:
+        seen.append(step)
+        return toy(step)
+
+    earlier = [(0, 3.0), (2, 2.0), (4, 1.0)]
+    losses = train_stage("toy", model, loss, RECIPE, tmp_path / "toy.pt", {}, earlier)
+    assert seen == [6, 7, 8, 9]
+    assert losses[:3] == earlier
+    assert [step for step, _ in losses[3:]] == [6, 8]
+
+
 def test_training_lowers_the_loss_and_leaves_the_average(tmp_path: Path) -> None:
     model = make_model()
     before = make_loss(model)(999).item()

@@ -22,6 +22,7 @@ class Train:
 
     Example: fia testbed train --out runs/testbed --denoiser.images 2000000
     Example: fia testbed train --out runs/dit --architecture dit
+    Example: fia testbed train --out runs/longer --parts runs/testbed --further --denoiser.images 3000000
     """
 
     out: Path

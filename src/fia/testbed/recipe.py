@@ -3,7 +3,8 @@
 `out/model` is a diffusers folder (StableDiffusionPipeline), `out/clip` the CLIP whose text tower it uses, and
 `out/classifier` the judge; all in safetensors, float16 but for the text encoder. Where a transformer is trained in
 place of the U-Net, `out/dit` is a diffusers folder (PixArtAlphaPipeline) without what it shares with `out/model`.
-`out/checkpoints` lets an interrupted run, or a longer one, continue; `out/curves.json` has the losses of each stage.
+`out/checkpoints` lets an interrupted run, or a longer one, continue; `curves.json`, beside the model or in the
+transformer's folder, has the losses of each stage.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file
 from torch import nn
 from transformers import (
     CLIPImageProcessorPil,
@@ -40,6 +42,10 @@ from .training import Recipe, train_stage
 from .transformer import build_transformer
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
+DENOISER_FILE: dict[Architecture, Path] = {
+    "unet": Path("model", "unet", SAFETENSORS_WEIGHTS_NAME),
+    "dit": Path("dit", "transformer", SAFETENSORS_WEIGHTS_NAME),
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class TrainingRecipe:
     architecture: Architecture = "unet"
     """what the denoiser is: Stable Diffusion's U-Net; or, on the other parts of a finished test-bed, a diffusion
     transformer as PixArt's"""
+    further: bool = False
+    """go on with the finished denoiser of --parts; denoiser.images counts the images that it has seen too"""
     compile: bool = True
     """compile the denoiser while it is trained, which needs a C++ compiler"""
 
@@ -67,11 +75,13 @@ class Training:
     def __init__(self, out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None) -> None:
         self.out, self.recipe, self.device, self.parts, self.scenes = out, recipe, device, parts, Scenes(device)
         self.curves: dict[str, list[tuple[int, float]]] = {}
+        if parts is not None and recipe.further:
+            self.curves = json.loads(curves_file(parts, recipe.architecture).read_text())
 
     def train(self, name: str, model: nn.Module, task: nn.Module, basis: Mapping[str, int | str] | None = None) -> None:
         """Trains a stage, or resumes it, or loads it where it is finished."""
-        checkpoint = self.out / "checkpoints" / f"{name}.pt"
-        self.curves[name] = train_stage(name, model, task, getattr(self.recipe, name), checkpoint, basis or {})
+        checkpoint, recipe = self.out / "checkpoints" / f"{name}.pt", getattr(self.recipe, name)
+        self.curves[name] = train_stage(name, model, task, recipe, checkpoint, basis or {}, self.curves.get(name, ()))
 
     def autoencoder(self) -> AutoencoderKL:
         if self.parts is not None:
@@ -109,6 +119,8 @@ class Training:
         torch.manual_seed(self.recipe.denoiser.seed)
         is_unet = self.recipe.architecture == "unet"
         denoiser = build_unet() if is_unet else build_transformer()
+        if self.parts is not None and self.recipe.further:
+            denoiser.load_state_dict(load_file(self.parts / DENOISER_FILE[self.recipe.architecture]))
         denoiser = denoiser.to(self.device, memory_format=torch.channels_last)
         if self.device.type == "cpu":
             denoiser.set_attn_processor(AttnProcessor())  # as above
@@ -135,7 +147,9 @@ class Training:
         basis: dict[str, int | str] = {"architecture": self.recipe.architecture}
         if self.parts is None:
             return basis | {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
-        weights = (self.parts / "model" / "vae" / SAFETENSORS_WEIGHTS_NAME, self.parts / "clip" / "model.safetensors")
+        weights = [self.parts / "model" / "vae" / SAFETENSORS_WEIGHTS_NAME, self.parts / "clip" / "model.safetensors"]
+        if self.recipe.further:
+            weights.append(self.parts / DENOISER_FILE[self.recipe.architecture])
         return basis | {"parts": hashlib.sha256(b"".join(file.read_bytes() for file in weights)).hexdigest()}
 
 
@@ -144,21 +158,25 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
 
     Args:
         parts: a folder written by an earlier training, whose autoencoder, CLIP and classifier are taken as they are, so
-            that the denoiser alone is trained. None trains everything; for a transformer, it is the package's weights.
+            that the denoiser alone is trained, from nothing or, with `recipe.further`, from the one that is there. None
+            trains everything; for a transformer, it is the package's weights.
 
     Raises:
         FileNotFoundError: if `parts` is no such folder.
         ValueError: if `out` holds something else, or the checkpoints in it are of another recipe; if there is no
-            compiler for `recipe.compile`.
+            compiler for `recipe.compile`; if `recipe.further` is set without `parts`.
     """
     is_unet = recipe.architecture == "unet"
     if not is_unet and parts is None:
         parts = FOLDER
+    if parts is None and recipe.further:
+        raise ValueError("further=True goes on with a finished denoiser; give its folder as parts (--parts).")
     if parts is not None and (out.resolve() == parts.resolve() or (out / "checkpoints" / "clip.pt").exists()):
         raise ValueError(
             f"{out} holds parts that were trained in it; give a folder of its own for a denoiser on others."
         )
-    for name in ("model", "clip", "classifier"):
+    needed = ["model", "clip", "classifier"] + (["dit"] if recipe.further and not is_unet else [])
+    for name in needed:
         if parts is not None and not (parts / name).is_dir():
             raise FileNotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")
     for name in ("model", "clip", "classifier"):
@@ -166,6 +184,7 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
             raise ValueError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
     if recipe.compile and not any(map(shutil.which, COMPILERS)):
         raise ValueError("compile=True needs a C++ compiler, and there is none; install one, or give --no-compile.")
+    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     training, tokenizer = Training(out, recipe, device, parts), load_tokenizer()
     autoencoder = training.autoencoder()
     clip = training.clip(tokenizer)
@@ -174,8 +193,13 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
     save(training.pipeline(autoencoder, clip, tokenizer), out / ("model" if is_unet else "dit"))
     if not is_unet and parts is not None:
         shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
-    with written_whole(out / "curves.json") as partial:
+    with written_whole(curves_file(out, recipe.architecture)) as partial:
         partial.write_text(json.dumps(training.curves))
+
+
+def curves_file(folder: Path, architecture: Architecture) -> Path:
+    """Returns the file with the losses of a trained test-bed's stages, or of its transformer."""
+    return (folder if architecture == "unet" else folder / "dit") / "curves.json"
 
 
 def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:

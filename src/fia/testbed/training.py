@@ -8,7 +8,7 @@ resumed run continues as if it had not stopped.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zlib import crc32
@@ -44,10 +44,10 @@ class Recipe:
     def steps(self) -> int:
         return math.ceil(self.images / self.batch_size)
 
-    def learning_rate_at(self, step: int) -> float:
-        """Returns the learning rate: linear warm-up, constant, linear to a twentieth over the last fifth."""
+    def learning_rate_at(self, step: int, start: int = 0) -> float:
+        """Returns the learning rate: linear warm-up from `start` on, constant, linear to a 20th over the last fifth."""
         decay = min(1.0, max(0.05, (self.steps - step) / (0.2 * self.steps)))
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * decay
+        return self.learning_rate * min(1.0, (step - start + 1) / self.warmup_steps) * decay
 
 
 def seeded(name: str, number: int) -> torch.Generator:
@@ -62,6 +62,7 @@ def train_stage(
     recipe: Recipe,
     checkpoint: Path,
     basis: Mapping[str, int | str],
+    earlier: Sequence[tuple[int, float]] = (),
 ) -> list[tuple[int, float]]:
     """Trains `model` in place and leaves the averaged (EMA) weights in it.
 
@@ -72,9 +73,11 @@ def train_stage(
         recipe: how long and how fast.
         checkpoint: the file to resume from and to save to.
         basis: what else decides the weights, such as the length of the stages that this one builds on.
+        earlier: the losses of the training that the weights in `model` come from, of which the optimizer's state is
+            gone; this one goes on after its last step. Empty where the weights are untrained.
 
     Returns:
-        The loss of every STEPS_BETWEEN_LOSSES-th step: (step, loss).
+        The loss of every STEPS_BETWEEN_LOSSES-th step: (step, loss), the earlier ones first.
 
     Raises:
         ValueError: if the checkpoint was trained with another recipe, but for its length, or on another basis.
@@ -85,7 +88,8 @@ def train_stage(
     )
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
     fixed = {name: value for name, value in asdict(recipe).items() if name != "images"} | dict(basis)
-    first, losses = 0, []
+    losses = list(earlier)
+    start = first = losses[-1][0] + STEPS_BETWEEN_LOSSES if losses else 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state["recipe"] != fixed:
@@ -103,7 +107,7 @@ def train_stage(
     for step in bar:
         model.train()
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step)
+            group["lr"] = recipe.learning_rate_at(step, start)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             value = loss(step)
         value.backward()
