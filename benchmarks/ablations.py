@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tune_methods import DOCS, DRAWING, FINDING, WORLD
 
 from fia import Concept, Settings
-from fia.activations import connection_saliency
+from fia.activations import Measure, connection_saliency
 from fia.bench import TASKS, Bench
 from fia.bench.report import LEGEND, cells
 from fia.collect import collect_statistics
@@ -35,14 +35,14 @@ from fia.plan import pair_prompts
 from fia.stability import measure_stability
 
 
-def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:
+def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:
     """|W| ||X||: Eq. 1 without the alignment of input and output."""
     return weight.float().abs() * inputs.float().norm(dim=-2, keepdim=True)
 
 
-def row_normalised(weight: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor:
+def row_normalised(weight: Tensor, inputs: Tensor, outputs: Tensor, bias: Tensor | None) -> Tensor:
     """The same, each row divided by its sum."""
-    scores = weight_times_norm(weight, inputs, outputs)
+    scores = weight_times_norm(weight, inputs, outputs, bias)
     return scores / scores.sum(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
@@ -66,7 +66,11 @@ As `fia stability` measures it: intersection over union of each object's neurons
 from other seeds, and with the same n on other base prompts; means over the five.
 
 """
-SCORES = {"Eq. 1": connection_saliency, "|W| ||X||": weight_times_norm, "|W| ||X||, rows normalised": row_normalised}
+SCORES: dict[str, Measure] = {
+    "Eq. 1": connection_saliency,
+    "|W| ||X||": weight_times_norm,
+    "|W| ||X||, rows normalised": row_normalised,
+}
 FILTERS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "both": select_neurons,
     "per row": top_of_rows,

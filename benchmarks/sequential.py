@@ -80,14 +80,14 @@ def select(
     settings: Settings,
 ) -> Tensor:
     """Returns one concept's neurons in one layer, from the activations of its prompts and of the base prompts."""
-    weight = layer.weight.cpu()
+    weight, bias = layer.weight.cpu(), None if layer.bias is None else layer.bias.cpu()
     integral = TemporalIntegral((layer.out_features, layer.in_features))
     for step in range(settings.saliency_steps):
         moments, mean = Moments(), Mean()
         for prompt in base:
-            moments.add(connection_saliency(weight, *prompt[step])[None])
+            moments.add(connection_saliency(weight, *prompt[step], bias)[None])
         for prompt in with_concept:
-            mean.add(connection_saliency(weight, *prompt[step])[None])
+            mean.add(connection_saliency(weight, *prompt[step], bias)[None])
         contrast = contrastive_saliency(mean.value, moments.mean + moments.std)
         integral.add(contrast, settings.temporal_ratio)
     return select_neurons(integral.aggregate(), settings.spatial_ratio)

@@ -64,12 +64,39 @@ def test_silent_channels_and_outputs_have_no_saliency_and_no_nan():
     assert saliency.count_nonzero() == 3 * 5
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_saliency_is_computed_in_float32(dtype):
     weight, x, y = (tensor.to(dtype) for tensor in random_layer())
     saliency = connection_saliency(weight, x, y)
     assert saliency.dtype == torch.float32
     assert torch.equal(saliency, connection_saliency(weight.float(), x.float(), y.float()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("leading", [(), (3,)])
+def test_equation_1_takes_outputs_with_their_bias(dtype, leading):
+    torch.manual_seed(0)
+    weight, x, bias = torch.randn(4, 6), torch.randn(*leading, 64, 6), torch.randn(4)
+    weight, x, bias = weight.to(dtype), x.to(dtype), bias.to(dtype)
+    outputs = torch.nn.functional.linear(x, weight, bias)
+    saliency = connection_saliency(weight, x, outputs, bias)
+    assert saliency.dtype == torch.float32
+    rows = zip(saliency.view(-1, 4, 6), x.view(-1, 64, 6), outputs.view(-1, 64, 4), strict=True)
+    for row, own_x, own_outputs in rows:
+        expected = reference.connection_saliency(weight.double(), own_x.double(), own_outputs.double() - bias.double())
+        # Sums of 64 products in float32; bfloat16 rounds at 4e-3, which would show.
+        np.testing.assert_allclose(row.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_how_products_are_computed_elsewhere_is_left_as_it_was():
+    weight, x, y = (tensor.bfloat16() for tensor in random_layer())
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    connection_saliency(weight, x, y)
+    assert matmul.fp32_precision == before
+    with pytest.raises(RuntimeError):
+        connection_saliency(weight, x, y[:-1])
+    assert matmul.fp32_precision == before
 
 
 def test_large_half_precision_activations_do_not_overflow():

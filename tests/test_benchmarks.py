@@ -62,8 +62,8 @@ def test_every_score_and_filter_gives_another_mask(pipe: StableDiffusionPipeline
 
 def test_scores_worked_by_hand() -> None:
     weight, inputs = torch.tensor([[2.0, -1.0]]), torch.tensor([[3.0, 0.0], [4.0, 10.0]])
-    assert weight_times_norm(weight, inputs, inputs).tolist() == [[10.0, 10.0]]
-    assert row_normalised(weight, inputs, inputs).tolist() == [[0.5, 0.5]]
+    assert weight_times_norm(weight, inputs, inputs, None).tolist() == [[10.0, 10.0]]
+    assert row_normalised(weight, inputs, inputs, None).tolist() == [[0.5, 0.5]]
 
 
 def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from .denoise import Position
 from .layers import MaskableLayer
 
 EPSILON = 1e-8
+Measure = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # of W, X, Z and b, as `connection_saliency`
 # How many numbers are scored at once: on the CPU what its caches hold, on other devices what keeps them busy.
 NUMBERS_AT_ONCE = {"cpu": 2**19}
 NUMBERS_AT_ONCE_ELSEWHERE = 2**24
@@ -20,6 +22,7 @@ def connection_saliency(
     weight: Float[Tensor, "outputs inputs"],
     inputs: Float[Tensor, "*rows tokens inputs"],
     outputs: Float[Tensor, "*rows tokens outputs"],
+    bias: Float[Tensor, " outputs"] | None = None,
 ) -> Float[Tensor, "*rows outputs inputs"]:
     """Scores every connection of a linear layer for one prompt, or for each of several (Eq. 1), in float32.
 
@@ -31,11 +34,19 @@ def connection_saliency(
     Args:
         weight: W.
         inputs: X, what the layer is given.
-        outputs: Y = X W^T, without the bias.
+        outputs: Z = X W^T + b, what it returns; Y is what it would return without the bias.
+        bias: b, none where None.
     """
-    weight, inputs, outputs = weight.float(), inputs.float(), outputs.float()
-    input_norms, output_norms = _column_norms(inputs), _column_norms(outputs)
-    saliency = outputs.mT @ inputs
+    x, y = inputs.float(), outputs.float()
+    if bias is not None:
+        y = y - bias.float()
+    input_norms, output_norms = _column_norms(x), _column_norms(y)
+    if _is_multiplied_as_it_is(inputs, outputs):
+        saliency = _products_of_halves(inputs, outputs)
+        if bias is not None:  # <X, Y> = <X, Z> - b <X, 1>
+            saliency.addcmul_(bias.float()[:, None], x.sum(dim=-2, keepdim=True), value=-1)
+    else:
+        saliency = y.mT @ x
     return saliency.div_(output_norms.mT + EPSILON / input_norms).mul_(weight).abs_()
 
 
@@ -43,11 +54,34 @@ def _column_norms(matrix: Float[Tensor, "*rows tokens columns"]) -> Float[Tensor
     return matrix.square().sum(dim=-2, keepdim=True).sqrt_()  # many times faster than norm() over this dimension
 
 
+def _is_multiplied_as_it_is(inputs: Tensor, outputs: Tensor) -> bool:
+    """Says whether `_products_of_halves` takes these numbers."""
+    halves = {"cuda": (torch.bfloat16, torch.float16), "cpu": (torch.bfloat16,)}.get(inputs.device.type, ())
+    return inputs.dtype == outputs.dtype and inputs.dtype in halves
+
+
+def _products_of_halves(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """<X[:,j], Z[:,i]> in float32, from numbers in half precision, several times faster than from float32.
+
+    A product of two such numbers is a float32 number: nothing is rounded before the sums, which are in float32.
+    """
+    if inputs.device.type == "cuda":
+        multiply = torch.mm if inputs.ndim == 2 else torch.bmm
+        return multiply(outputs.mT, inputs, out_dtype=torch.float32)
+    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"  # float32 numbers are rounded to bfloat16; these are already
+    try:
+        return outputs.float().mT @ inputs.float()
+    finally:
+        matmul.fp32_precision = before
+
+
 @contextmanager
 def observe(
     layers: dict[str, MaskableLayer],
     position: Position,
-    measure: Callable[[Tensor, Tensor, Tensor], Tensor],
+    measure: Measure,
     receive: Callable[[str, range, Tensor], None],
 ) -> Iterator[None]:
     """Calls `receive(layer name, prompts, values)` for the conditional rows that pass, while the context lasts.
@@ -58,7 +92,7 @@ def observe(
     Args:
         layers: to watch, by name.
         position: which prompts the rows belong to.
-        measure: gives the rows' values, stacked, from W and the rows' X and Y = X W^T; `connection_saliency` for FIA.
+        measure: gives the rows' values, stacked, from what `connection_saliency` takes, which is FIA's.
         receive: takes them, with the indices of their prompts.
 
     Raises:
@@ -89,10 +123,11 @@ def observe(
             if len(inputs) != len(prompts):
                 raise ValueError(f"Layer {name} was given {len(inputs)} rows for {len(prompts)} prompts.")
             weight = layer.weight.to(output.device, torch.float32)
+            bias = None if layer.bias is None else layer.bias.to(output.device)
             step = max(1, NUMBERS_AT_ONCE.get(output.device.type, NUMBERS_AT_ONCE_ELSEWHERE) // layer.size)
             for i in range(0, len(prompts), step):
                 rows = slice(i, i + step)
-                receive(name, prompts[rows], measure(weight, inputs[rows], outputs[rows]))
+                receive(name, prompts[rows], measure(weight, inputs[rows], outputs[rows], bias))
 
         return hook
 
@@ -105,7 +140,7 @@ def observe(
 
 
 def _together(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Returns X and Y of all tokens."""
+    """Returns X and Z of all tokens."""
     if len(parts) == 1:
         return parts[0]
     inputs, outputs = zip(*parts, strict=True)

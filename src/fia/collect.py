@@ -5,9 +5,8 @@ from collections.abc import Callable
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from diffusers import DiffusionPipeline
-from torch import Tensor
 
-from .activations import connection_saliency, observe
+from .activations import Measure, connection_saliency, observe
 from .denoise import Position, run_first_steps
 from .layers import MaskableLayer, layer_shapes
 from .plan import FindingPlan
@@ -23,7 +22,7 @@ def collect_statistics(
     group: ConceptPairs,
     settings: Settings,
     batch_size: int,
-    measure: Callable[[Tensor, Tensor, Tensor], Tensor],
+    measure: Measure,
     on_step: Callable[[], None],
     device: torch.device | None = None,
 ) -> GroupStatistics:
@@ -33,7 +32,7 @@ def collect_statistics(
         layers: to watch.
         group: the concepts and their prompt pairs.
         batch_size: rows in the denoiser at a time, in place of the settings'.
-        measure: U of a connection (Eq. 1) from W, X and Y.
+        measure: U of every connection (Eq. 1).
         on_step: called after each step.
         device: where the concepts' sums are kept; with the model where None.
     """

@@ -43,8 +43,8 @@ class MaskableLayer:
 
     @property
     def bias(self) -> Float[Tensor, " outputs"] | None:
-        """The bias, or None."""
-        return None if self.module.bias is None else _in_memory(self.module, "bias")
+        """The bias that is in the outputs of `passed`, or None."""
+        return None if self.first_input or self.module.bias is None else _in_memory(self.module, "bias")
 
     @property
     def out_features(self) -> int:
@@ -64,7 +64,7 @@ class MaskableLayer:
     def passed(
         self, args: tuple[Tensor, ...], output: Tensor
     ) -> tuple[Float[Tensor, "rows tokens inputs"], Float[Tensor, "rows tokens outputs"]]:
-        """Returns X and Y = X W^T of the maskable inputs, without the bias, of each row of a batch.
+        """Returns X and X W^T + b of the maskable inputs, of each row of a batch, in the model's type.
 
         Args:
             args: what the module was called with.
@@ -78,7 +78,7 @@ class MaskableLayer:
             inputs, output = inputs.flatten(2).mT, output.flatten(2).mT
         elif inputs.ndim == 2:  # one token a row, as a timestep is
             inputs, output = inputs[:, None], output[:, None]
-        return inputs, output if self.bias is None else output.float() - self.bias.to(output.device).float()
+        return inputs, output
 
 
 def _in_memory(module: nn.Module, name: str) -> Tensor:

@@ -32,7 +32,7 @@ def test_an_input_that_is_as_loud_without_the_concept_is_not_skilled() -> None:
 
 def test_norms_are_taken_over_tokens_in_float32() -> None:
     inputs = torch.tensor([[3.0, 300.0], [4.0, 0.0]], dtype=torch.float16)  # 300^2 overflows float16
-    assert squared_norms(torch.empty(0), inputs, torch.empty(0)).tolist() == [25.0, 90_000.0]
+    assert squared_norms(torch.empty(0), inputs, torch.empty(0), None).tolist() == [25.0, 90_000.0]
 
 
 def test_the_mask_holds_the_steps_union_of_each_concept(pipe: StableDiffusionPipeline) -> None:

@@ -52,7 +52,7 @@ def skilled_neurons(
     return in_row & (concept_scores > base_scores)
 
 
-def squared_norms(_weight: Tensor, inputs: Tensor, _outputs: Tensor) -> Tensor:
+def squared_norms(_weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:
     """Returns ||X[:,j]||^2 of each row of the batch, in float32."""
     return inputs.float().square().sum(dim=-2)
 
