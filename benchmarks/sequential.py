@@ -88,6 +88,6 @@ def select(
             moments.add(connection_saliency(weight, *prompt[step], bias)[None])
         for prompt in with_concept:
             mean.add(connection_saliency(weight, *prompt[step], bias)[None])
-        contrast = contrastive_saliency(mean.value, moments.mean + moments.std)
+        contrast = contrastive_saliency(mean.mean(), moments.mean_plus_std())
         integral.add(contrast, settings.temporal_ratio)
     return select_neurons(integral.aggregate(), settings.spatial_ratio)

@@ -69,7 +69,7 @@ def stages(pipe: Any, concept: Concept) -> Stages:
     for step in saliency:
         base = Moments()
         base.add(step[:half].clone())
-        contrasts.append(contrastive_saliency(step[half:].mean(dim=0), base.mean + base.std))
+        contrasts.append(contrastive_saliency(step[half:].mean(dim=0), base.mean_plus_std()))
         active.append(active_connections(contrasts[-1], SETTINGS.temporal_ratio))
         integral.add(contrasts[-1].clone(), SETTINGS.temporal_ratio)
     aggregated = integral.aggregate(SETTINGS.magnitude)

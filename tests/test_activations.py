@@ -1,5 +1,7 @@
 """Eq. 1 and the hooks that measure it."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import reference
@@ -241,7 +243,7 @@ def test_rows_come_a_few_at_a_time_where_they_are_large(monkeypatch):
     position, layers = Position(), {"ff": MaskableLayer(layer)}
     with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
         for numbers in (2**19, 50):
-            monkeypatch.setitem(activations.NUMBERS_AT_ONCE, "cpu", numbers)
+            monkeypatch.setattr(activations, "numbers_at_once", Mock(return_value=numbers))
             position.prompts = range(10, 15)
             layer(rows)
     (_, prompts, whole), *parts = received

@@ -52,10 +52,12 @@ def test_every_concept_is_integrated_as_if_alone_with_the_base_prompts(concepts,
 
 def test_a_step_forgets_the_step_before():
     rows = random_rows(2, 4)
-    both, second = collect(rows, [0.2], 2), collect(rows[1:], [0.2], 2)
+    both, first, second = (collect(some, [0.2], 2) for some in (rows, rows[:1], rows[1:]))
     for name in LAYERS:
-        assert torch.equal(both.layers[name].base_mean_and_std, second.layers[name].base_mean_and_std)
-        assert torch.equal(both.layers[name].concept.value, second.layers[name].concept.value)
+        sums, *of_one = (statistics.layers[name].integrals[0] for statistics in (both, first, second))
+        assert torch.equal(sums.magnitude, of_one[0].magnitude + of_one[1].magnitude)
+        assert torch.equal(sums.frequency, of_one[0].frequency + of_one[1].frequency)
+        assert both.layers[name].base_mean_plus_std.numel() == both.layers[name].concept.sum.numel() == 0
 
 
 def test_ties_are_counted_where_asked_for():

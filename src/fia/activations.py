@@ -13,9 +13,6 @@ from .layers import MaskableLayer
 
 EPSILON = 1e-8
 Measure = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # of W, X, Z and b, as `connection_saliency`
-# How many numbers are scored at once: on the CPU what its caches hold, on other devices what keeps them busy.
-NUMBERS_AT_ONCE = {"cpu": 2**19}
-NUMBERS_AT_ONCE_ELSEWHERE = 2**24
 
 
 def connection_saliency(
@@ -47,7 +44,17 @@ def connection_saliency(
             saliency.addcmul_(bias.float()[:, None], x.sum(dim=-2, keepdim=True), value=-1)
     else:
         saliency = y.mT @ x
-    return saliency.div_(output_norms.mT + EPSILON / input_norms).mul_(weight).abs_()
+    epsilons, output_norms = EPSILON / input_norms, output_norms.mT
+    step = numbers_at_once(weight.device) // weight.shape[1] + 1
+    for i in range(0, weight.shape[0], step):
+        some = slice(i, i + step)
+        saliency[..., some, :].div_(output_norms[..., some, :] + epsilons).mul_(weight[some]).abs_()
+    return saliency
+
+
+def numbers_at_once(device: torch.device) -> int:
+    """Returns how many numbers are scored at once: on the CPU what its caches hold, elsewhere what keeps it busy."""
+    return 2**19 if device.type == "cpu" else 2**24
 
 
 def _column_norms(matrix: Float[Tensor, "*rows tokens columns"]) -> Float[Tensor, "*rows 1 columns"]:
@@ -124,7 +131,7 @@ def observe(
                 raise ValueError(f"Layer {name} was given {len(inputs)} rows for {len(prompts)} prompts.")
             weight = layer.weight.to(output.device, torch.float32)
             bias = None if layer.bias is None else layer.bias.to(output.device)
-            step = max(1, NUMBERS_AT_ONCE.get(output.device.type, NUMBERS_AT_ONCE_ELSEWHERE) // layer.size)
+            step = max(1, numbers_at_once(output.device) // layer.size)
             for i in range(0, len(prompts), step):
                 rows = slice(i, i + step)
                 receive(name, prompts[rows], measure(weight, inputs[rows], outputs[rows], bias))

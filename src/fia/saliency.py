@@ -8,7 +8,8 @@ from torch import Tensor
 class Moments:
     """Mean and standard deviation of equally shaped tensors that arrive a few at a time, in float32.
 
-    Welford's update: no cancellation, and memory for two tensors however many arrive.
+    Welford's update: no cancellation, and memory for two tensors however many arrive. It is written for few passes and
+    no memory in between: with delta = x - mean before, x - mean after is delta * (n - 1) / n.
     """
 
     def __init__(self) -> None:
@@ -17,20 +18,22 @@ class Moments:
         self.squares: Tensor = torch.empty(0)
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
-        """Takes some more; their memory may be reused, and they must not be used afterwards."""
+        """Takes some more; their memory is reused, and they must not be used afterwards."""
         for value in values:
             self.count += 1
             if self.count == 1:
-                self.mean, self.squares = value.clone(), torch.zeros_like(value)
+                self.mean, self.squares = value if len(values) == 1 else value.clone(), torch.zeros_like(value)
                 continue
-            delta = value - self.mean
+            delta = value.sub_(self.mean)
             self.mean.add_(delta, alpha=1 / self.count)
-            self.squares.addcmul_(delta, value.sub_(self.mean))
+            self.squares.addcmul_(delta, delta, value=1 - 1 / self.count)
 
-    @property
-    def std(self) -> Tensor:
-        """The population's standard deviation (divided by n): zero for one sample, where n - 1 would be undefined."""
-        return (self.squares / self.count).sqrt_()
+    def mean_plus_std(self) -> Tensor:
+        """Returns what Eq. 2 needs of the base prompts, in the memory of the sums: nothing can be added afterwards.
+
+        The standard deviation is the population's (divided by n): zero for one sample, where n - 1 would be undefined.
+        """
+        return self.squares.div_(self.count).sqrt_().add_(self.mean)
 
 
 class Mean:
@@ -41,19 +44,18 @@ class Mean:
         self.sum: Tensor = torch.empty(0)
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
-        """Takes some more."""
-        added = values.sum(dim=0)
+        """Takes some more; their memory is reused, and they must not be used afterwards."""
+        added = values[0] if len(values) == 1 else values.sum(dim=0)
         self.sum = added if self.count == 0 else self.sum.add_(added)
         self.count += len(values)
 
-    @property
-    def value(self) -> Tensor:
-        """The mean of those that arrived."""
-        return self.sum / self.count
+    def mean(self) -> Tensor:
+        """Returns the mean of those that arrived, in the memory of the sum: nothing can be added afterwards."""
+        return self.sum.div_(self.count)
 
 
 def contrastive_saliency(
-    concept_mean: Float[Tensor, "outputs inputs"], base_mean_and_std: Float[Tensor, "outputs inputs"]
+    concept_mean: Float[Tensor, "outputs inputs"], base_mean_plus_std: Float[Tensor, "outputs inputs"]
 ) -> Float[Tensor, "outputs inputs"]:
     """S = max(0, mean_c U - (mean_b U + std_b U)), one layer and step (Eq. 2)."""
-    return (concept_mean - base_mean_and_std).clamp_(min=0)
+    return (concept_mean - base_mean_plus_std).clamp_(min=0)

@@ -20,7 +20,7 @@ class LayerStatistics:
 
     def __init__(self, shape: tuple[int, int], number_of_concepts: int, device: torch.device | None) -> None:
         self.base = Moments()
-        self.base_mean_and_std: Tensor = torch.empty(0)
+        self.base_mean_plus_std: Tensor = torch.empty(0)
         self.concept = Mean()
         self.integrals = [TemporalIntegral(shape, device) for _ in range(number_of_concepts)]
 
@@ -65,28 +65,33 @@ class GroupStatistics:
             concept, prompt = divmod(rows[done], self.prompts_per_concept)
             number = min(len(rows) - done, self.prompts_per_concept - prompt)
             is_last = prompt + number == self.prompts_per_concept
-            self._add(layer, concept - 1, saliency[done : done + number], is_first=prompt == 0, is_last=is_last)
+            self._add(layer, concept - 1, saliency[done : done + number], is_last=is_last)
             done += number
 
-    def _add(self, layer: str, concept: int, saliency: Tensor, *, is_first: bool, is_last: bool) -> None:
+    def _add(self, layer: str, concept: int, saliency: Tensor, *, is_last: bool) -> None:
         statistics = self.layers[layer]
         if concept < 0:
-            if is_first:
-                statistics.base_mean_and_std = torch.empty(0)  # of the step before
             statistics.base.add(saliency)
             if is_last:
-                statistics.base_mean_and_std = statistics.base.mean.add_(statistics.base.std)
+                statistics.base_mean_plus_std = self._finite(layer, statistics.base.mean_plus_std())
                 statistics.base = Moments()
             return
         statistics.concept.add(saliency)
         if not is_last:
             return
-        contrast = contrastive_saliency(statistics.concept.value, statistics.base_mean_and_std)
+        mean = self._finite(layer, statistics.concept.mean())
         statistics.concept = Mean()
+        contrast = contrastive_saliency(mean, statistics.base_mean_plus_std)
+        if concept + 1 == len(statistics.integrals):
+            statistics.base_mean_plus_std = torch.empty(0)  # its memory is for the next layer's
         integral = statistics.integrals[concept]
-        if not contrast.sum().isfinite():
-            raise ValueError(
-                f"The activations of layer {layer} are not finite at step {integral.steps + 1}: the model overflowed. "
-                "Load it in float32 or bfloat16."
-            )
         integral.add(contrast, self.temporal_ratios[concept], count_ties=self.count_ties)
+
+    def _finite(self, layer: str, saliency: Tensor) -> Tensor:
+        if saliency.sum().isfinite():
+            return saliency
+        step = self.layers[layer].integrals[-1].steps + 1
+        raise ValueError(
+            f"The activations of layer {layer} are not finite at step {step}: the model overflowed. Load it in float32 "
+            "or bfloat16."
+        )
