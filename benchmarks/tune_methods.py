@@ -16,7 +16,7 @@ from fia.bench import TASKS, Bench
 from fia.bench.methods import ESD_SETTINGS
 from fia.bench.report import LEGEND, cells
 from fia.evaluation.images import Drawing
-from fia.methods import ESD, FIA, UCE, ConceptPrune, Method
+from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.methods.uce import Positions
 from fia.testbed.demo import DEMO_SETTINGS
 from fia.testbed.pretrained import GUIDANCE_SCALE
@@ -30,6 +30,10 @@ CHOOSING = TASKS[:2]
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
+)
+RECE_SETTINGS: tuple[tuple[Positions, float, float, int], ...] = (
+    *(("tail", 1.0, 10.0, 1), ("tail", 1.0, 10.0, 3)),
+    *(("last", 1.0, 0.1, 1), ("last", 1.0, 0.1, 3), ("last", 1.0, 1.0, 3)),
 )
 
 
@@ -50,11 +54,17 @@ def candidates() -> dict[str, Mapping[str, Method]]:
         f"{positions}, preserve {scale:g}, ridge {ridge:g}": UCE(positions=positions, preserve_scale=scale, ridge=ridge)
         for positions, scale, ridge in UCE_SETTINGS
     }
+    rece = {
+        f"{positions}, preserve {scale:g}, ridge {ridge:g}, {rounds} round{'s' if rounds > 1 else ''}": RECE(
+            positions=positions, preserve_scale=scale, ridge=ridge, rounds=rounds
+        )
+        for positions, scale, ridge, rounds in RECE_SETTINGS
+    }
     esd = {
         variant: {f"rate {rate:g}": ESD(variant, learning_rate=rate, **ESD_SETTINGS) for rate in (1e-4, 5e-4)}
         for variant in ("x", "u")
     }
-    return {"FIA": fia, "ConceptPrune": prune, "UCE": uce, "ESD-x": esd["x"], "ESD-u": esd["u"]}
+    return {"FIA": fia, "ConceptPrune": prune, "UCE": uce, "RECE": rece, "ESD-x": esd["x"], "ESD-u": esd["u"]}
 
 
 def main() -> None:

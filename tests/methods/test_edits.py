@@ -6,13 +6,14 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from fia import Concept, Settings
-from fia.methods import ESD, FIA, UCE, ConceptPrune, Method, NegativePrompt, WeightEdit
+from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt, WeightEdit
 
 FAST = {"num_inference_steps": 4, "prompts_per_concept": 2}
 METHODS: list[Method] = [
     FIA(Settings(**FAST, saliency_steps=2)),
     ConceptPrune(**FAST, first_steps=2),
     UCE(),
+    RECE(),
     ESD("x", iterations=2, num_inference_steps=3, learning_rate=1e-3),
     ESD("u", iterations=2, num_inference_steps=3),
     NegativePrompt(),

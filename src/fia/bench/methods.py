@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..methods import ESD, FIA, UCE, ConceptPrune, Method, NegativePrompt
+from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
 from ..testbed.demo import DEMO_SETTINGS
 from .tasks import BenchTask
 
@@ -14,6 +14,7 @@ FOR_FEW: dict[str, Method] = {
     "FIA": FIA(DEMO_SETTINGS),
     "ConceptPrune": ConceptPrune(0.05, prompts_per_concept=8, seeds_per_prompt=4),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
+    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
     "ESD-x": ESD("x", learning_rate=5e-4, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
     "negative prompt": NegativePrompt(),
@@ -21,6 +22,7 @@ FOR_FEW: dict[str, Method] = {
 FOR_MANY: dict[str, Method] = FOR_FEW | {
     "FIA": FIA(replace(DEMO_SETTINGS, spatial_ratio=0.03, agnostic_ratio=1.01)),
     "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
 }
 
 

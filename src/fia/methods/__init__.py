@@ -6,7 +6,8 @@ from .fia import FIA
 from .interface import Edit, Method
 from .negative_prompt import NegativePrompt
 from .random_control import random_mask
+from .rece import RECE
 from .uce import UCE
 from .weight_edit import WeightEdit
 
-__all__ = ["ESD", "FIA", "UCE", "ConceptPrune", "Edit", "Method", "NegativePrompt", "WeightEdit", "random_mask"]
+__all__ = ["ESD", "FIA", "RECE", "UCE", "ConceptPrune", "Edit", "Method", "NegativePrompt", "WeightEdit", "random_mask"]

@@ -11,7 +11,7 @@ last token onwards, position by position, and those to keep at all positions. "l
 Costs a few matrix inverses of the text width; no training and no generation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -83,7 +83,12 @@ class UCE:
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""
-        attentions = cross_attentions(get_unet(pipe))
+        return WeightEdit(self.edit(projections(pipe), *self.embeddings(pipe, concepts, keep)))
+
+    def embeddings(
+        self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]
+    ) -> tuple[Float[Tensor, "e width"], Float[Tensor, "e width"], Float[Tensor, "k width"]]:
+        """Returns those to erase, the guide's for each of them, and those to keep."""
         stop = 1 if self.positions == "last" else None
         pairs = [tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts]
         erased, guides = (torch.cat([pair[i][:stop] for pair in pairs]) for i in (0, 1))
@@ -92,16 +97,18 @@ class UCE:
             kept = torch.cat([tail_embeddings(pipe, [name])[0][:1] for name in keep])
         elif keep:
             kept = embed(pipe, keep).flatten(0, 1)
-        weights = {}
-        for name, attention in attentions.items():
-            for part in ("to_k", "to_v"):
-                weights[f"{name}.{part}.weight"] = edited_projection(
-                    getattr(attention, part).weight.detach(),
-                    erased,
-                    guides,
-                    kept,
-                    erase_scale=self.erase_scale,
-                    preserve_scale=self.preserve_scale,
-                    ridge=self.ridge,
-                )
-        return WeightEdit(weights)
+        return erased, guides, kept
+
+    def edit(self, weights: Mapping[str, Tensor], erased: Tensor, guides: Tensor, kept: Tensor) -> dict[str, Tensor]:
+        """Returns each projection, edited; see `edited_projection`."""
+        scales = {"erase_scale": self.erase_scale, "preserve_scale": self.preserve_scale, "ridge": self.ridge}
+        return {name: edited_projection(weight, erased, guides, kept, **scales) for name, weight in weights.items()}
+
+
+def projections(pipe: DiffusionPipeline) -> dict[str, Float[Tensor, "outputs width"]]:
+    """Returns the projections to keys and values of every cross-attention, by name."""
+    return {
+        f"{name}.{part}.weight": getattr(attention, part).weight.detach()
+        for name, attention in cross_attentions(get_unet(pipe)).items()
+        for part in ("to_k", "to_v")
+    }
