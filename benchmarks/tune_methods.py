@@ -31,9 +31,9 @@ UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
 )
-RECE_SETTINGS: tuple[tuple[Positions, float, float, int], ...] = (
-    *(("tail", 1.0, 10.0, 1), ("tail", 1.0, 10.0, 3)),
-    *(("last", 1.0, 0.1, 1), ("last", 1.0, 0.1, 3), ("last", 1.0, 1.0, 3)),
+RECE_SETTINGS: tuple[tuple[Positions, float, float, int, float], ...] = (
+    *(("tail", 1.0, 10.0, 1, 0.1), ("tail", 1.0, 10.0, 3, 0.1)),
+    *(("last", 1.0, 0.1, 1, 0.1), ("last", 1.0, 0.1, 3, 0.1), ("last", 1.0, 0.1, 3, 0.001), ("last", 1.0, 1.0, 3, 0.1)),
 )
 
 
@@ -55,10 +55,10 @@ def candidates() -> dict[str, Mapping[str, Method]]:
         for positions, scale, ridge in UCE_SETTINGS
     }
     rece = {
-        f"{positions}, preserve {scale:g}, ridge {ridge:g}, {rounds} round{'s' if rounds > 1 else ''}": RECE(
-            positions=positions, preserve_scale=scale, ridge=ridge, rounds=rounds
+        f"{positions}, preserve {scale:g}, ridge {ridge:g}, rounds {rounds}, shrinkage {shrinkage:g}": RECE(
+            positions=positions, preserve_scale=scale, ridge=ridge, rounds=rounds, shrinkage=shrinkage
         )
-        for positions, scale, ridge, rounds in RECE_SETTINGS
+        for positions, scale, ridge, rounds, shrinkage in RECE_SETTINGS
     }
     esd = {
         variant: {f"rate {rate:g}": ESD(variant, learning_rate=rate, **ESD_SETTINGS) for rate in (1e-4, 5e-4)}

@@ -90,6 +90,14 @@ def test_equation_1_takes_outputs_with_their_bias(dtype, leading):
         np.testing.assert_allclose(row.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_an_output_that_is_its_bias_and_no_more_has_no_saliency():
+    weight, x, _ = random_layer()
+    weight, x, bias = (1e-6 * weight).bfloat16(), x.bfloat16(), torch.ones(len(weight), dtype=torch.bfloat16)
+    outputs = torch.nn.functional.linear(x, weight, bias)
+    assert (outputs == 1).all()
+    assert connection_saliency(weight, x, outputs, bias).count_nonzero() == 0
+
+
 def test_how_products_are_computed_elsewhere_is_left_as_it_was():
     weight, x, y = (tensor.bfloat16() for tensor in random_layer())
     matmul = torch.backends.mkldnn.matmul

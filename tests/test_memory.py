@@ -65,6 +65,14 @@ def test_no_more_numbers_are_held_than_are_planned():
     assert most == memory.SHARED + memory.FOR_A_CONCEPT * number
 
 
+def test_what_is_kept_of_a_batch_keeps_no_other_rows():
+    statistics = GroupStatistics({"layer": (10, 10)}, [0.1] * 3, 2, count_ties=False)
+    statistics.receive("layer", range(5), torch.rand(5, 10, 10))  # the last is the first of a concept's two
+    layer = statistics.layers["layer"]
+    assert layer.concept.count == 1
+    assert layer.concept.sum.untyped_storage().nbytes() == layer.concept.sum.nbytes
+
+
 def test_processes_on_one_machine_share_its_memory(monkeypatch):
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=800))
     assert (memory.free_memory(CPU), memory.numbers_that_fit(CPU)) == (800, 100)

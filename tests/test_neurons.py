@@ -157,3 +157,12 @@ def test_the_top_of_many_values_is_that_of_all_of_them(number, kind, monkeypatch
     assert torch.equal(largest, values.flatten()[indices])
     assert torch.equal(largest.sort().values, values.flatten().sort().values[6_000 - number :])
     assert len(indices.unique()) == number
+
+
+def test_most_values_are_put_aside_before_the_largest_are_selected(monkeypatch):
+    monkeypatch.setattr(neurons, "SAMPLED", 500)
+    values, sizes = torch.rand(60, 100, generator=torch.Generator().manual_seed(0)), []
+    topk = torch.Tensor.topk
+    monkeypatch.setattr(torch.Tensor, "topk", lambda self, n, **kw: sizes.append(len(self)) or topk(self, n, **kw))
+    top(values, 100)
+    assert max(sizes) < 2_000  # of 6,000: a sample, and what lies above its bound

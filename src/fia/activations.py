@@ -38,10 +38,12 @@ def connection_saliency(
     if bias is not None:
         y = y - bias.float()
     input_norms, output_norms = _column_norms(x), _column_norms(y)
-    if _is_multiplied_as_it_is(inputs, outputs):
+    if _multiplies_exactly(inputs, outputs):
         saliency = _products_of_halves(inputs, outputs)
-        if bias is not None:  # <X, Y> = <X, Z> - b <X, 1>
+        if bias is not None:
+            # <X, Y> = <X, Z> - b <X, 1>; where Y is zero, what rounding leaves of this counts for nothing
             saliency.addcmul_(bias.float()[:, None], x.sum(dim=-2, keepdim=True), value=-1)
+            output_norms.masked_fill_(output_norms == 0, torch.inf)
     else:
         saliency = y.mT @ x
     epsilons, output_norms = EPSILON / input_norms, output_norms.mT
@@ -61,10 +63,17 @@ def _column_norms(matrix: Float[Tensor, "*rows tokens columns"]) -> Float[Tensor
     return matrix.square().sum(dim=-2, keepdim=True).sqrt_()  # many times faster than norm() over this dimension
 
 
-def _is_multiplied_as_it_is(inputs: Tensor, outputs: Tensor) -> bool:
-    """Says whether `_products_of_halves` takes these numbers."""
-    halves = {"cuda": (torch.bfloat16, torch.float16), "cpu": (torch.bfloat16,)}.get(inputs.device.type, ())
-    return inputs.dtype == outputs.dtype and inputs.dtype in halves
+def _multiplies_exactly(inputs: Tensor, outputs: Tensor) -> bool:
+    """Says whether the device multiplies numbers of this half-precision type with sums in float32."""
+    if inputs.dtype != outputs.dtype:
+        return False
+    if inputs.device.type == "cpu":
+        return inputs.dtype == torch.bfloat16
+    if inputs.device.type != "cuda" or torch.version.hip is not None:
+        return False
+    if inputs.dtype == torch.bfloat16:
+        return torch.cuda.get_device_capability(inputs.device) >= (8, 0)
+    return inputs.dtype == torch.float16 and not torch.backends.cuda.matmul.allow_fp16_accumulation
 
 
 def _products_of_halves(inputs: Tensor, outputs: Tensor) -> Tensor:
@@ -75,9 +84,11 @@ def _products_of_halves(inputs: Tensor, outputs: Tensor) -> Tensor:
     if inputs.device.type == "cuda":
         multiply = torch.mm if inputs.ndim == 2 else torch.bmm
         return multiply(outputs.mT, inputs, out_dtype=torch.float32)
+    # For the whole process, while this lasts, float32 numbers are rounded to bfloat16 before they are multiplied. Those
+    # here are bfloat16 already.
     matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"  # float32 numbers are rounded to bfloat16; these are already
+    matmul.fp32_precision = "bf16"
     try:
         return outputs.float().mT @ inputs.float()
     finally:

@@ -47,7 +47,7 @@ def top(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
     flat = values.flatten()
     stride = flat.numel() // SAMPLED
     if stride > 1:
-        sample = flat[:: stride | 1]  # odd, so that it meets all columns of a layer of even width
+        sample = flat[:: stride | 1]  # odd, so that it meets many columns of a layer, whose width is even
         of_sample = min(len(sample), 2 * number // stride + 64)  # twice the share: enough is left almost always
         above = (flat > sample.topk(of_sample, sorted=False).values.min()).nonzero().squeeze(1)
         if len(above) >= number:

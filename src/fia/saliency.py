@@ -22,7 +22,8 @@ class Moments:
         for value in values:
             self.count += 1
             if self.count == 1:
-                self.mean, self.squares = value if len(values) == 1 else value.clone(), torch.zeros_like(value)
+                self.mean = value if _is_all_of_its_memory(value) else value.clone()
+                self.squares = torch.zeros_like(value)
                 continue
             delta = value.sub_(self.mean)
             self.mean.add_(delta, alpha=1 / self.count)
@@ -45,13 +46,18 @@ class Mean:
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
         """Takes some more; their memory is reused, and they must not be used afterwards."""
-        added = values[0] if len(values) == 1 else values.sum(dim=0)
+        added = values[0] if len(values) == 1 and _is_all_of_its_memory(values) else values.sum(dim=0)
         self.sum = added if self.count == 0 else self.sum.add_(added)
         self.count += len(values)
 
     def mean(self) -> Tensor:
         """Returns the mean of those that arrived, in the memory of the sum: nothing can be added afterwards."""
         return self.sum.div_(self.count)
+
+
+def _is_all_of_its_memory(values: Tensor) -> bool:
+    """Says whether keeping a tensor keeps no other values, those of a batch that it is a part of."""
+    return values.nbytes == values.untyped_storage().nbytes()
 
 
 def contrastive_saliency(

@@ -55,7 +55,7 @@ class GroupStatistics:
         self.count_ties = count_ties
 
     def receive(self, layer: str, rows: range, saliency: Float[Tensor, "rows outputs inputs"]) -> None:
-        """Takes U of some rows; rows of a layer come in ascending order at every step.
+        """Takes U of some rows, whose memory is reused; rows of a layer come in ascending order at every step.
 
         Raises:
             ValueError: if a layer's saliency is not finite.

@@ -60,9 +60,13 @@ def test_what_brings_the_concept_back_is_erased_too(pipe: StableDiffusionPipelin
     assert apart(again, derived, once, guides) < 0.1 * apart(once, derived, once, guides)
 
 
-def test_rounds_go_on_from_each_other(pipe: StableDiffusionPipeline) -> None:
-    one, two = (RECE(rounds=rounds).unlearn(pipe, [Concept("cat")], ["dog"]).weights for rounds in (1, 2))
-    assert any(not torch.equal(one[name], two[name]) for name in one)
+def test_a_round_derives_from_the_one_before_and_edits_it(pipe: StableDiffusionPipeline) -> None:
+    concepts, untouched = [Concept("cat")], projections(pipe)
+    one, two = (RECE(rounds=rounds).unlearn(pipe, concepts, ["dog"]).weights for rounds in (1, 2))
+    erased, guides, kept = RECE().embeddings(pipe, concepts, ["dog"])
+    expected = RECE().edit(one, derived_embeddings(one, untouched, erased, RECE().shrinkage), guides, kept)
+    assert all(torch.equal(two[name], expected[name]) for name in expected)
+    assert any(not torch.equal(two[name], one[name]) for name in one)
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

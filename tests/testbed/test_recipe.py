@@ -139,6 +139,10 @@ def test_going_on_needs_a_denoiser_to_go_on_with(trained: Path, tmp_path: Path) 
         train_testbed(tmp_path, further, torch.device("cpu"))
     with pytest.raises(FileNotFoundError, match="there is no folder dit in it"):
         train_testbed(tmp_path, replace(further, architecture="dit"), torch.device("cpu"), trained)
+    without = shutil.copytree(trained, tmp_path / "without", ignore=shutil.ignore_patterns("curves.json"))
+    with pytest.raises(FileNotFoundError, match=r"curves\.json is missing, which says how long"):
+        train_testbed(tmp_path / "out", further, torch.device("cpu"), without)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_training_on_other_parts_that_was_stopped_early_goes_on(

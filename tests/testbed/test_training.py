@@ -62,6 +62,24 @@ def test_a_training_goes_on_after_the_losses_of_an_earlier_one(tmp_path: Path, m
     assert [step for step, _ in losses[3:]] == [6, 8]
 
 
+def test_a_training_that_would_not_go_on_is_refused(tmp_path: Path) -> None:
+    model = make_model()
+    with pytest.raises(ValueError, match=r"images=40 is no more than what toy has seen \(160\).*--toy.images"):
+        train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {}, [(0, 1.0), (20, 1.0)])
+
+
+def test_a_training_that_goes_on_is_resumed_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fia.testbed.training.SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr("fia.testbed.training.STEPS_BETWEEN_LOSSES", 2)
+    earlier = [(0, 3.0), (2, 2.0)]
+    whole, parts, fresh = make_model(), make_model(), make_model()
+    losses = train_stage("toy", whole, make_loss(whole), RECIPE, tmp_path / "whole.pt", {}, earlier)
+    with pytest.raises(KeyboardInterrupt):
+        train_stage("toy", parts, make_loss(parts, fail_at=4), RECIPE, tmp_path / "parts.pt", {}, earlier)
+    assert train_stage("toy", fresh, make_loss(fresh), RECIPE, tmp_path / "parts.pt", {}, earlier) == losses
+    assert torch.equal(whole.weight, fresh.weight)
+
+
 def test_training_lowers_the_loss_and_leaves_the_average(tmp_path: Path) -> None:
     model = make_model()
     before = make_loss(model)(999).item()

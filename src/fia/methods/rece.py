@@ -6,6 +6,8 @@ After UCE's edit another embedding c' may still be projected as the concept's c 
 
 over all edited projections W_i' and untouched ones W_i; the shrinkage m keeps c' small, and with it what its erasure
 does to everything else. It is erased from W_i' as UCE erased c, and so on for some rounds.
+Departures from the authors' code: m is given relative to the matrix that it is added to, so that it means the same in
+every model; embeddings are taken as in `UCE`; and what is kept is only what is asked for.
 Costs what UCE does in each round, and one more inverse of the text width.
 """
 

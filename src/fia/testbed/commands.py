@@ -18,7 +18,7 @@ from .sheet import draw_sheet
 
 @dataclass
 class Train:
-    """Trains the embedded model from nothing; started again with the same folder, it goes on where it stopped.
+    """Trains the embedded model, or its denoiser alone; given the same folder again, it goes on where it stopped.
 
     Example: fia testbed train --out runs/testbed --denoiser.images 2000000
     Example: fia testbed train --out runs/dit --architecture dit
@@ -29,8 +29,8 @@ class Train:
     """Folder for the checkpoints and the finished model, CLIP and classifier."""
     recipe: Annotated[TrainingRecipe, tyro.conf.arg(name="")] = field(default_factory=TrainingRecipe)
     parts: Path | None = None
-    """Folder of an earlier training to take the autoencoder, CLIP and classifier from, and train the denoiser alone.
-    For a transformer, the weights of the package by default."""
+    """Folder of an earlier training to take the autoencoder, CLIP and classifier from, and train the denoiser alone:
+    from nothing, or with --further from the one that is there. For a transformer, the package's weights by default."""
     device: str = "auto"
     """Device to train on: auto takes a GPU where there is one."""
 

@@ -64,7 +64,8 @@ class TrainingRecipe:
     """what the denoiser is: Stable Diffusion's U-Net; or, on the other parts of a finished test-bed, a diffusion
     transformer as PixArt's"""
     further: bool = False
-    """go on with the finished denoiser of --parts; denoiser.images counts the images that it has seen too"""
+    """go on with the finished denoiser of --parts; denoiser.images counts what it has seen too, in batches of the
+    same size"""
     compile: bool = True
     """compile the denoiser while it is trained, which needs a C++ compiler"""
 
@@ -179,6 +180,9 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
     for name in needed:
         if parts is not None and not (parts / name).is_dir():
             raise FileNotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")
+    if parts is not None and recipe.further and not curves_file(parts, recipe.architecture).exists():
+        curves = curves_file(parts, recipe.architecture)
+        raise FileNotFoundError(f"{curves} is missing, which says how long the denoiser was trained.")
     for name in ("model", "clip", "classifier"):
         if (out / name).exists() and not (out / "checkpoints").exists():
             raise ValueError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
@@ -187,10 +191,11 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     training, tokenizer = Training(out, recipe, device, parts), load_tokenizer()
     autoencoder = training.autoencoder()
-    clip = training.clip(tokenizer)
+    clip, classifier = training.clip(tokenizer), training.classifier()
+    pipe = training.pipeline(autoencoder, clip, tokenizer)
     save(clip, out / "clip", tokenizer, image_processor())
-    save(training.classifier(), out / "classifier", image_processor())
-    save(training.pipeline(autoencoder, clip, tokenizer), out / ("model" if is_unet else "dit"))
+    save(classifier, out / "classifier", image_processor())
+    save(pipe, out / ("model" if is_unet else "dit"))
     if not is_unet and parts is not None:
         shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
     with written_whole(curves_file(out, recipe.architecture)) as partial:

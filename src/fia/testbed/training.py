@@ -80,7 +80,8 @@ def train_stage(
         The loss of every STEPS_BETWEEN_LOSSES-th step: (step, loss), the earlier ones first.
 
     Raises:
-        ValueError: if the checkpoint was trained with another recipe, but for its length, or on another basis.
+        ValueError: if the checkpoint was trained with another recipe, but for its length, or on another basis; if the
+            recipe is no longer than the earlier training.
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(
@@ -90,6 +91,11 @@ def train_stage(
     fixed = {name: value for name, value in asdict(recipe).items() if name != "images"} | dict(basis)
     losses = list(earlier)
     start = first = losses[-1][0] + STEPS_BETWEEN_LOSSES if losses else 0
+    if earlier and recipe.steps <= start:
+        raise ValueError(
+            f"images={recipe.images} is no more than what {name} has seen ({start * recipe.batch_size}); give more "
+            f"(--{name}.images)."
+        )
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state["recipe"] != fixed:
