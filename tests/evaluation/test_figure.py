@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from fia.evaluation.figure import ANSWER, GAP, LEFT, TILE, Column, comparison_figure, contact_sheet
+from fia.evaluation.figure import ANSWER, GAP, HEADING, LEFT, TILE, Cell, Column, comparison_figure, contact_sheet
 
 RED, BLUE = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (64, 64), "blue")
 
@@ -27,6 +27,13 @@ def test_answers_and_headings_may_be_left_out() -> None:
     assert picture.size == (LEFT + TILE + GAP, 32 + TILE + GAP + GAP)
 
 
-def test_a_contact_sheet_fills_row_after_row() -> None:
-    picture = contact_sheet([RED, RED, BLUE], ["a", "b", "c"], columns=2)
-    assert picture.getpixel((GAP + 50, GAP + TILE + GAP + ANSWER + 50)) == (0, 0, 255)
+def test_a_contact_sheet_fills_row_after_row_under_each_heading() -> None:
+    red, blue = Cell(RED, "a"), Cell(BLUE, "b", is_wrong=True)
+    picture = contact_sheet({"first": [red, red, blue], "second": [blue]}, columns=2)
+    row = TILE + GAP + ANSWER
+    second = HEADING + 2 * row  # where the second section begins
+    assert picture.size == (2 * (TILE + GAP) + GAP, second + HEADING + row + GAP)
+    assert picture.getpixel((GAP + 50, HEADING + 50)) == (255, 0, 0)
+    assert picture.getpixel((GAP + 50, HEADING + row + 50)) == (0, 0, 255)
+    assert picture.getpixel((GAP + 50, second + HEADING + 50)) == (0, 0, 255)
+    assert picture.getpixel((GAP + TILE + GAP + 50, second + HEADING + 50)) == (255, 255, 255)

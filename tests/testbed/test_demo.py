@@ -77,7 +77,7 @@ def test_prompts_cover_every_object_and_place_with_seeds_of_their_own() -> None:
 
 
 def test_the_sheet_shows_every_subject_place_style_and_the_attribute() -> None:
-    entries = sheet_entries()
+    entries = [entry for section in sheet_entries().values() for entry in section]
     assert {entry.subject for entry in entries} == {*OBJECT_NAMES, *PERSON_NAMES, "none"}
     assert {entry.place for entry in entries} == {*PLACE_NAMES, None}
     assert {entry.style for entry in entries} == set(HEADS["style"])
@@ -97,6 +97,6 @@ def test_numbers_that_make_no_sense_are_refused(field: str, value: int) -> None:
 
 def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testbed", "sheet", "--out", str(tmp_path / "sheet.png"), "--num-inference-steps", "2"]) == 0
-    assert f"of {len(sheet_entries())} pictures recognised" in capsys.readouterr().out
+    assert f"of {sum(map(len, sheet_entries().values()))} pictures recognised" in capsys.readouterr().out
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 900

@@ -1,12 +1,12 @@
 """The picture that people look at first: the same prompts and seeds, row by row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
 INK, QUIET, GONE, KEPT = "#1b1f24", "#6a737d", "#c0392b", "#1e7e46"
-TILE, GAP, LEFT, ANSWER = 112, 8, 118, 20  # pixels
+TILE, GAP, LEFT, ANSWER, HEADING = 112, 8, 118, 20, 36  # pixels
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,21 @@ class Column:
     images: Sequence[Image.Image]
     answers: Sequence[str] = ()
     heading: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One image of a contact sheet.
+
+    Attributes:
+        image: it.
+        label: stands below it.
+        is_wrong: whether a judge saw something else in it; the label is red then.
+    """
+
+    image: Image.Image
+    label: str
+    is_wrong: bool = False
 
 
 def comparison_figure(columns: Sequence[Column], rows: Sequence[str]) -> Image.Image:
@@ -63,16 +78,20 @@ def comparison_figure(columns: Sequence[Column], rows: Sequence[str]) -> Image.I
     return picture
 
 
-def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) -> Image.Image:
-    """Returns labelled images in a grid, row after row."""
+def contact_sheet(sections: Mapping[str, Sequence[Cell]], columns: int) -> Image.Image:
+    """Returns labelled images in grids, row after row, one grid under the heading of each section."""
     cell = TILE + GAP + ANSWER
-    rows = -(-len(images) // columns)
-    picture = Image.new("RGB", (columns * (TILE + GAP) + GAP, rows * cell + GAP), "white")
+    heights = [HEADING + cell * -(-len(cells) // columns) for cells in sections.values()]
+    picture = Image.new("RGB", (columns * (TILE + GAP) + GAP, sum(heights) + GAP), "white")
     draw = ImageDraw.Draw(picture)
-    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-        left, top = GAP + i % columns * (TILE + GAP), GAP + i // columns * cell
-        picture.paste(image.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (left, top))
-        _fitted(draw, (left + TILE / 2, top + TILE + 11), label, QUIET, 13)
+    top = 0
+    for (heading, cells), height in zip(sections.items(), heights, strict=True):
+        draw.text((GAP, top + HEADING / 2 + 2), heading, fill=INK, font=_font(17), anchor="lm")
+        for i, shown in enumerate(cells):
+            x, y = GAP + i % columns * (TILE + GAP), top + HEADING + i // columns * cell
+            picture.paste(shown.image.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (x, y))
+            _fitted(draw, (x + TILE / 2, y + TILE + 11), shown.label, GONE if shown.is_wrong else QUIET, 13)
+        top += height
     return picture
 
 

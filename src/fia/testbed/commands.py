@@ -69,7 +69,7 @@ class Demo:
 class Sheet:
     """Draws every object, person, place and style of the embedded model on one sheet.
 
-    Where the judge sees something else, its answer stands in brackets.
+    Where the judge sees something else, the label is red, with its answer in brackets.
 
     Example: fia testbed sheet --out sheet.png
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..evaluation import generate_images
-from ..evaluation.figure import contact_sheet
+from ..evaluation.figure import Cell, contact_sheet
 from ..prompts import fill
 from .captions import SMOKING, STYLE_SUFFIX
 from .judge import judge
@@ -28,24 +28,23 @@ class Entry:
     attribute: str = f"not {SMOKING}"
 
 
-def sheet_entries() -> list[Entry]:
-    """Returns objects, ten of them in each style, persons, persons who smoke, and places."""
-    entries = []
+def sheet_entries() -> dict[str, list[Entry]]:
+    """Returns objects, ten of them in each style, persons, persons who smoke, and places, by heading."""
+    objects = []
     for i, name in enumerate(OBJECT_NAMES):
         place = PLACE_NAMES[i % len(PLACE_NAMES)]
-        entries.append(Entry(name, fill("a {object} in a {place}", object=name, place=place), name, place))
+        objects.append(Entry(name, fill("a {object} in a {place}", object=name, place=place), name, place))
+    sections = {"Objects": objects}
     for style in STYLE_NAMES:
-        for name in IMAGENETTE:
-            prompt = fill("a {object}" + STYLE_SUFFIX, object=name, style=style)
-            entries.append(Entry(f"{name}, {style}", prompt, name, style=style))
-    for name in PERSON_NAMES:
-        entries.append(Entry(name, fill("a photo of a {person}", person=name), name))
+        prompts = {name: fill("a {object}" + STYLE_SUFFIX, object=name, style=style) for name in IMAGENETTE}
+        sections[f"In the style of {style}"] = [Entry(n, prompt, n, style=style) for n, prompt in prompts.items()]
+    persons = [Entry(name, fill("a photo of a {person}", person=name), name) for name in PERSON_NAMES]
     for name in PERSON_NAMES:
         label = f"{SMOKING} {name}"
-        entries.append(Entry(label, fill("a photo of a {person}", person=label), name, attribute=SMOKING))
-    for place in PLACE_NAMES:
-        entries.append(Entry(place, f"a {place}", "none", place))
-    return entries
+        persons.append(Entry(label, fill("a photo of a {person}", person=label), name, attribute=SMOKING))
+    sections["Persons, and persons who smoke"] = persons
+    sections["Places"] = [Entry(place, f"a {place}", "none", place) for place in PLACE_NAMES]
+    return sections
 
 
 def draw_sheet(
@@ -53,9 +52,10 @@ def draw_sheet(
 ) -> tuple[Image.Image, int, int]:
     """Returns the sheet, how many of its pictures the judge names right in all it is asked, and how many there are.
 
-    Where the judge sees something else, its answer stands in brackets.
+    Where the judge sees something else, the label is red and says what.
     """
-    entries = sheet_entries()
+    sections = sheet_entries()
+    entries = [entry for section in sections.values() for entry in section]
     images = generate_images(
         load_testbed(weights, architecture),
         [entry.prompt for entry in entries],
@@ -65,10 +65,12 @@ def draw_sheet(
     )
     seen = judge(load_classifier(weights), images)
     answers = zip(seen.subjects, seen.places, seen.styles, seen.attributes, strict=True)
-    labels, right = [], 0
-    for entry, answer in zip(entries, answers, strict=True):
+    cells = []
+    for image, entry, answer in zip(images, entries, answers, strict=True):
         wanted = (entry.subject, entry.place, entry.style, entry.attribute)
         wrong = [said for asked, said in zip(wanted, answer, strict=True) if asked not in (None, said)]
-        labels.append(f"{entry.label} ({', '.join(wrong)})" if wrong else entry.label)
-        right += not wrong
-    return contact_sheet(images, labels, COLUMNS), right, len(entries)
+        label = f"{entry.label} ({', '.join(wrong)})" if wrong else entry.label
+        cells.append(Cell(image, label, bool(wrong)))
+    in_order = iter(cells)
+    sheet = contact_sheet({heading: [next(in_order) for _ in own] for heading, own in sections.items()}, COLUMNS)
+    return sheet, sum(not cell.is_wrong for cell in cells), len(cells)
