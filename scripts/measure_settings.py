@@ -17,7 +17,7 @@ from fia.stability import mean_overlap
 from fia.testbed.captions import SMOKING
 from fia.testbed.demo import FORGOTTEN, evaluation_prompts
 from fia.testbed.questions import SMOKING_CONCEPT
-from fia.testbed.world import IMAGENETTE, STYLE_NAMES
+from fia.testbed.world import STYLE_NAMES
 
 SPATIAL_RATIOS = (0.01, 0.02, 0.03, 0.05, 0.1)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
@@ -148,21 +148,6 @@ def details_section(bench: Bench) -> str:
     return "\n".join(["## Normalisation and ties in Eq. 3", "", head, "|---|---|---|---|---|", *rows])
 
 
-def guidance_section(bench: Bench) -> str:
-    """Measures what the judge recognises of the untouched model's pictures, over the guidance scale."""
-    rows = []
-    for scale in (1.0, 1.5, 2.0, 3.0, 4.0, 7.5):
-        result = bench.once(f"guidance {scale}", lambda: bench.score(None, scale))  # noqa: B023
-        ten = [result["by_object"][name] for name in IMAGENETTE]
-        rows.append(f"| {scale:g} | {sum(ten) / len(ten):.1f} | {result['preserving_accuracy_rest']:.1f} |")
-    text = (
-        "What the judge recognises of the untouched model's pictures. It is more forgiving than the eye: the higher "
-        "the scale, the more things are drawn facing both ways at once."
-    )
-    head = "| guidance scale | the ten % | the rest % |\n|---|---|---|"
-    return "\n".join(["## Guidance", "", text, "", head, *rows])
-
-
 def main() -> None:
     bench = Bench(DOCS / "settings.json")
     sections = [
@@ -171,7 +156,6 @@ def main() -> None:
         kinds_section(bench),
         prompts_section(bench),
         details_section(bench),
-        guidance_section(bench),
     ]
     images = len(evaluation_prompts(EVALUATION)[0])
     drawn = (

@@ -75,17 +75,15 @@ class Bench:
         """Returns the accuracies under the mask of the five, measured once however often they are asked for."""
         return self.once(five_key(**settings), lambda: self.score(self.mask(**settings)))
 
-    def draw(
-        self, mask: NeuronMask | None, prompts: Sequence[str], seeds: Sequence[int], config: DemoConfig = EVALUATION
-    ) -> Drawn:
+    def draw(self, mask: NeuronMask | None, prompts: Sequence[str], seeds: Sequence[int]) -> Drawn:
         """Draws and judges the prompts under a mask, or by the untouched model."""
         with mask.applied(self.pipe) if mask is not None else nullcontext():
-            return draw_and_judge(self.pipe, self.classifier, prompts, seeds, config, "Drawing")
+            return draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
 
-    def score(self, mask: NeuronMask | None, guidance_scale: float = EVALUATION.guidance_scale) -> dict[str, Any]:
+    def score(self, mask: NeuronMask | None) -> dict[str, Any]:
         """Returns the accuracies under a mask, in all and by object, with its sparsity."""
         objects, places, prompts, seeds = evaluation_prompts(EVALUATION)
-        drawn = self.draw(mask, prompts, seeds, replace(EVALUATION, guidance_scale=guidance_scale))
+        drawn = self.draw(mask, prompts, seeds)
         by_object = percent_by(
             (asked, asked == seen) for asked, seen in zip(objects, drawn.answers.subjects, strict=True)
         )
