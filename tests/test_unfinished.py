@@ -138,12 +138,29 @@ def test_two_processes_find_the_mask_of_one(model, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"alone", "shared"}
 
 
+WAITING = """
+import sys, time
+from fia.__main__ import main
+from fia.unfinished import Unfinished
+
+keep = Unfinished.keep
+
+def keep_and_wait(*arguments):
+    keep(*arguments)
+    time.sleep(5)
+
+Unfinished.keep = keep_and_wait
+sys.argv = ["fia", *sys.argv[3:]]
+sys.exit(main())
+"""
+
+
 def test_a_command_that_is_killed_goes_on(model, tmp_path):
-    slow = ("--saliency-steps", "40")  # so that it is still at work when it is killed
-    assert forget(model, tmp_path / "alone", *slow).wait() == 0
-    unfinished = tmp_path / "killed.unfinished"
+    assert forget(model, tmp_path / "alone").wait() == 0
+    waiting, unfinished = tmp_path / "waiting.py", tmp_path / "killed.unfinished"
+    waiting.write_text(WAITING)  # after each group, so that there is time to kill it
     for groups, how in ((1, signal.SIGINT), (2, signal.SIGKILL)):
-        process = forget(model, tmp_path / "killed", *slow)
+        process = forget(model, tmp_path / "killed", launcher=(str(waiting),))
         while process.poll() is None and len([path for path in unfinished.glob("*") if not path.suffix]) < groups:
             time.sleep(0.01)
         process.send_signal(how)
@@ -151,7 +168,7 @@ def test_a_command_that_is_killed_goes_on(model, tmp_path):
         assert process.returncode != 0, "It ended before it could be killed."
         assert how == signal.SIGKILL or f"found so far is in {unfinished}" in errors
         assert not (tmp_path / "killed").exists()
-    assert forget(model, tmp_path / "killed", *slow).wait() == 0
+    assert forget(model, tmp_path / "killed").wait() == 0
     assert neurons(tmp_path / "killed") == neurons(tmp_path / "alone")
     assert not unfinished.exists()
 
