@@ -14,7 +14,7 @@ FOR_FEW: dict[str, Method] = {
     "FIA": FIA(DEMO_SETTINGS),
     "ConceptPrune": ConceptPrune(0.05, prompts_per_concept=8, seeds_per_prompt=4),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
-    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
+    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1, shrinkage=0.001),
     "ESD-x": ESD("x", learning_rate=5e-4, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
     "negative prompt": NegativePrompt(),
