@@ -26,7 +26,7 @@ class BenchCommand:
     folder, it goes on where it stopped.
 
     Examples:
-      fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
+      fia bench --out runs/bench --quick                                  # two tasks, about ten minutes on two cores
       fia bench --out runs/bench                                          # everything; hours on two cores
       fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
     """
