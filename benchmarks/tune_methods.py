@@ -27,6 +27,12 @@ WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on 
 DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE)
 FINDING = replace(DEMO_SETTINGS, seed=10_000)
 CHOOSING = TASKS[:2]
+SPARING = {0.8: "alpha = 0.8", 1.01: "union"}
+FINDING_AT = {7.5: "", 1.0: ", found without guidance"}
+FIA_SETTINGS = (
+    *((0.03, 0.8, 7.5), (0.03, 1.01, 7.5), (0.05, 0.8, 7.5), (0.05, 1.01, 7.5)),
+    *((0.03, 1.01, 1.0), (0.04, 1.01, 1.0), (0.05, 0.8, 1.0), (0.05, 1.01, 1.0)),
+)
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
@@ -40,11 +46,10 @@ RECE_SETTINGS: tuple[tuple[Positions, float, float, int, float], ...] = (
 def candidates() -> dict[str, Mapping[str, Method]]:
     """Returns for each method what to try, by what sets it apart."""
     fia = {
-        f"r2 = {r2:.0%}, {'union' if alpha > 1 else f'alpha = {alpha}'}": FIA(
-            replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha)
+        f"r2 = {r2:.0%}, {SPARING[alpha]}{FINDING_AT[guidance]}": FIA(
+            replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance)
         )
-        for r2 in (0.03, 0.05)
-        for alpha in (0.8, 1.01)
+        for r2, alpha, guidance in FIA_SETTINGS
     }
     prune = {
         f"{ratio:.1%} of a row": ConceptPrune(ratio, prompts_per_concept=8, seeds_per_prompt=4, seed=FINDING.seed)
