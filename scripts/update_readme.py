@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
 from fia.bench.report import markdown, where_they_go
 from fia.evaluation.run import slug
 from fia.testbed.demo import SCORE_LABELS, alone_summary
@@ -56,8 +58,10 @@ def publish_bench() -> None:
     results, costs = (json.loads((BENCH / name).read_text()) for name in ("results.json", "costs.json"))
     put(bench_tables(results, costs), "bench")
     pictures = [file for task in results["tasks"] if (file := BENCH / f"{slug(task)}.png").exists()]
-    for file in (*pictures, BENCH / "tradeoff.png"):
-        shutil.copy(file, DOCS / f"bench-{file.name}")
+    for file in pictures:
+        with Image.open(file) as picture:  # a sixth of the PNG's size
+            picture.save(DOCS / f"bench-{file.stem}.webp", quality=90)
+    shutil.copy(BENCH / "tradeoff.png", DOCS / "bench-tradeoff.png")
     shutil.copy(BENCH / "results.json", DOCS / "bench.json")
     world, drawing = results["made_with"]["world"], results["made_with"]["drawing"]
     parts = [
@@ -73,7 +77,7 @@ def publish_bench() -> None:
         markdown(results["tasks"], costs["tasks"]).strip(),
         "## Where forgotten prompts go",
         where_they_go({name: rows for name, rows in results["tasks"].items() if "object" in name}),
-        *(f"### {file.stem.replace('-', ' ')}\n\n![A row a method](bench-{file.name})" for file in pictures),
+        *(f"### {file.stem.replace('-', ' ')}\n\n![A row a method](bench-{file.stem}.webp)" for file in pictures),
     ]
     (DOCS / "bench.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
