@@ -107,7 +107,8 @@ def tradeoff_figure(results: Results, columns: int = 3) -> Figure:
                 axis.plot(*point, marker, color=COLOURS.get(name), label=name, markersize=8, alpha=0.85)
         for axis in list(figure.axes)[len(tasks) :]:
             axis.remove()
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False)
+        handles, names = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=3 * columns, frameon=False)
     return figure
 
 
