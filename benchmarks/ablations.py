@@ -60,6 +60,7 @@ def top_of_layer(aggregated: Tensor, ratio: float) -> Tensor:
     return best[flat[best] > 0].sort().values
 
 
+PROMPTS = (1, 2, 4, 8, 15)
 STABILITY = """## Would other prompts have found the same neurons?
 
 As `fia stability` measures it: intersection over union of each object's neurons, found with n prompts, with n others
@@ -129,6 +130,9 @@ def sections() -> dict[str, dict[str, Method]]:
         "First steps T of 50": {f"T = {t}": FIA(replace(FINDING, saliency_steps=t)) for t in (1, 5, 10, 20)},
         "r1": {f"r1 = {r1:.0%}": FIA(replace(FINDING, temporal_ratio=r1)) for r1 in (0.01, 0.05, 0.2)},
         "First term of Eq. 3": {name: FIA(replace(FINDING, magnitude=name)) for name in ("raw", "max")},
+        "Prompts of one seed": {
+            f"{n} prompts": FIA(replace(FINDING, prompts_per_concept=n, seeds_per_prompt=1)) for n in PROMPTS
+        },
     }
 
 
@@ -141,7 +145,9 @@ def main() -> None:
         "# Ablations",
         f"Written by `benchmarks/ablations.py` on the embedded model. Five objects are forgotten at {settings}, with "
         f"{FINDING.prompts_per_concept} prompts from {FINDING.seeds_per_prompt} seeds each; "
-        f'"{WORLD.template}" is drawn. One image of the five is 2.5 %.',
+        f'"{WORLD.template}" is drawn. One image of the five is 2.5 %. Intervals and every '
+        "class: [ablations.json](ablations.json). What it means: [findings.md](findings.md).",
+        "![What is forgotten, kept and left of the rest, for every variant](ablations.png)",
     ]
     for heading, variants in sections().items():
         methods = {f"{heading}: {name}": method for name, method in variants.items()}
@@ -156,7 +162,7 @@ def main() -> None:
         parts.append(f"## {heading}\n\n" + "\n".join(lines))
     concepts = [Concept(concept.name) for concept in task.concepts]
     lines = ["| prompts | other prompts and seeds % | other base prompts % | by chance % |", f"|{'---|' * 4}"]
-    for found in measure_stability(bench.pipe, concepts, (1, 2, 4, 8, 15), replace(FINDING, seeds_per_prompt=1)):
+    for found in measure_stability(bench.pipe, concepts, PROMPTS, replace(FINDING, seeds_per_prompt=1)):
         everything[f"stability, {found.prompts} prompts"] = asdict(found)
         shares = f"{found.other_prompts:.1f} | {found.other_bases:.1f} | {found.by_chance:.1f}"
         lines.append(f"| {found.prompts} | {shares} |")

@@ -1,11 +1,12 @@
 """What forgetting one concept does to the concepts most like it, for every method.
 
 Forgets one object of the embedded model at a time and keeps its nearest neighbours apart from all others. Writes
-docs/neighbours.md. Goes on where it stopped, with the same folder.
+docs/neighbours.md, .json and .png. Goes on where it stopped, with the same folder.
 
     python benchmarks/neighbours.py runs/neighbours
 """
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tune_methods import DOCS, DRAWING
 
 from fia import Concept
 from fia.bench import Bench, methods_for
-from fia.bench.report import LEGEND, markdown, where_they_go
+from fia.bench.report import LEGEND, markdown, tradeoff_figure, where_they_go
 from fia.bench.tasks import BenchTask
 from fia.methods import FIA
 from fia.testbed.demo import ALONE_RATIO, DEMO_SETTINGS
@@ -39,12 +40,16 @@ def main() -> None:
         "# Neighbours",
         "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like "
         f"it are to be kept. {WORLD.images_per_other} images of each object; one image of the forgotten is 12.5 %. "
-        "Methods as in `fia bench`, and FIA with the r2 that one object alone needs.",
+        "Methods as in `fia bench`, and FIA with the r2 that one object alone needs. Intervals and every class: "
+        "[neighbours.json](neighbours.json).",
+        "![What is forgotten against what is kept of the neighbours](neighbours.png)",
         markdown(results, costs).replace(LEGEND, "").strip(),
         "## Where forgotten prompts go",
         where_they_go(results),
         LEGEND,
     ]
+    tradeoff_figure(results).savefig(DOCS / "neighbours.png", dpi=120)
+    shutil.copy(bench.out / "results.json", DOCS / "neighbours.json")
     (DOCS / "neighbours.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
-"""Draws docs/tradeoff.png from docs/settings.json, and docs/training.png from the curves beside the embedded model.
+"""Draws tradeoff.png and ablations.png in docs/ from the JSON there, and training.png from the embedded model's curves.
 
-`scripts/measure_settings.py` writes the first, `fia testbed train` the second.
+`scripts/measure_settings.py`, `benchmarks/ablations.py` and `fia testbed train` write what they draw.
 """
 
 import json
@@ -73,7 +73,40 @@ def draw_curves(curves: dict) -> None:
     figure.savefig(DOCS / "training.png", dpi=110)
 
 
+def draw_ablations(rows: dict) -> None:
+    """What is forgotten, kept and left of the rest for every variant, a panel for each question."""
+    panels: dict[str, dict[str, dict]] = {}
+    for name, row in rows.items():
+        heading, _, variant = name.partition(": ")
+        if variant:
+            panels.setdefault(heading, {})[variant] = row
+    columns = 3
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(14, 2.5 * lines), sharex=True, layout="constrained")
+    points = (
+        ("forgetting_accuracy", GONE, "o", "the five forgotten"),
+        ("preserving_accuracy", KEPT, "s", "the five kept"),
+        ("preserving_accuracy_rest", REST, "D", "all others"),
+    )
+    for axis, (heading, variants) in zip(axes.flat, panels.items(), strict=False):
+        places = range(len(variants))
+        for key, colour, marker, label in points:
+            axis.plot([row[key]["percent"] for row in variants.values()], places, marker, color=colour, label=label)
+        axis.set_yticks(places, list(variants))
+        axis.set_ylim(len(variants) - 0.5, -0.5)
+        axis.set_xlim(-3, 103)
+        axis.set_title(heading, loc="left")
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis in figure.axes[-columns:]:
+        axis.set_xlabel("recognised, %")
+        axis.xaxis.set_tick_params(labelbottom=True)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.savefig(DOCS / "ablations.png", dpi=110)
+
+
 if __name__ == "__main__":
     plt.rcParams.update(STYLE)
+    draw_ablations(json.loads((DOCS / "ablations.json").read_text())["rows"])
     draw_tradeoff(json.loads((DOCS / "settings.json").read_text()))
     draw_curves(json.loads((FOLDER / "curves.json").read_text()))
