@@ -131,7 +131,8 @@ def sections() -> dict[str, dict[str, Method]]:
         "r1": {f"r1 = {r1:.0%}": FIA(replace(FINDING, temporal_ratio=r1)) for r1 in (0.01, 0.05, 0.2)},
         "First term of Eq. 3": {name: FIA(replace(FINDING, magnitude=name)) for name in ("raw", "max")},
         "Prompts of one seed": {
-            f"{n} prompts": FIA(replace(FINDING, prompts_per_concept=n, seeds_per_prompt=1)) for n in PROMPTS
+            f"{n} prompt{'s' if n > 1 else ''}": FIA(replace(FINDING, prompts_per_concept=n, seeds_per_prompt=1))
+            for n in PROMPTS
         },
     }
 

@@ -1,7 +1,7 @@
-"""What forgetting one concept does to the concepts most like it, for every method.
+"""What forgetting one concept does to the concepts most like it, for every method, at two strengths.
 
 Forgets one object of the embedded model at a time and keeps its nearest neighbours apart from all others. Writes
-docs/neighbours.md, .json and .png. Goes on where it stopped, with the same folder.
+docs/neighbours.md and .json, which scripts/draw_figures.py draws. Goes on where it stopped, with the same folder.
 
     python benchmarks/neighbours.py runs/neighbours
 """
@@ -15,9 +15,10 @@ from tune_methods import DOCS, DRAWING
 
 from fia import Concept
 from fia.bench import Bench, methods_for
-from fia.bench.report import LEGEND, markdown, tradeoff_figure, where_they_go
+from fia.bench.methods import ESD_SETTINGS
+from fia.bench.report import LEGEND, markdown, where_they_go
 from fia.bench.tasks import BenchTask
-from fia.methods import FIA
+from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.testbed.demo import ALONE_RATIO, DEMO_SETTINGS
 from fia.testbed.questions import World
 
@@ -27,6 +28,14 @@ NEIGHBOURS = {
     "horse": ("zebra", "English springer", "elephant"),
     "ship": ("airplane", "bus", "car"),
 }
+STRONGER: dict[str, Method] = {
+    f"FIA, r2 = {ALONE_RATIO:.0%}": FIA(replace(DEMO_SETTINGS, spatial_ratio=ALONE_RATIO)),
+    "ConceptPrune, 10% of a row": ConceptPrune(0.1, prompts_per_concept=8, seeds_per_prompt=4),
+    "UCE, tail": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "RECE, tail": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "ESD-x, rate 0.002": ESD("x", learning_rate=2e-3, **ESD_SETTINGS),
+    "ESD-u, rate 0.0005": ESD("u", learning_rate=5e-4, **ESD_SETTINGS),
+}
 
 
 def main() -> None:
@@ -34,21 +43,19 @@ def main() -> None:
     tasks = [
         BenchTask(f"forget {name}, keep {', '.join(near)}", (Concept(name),), near) for name, near in NEIGHBOURS.items()
     ]
-    alone = {f"FIA, r2 = {ALONE_RATIO:.0%}": FIA(replace(DEMO_SETTINGS, spatial_ratio=ALONE_RATIO))}
-    results, costs = bench.run(tasks, lambda task: dict(methods_for(task)) | alone)
+    results, costs = bench.run(tasks, lambda task: dict(methods_for(task)) | STRONGER)
     text = [
         "# Neighbours",
         "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like "
         f"it are to be kept. {WORLD.images_per_other} images of each object; one image of the forgotten is 12.5 %. "
-        "Methods as in `fia bench`, and FIA with the r2 that one object alone needs. Intervals and every class: "
+        "Methods as in `fia bench`, and each once more, stronger. Intervals and every class: "
         "[neighbours.json](neighbours.json).",
-        "![What is forgotten against what is kept of the neighbours](neighbours.png)",
+        "![What is forgotten against what is kept of the neighbours, mean of the three objects](neighbours.png)",
         markdown(results, costs).replace(LEGEND, "").strip(),
         "## Where forgotten prompts go",
         where_they_go(results),
         LEGEND,
     ]
-    tradeoff_figure(results).savefig(DOCS / "neighbours.png", dpi=120)
     shutil.copy(bench.out / "results.json", DOCS / "neighbours.json")
     (DOCS / "neighbours.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
 

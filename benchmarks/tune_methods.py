@@ -1,21 +1,24 @@
 """Chooses the settings of every method that `fia bench` compares, on prompts and seeds of their own.
 
-Every candidate forgets five and ten objects of the embedded model; those with the highest Overall, of five and of ten,
-are to stand in `src/fia/bench/methods.py`. Writes docs/rivals.md. Goes on where it stopped, with the same folder.
+Every candidate forgets five, ten and twenty objects of the embedded model, its styles, and smoking; those with the
+highest Overall are to stand in `src/fia/bench/methods.py`. Writes docs/rivals.md. Goes on where it stopped, with the
+same folder.
 
     python benchmarks/tune_methods.py runs/tuning
 """
 
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fia.bench import TASKS, Bench
 from fia.bench.methods import ESD_SETTINGS
 from fia.bench.report import LEGEND, cells
+from fia.bench.tasks import BenchTask
 from fia.evaluation.images import Drawing
+from fia.evaluation.run import slug
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.methods.uce import Positions
 from fia.testbed.demo import DEMO_SETTINGS
@@ -24,15 +27,11 @@ from fia.testbed.questions import World
 
 DOCS = Path(__file__).parent.parent / "docs"
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
+WIDER = replace(
+    WORLD, images_per_object=4, images_per_other=4, images_per_style=10
+)  # less of the ten, more of all else
 DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE)
 FINDING = replace(DEMO_SETTINGS, seed=10_000)
-CHOOSING = TASKS[:2]
-SPARING = {0.8: "alpha = 0.8", 1.01: "union"}
-FINDING_AT = {7.5: "", 1.0: ", found without guidance"}
-FIA_SETTINGS = (
-    *((0.03, 0.8, 7.5), (0.03, 1.01, 7.5), (0.05, 0.8, 7.5), (0.05, 1.01, 7.5)),
-    *((0.03, 1.01, 1.0), (0.04, 1.01, 1.0), (0.05, 0.8, 1.0), (0.05, 1.01, 1.0)),
-)
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
@@ -43,59 +42,116 @@ RECE_SETTINGS: tuple[tuple[Positions, float, float, int, float], ...] = (
 )
 
 
-def candidates() -> dict[str, Mapping[str, Method]]:
-    """Returns for each method what to try, by what sets it apart."""
-    fia = {
-        f"r2 = {r2:.0%}, {SPARING[alpha]}{FINDING_AT[guidance]}": FIA(
-            replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance)
-        )
-        for r2, alpha, guidance in FIA_SETTINGS
-    }
-    prune = {
-        f"{ratio:.1%} of a row": ConceptPrune(ratio, prompts_per_concept=8, seeds_per_prompt=4, seed=FINDING.seed)
-        for ratio in (0.005, 0.01, 0.02, 0.05)
-    }
-    uce = {
-        f"{positions}, preserve {scale:g}, ridge {ridge:g}": UCE(positions=positions, preserve_scale=scale, ridge=ridge)
-        for positions, scale, ridge in UCE_SETTINGS
-    }
-    rece = {
-        f"{positions}, preserve {scale:g}, ridge {ridge:g}, rounds {rounds}, shrinkage {shrinkage:g}": RECE(
-            positions=positions, preserve_scale=scale, ridge=ridge, rounds=rounds, shrinkage=shrinkage
-        )
-        for positions, scale, ridge, rounds, shrinkage in RECE_SETTINGS
-    }
-    esd = {
-        variant: {f"rate {rate:g}": ESD(variant, learning_rate=rate, **ESD_SETTINGS) for rate in (1e-4, 5e-4)}
-        for variant in ("x", "u")
-    }
-    return {"FIA": fia, "ConceptPrune": prune, "UCE": uce, "RECE": rece, "ESD-x": esd["x"], "ESD-u": esd["u"]}
+@dataclass(frozen=True)
+class Choice:
+    """What is tried for a task.
+
+    Attributes:
+        task: what is forgotten.
+        world: what is drawn.
+        fia: r2, alpha and the guidance scale of finding; an alpha above 1 is the union.
+        concept_prune: shares of a row.
+        esd_x, esd_u: learning rates.
+    """
+
+    task: BenchTask
+    world: World
+    fia: tuple[tuple[float, float, float], ...]
+    concept_prune: tuple[float, ...]
+    esd_x: tuple[float, ...] = (5e-4, 2e-3)
+    esd_u: tuple[float, ...] = (1e-4, 5e-4)
+
+    def candidates(self) -> Iterator[tuple[str, str, Method]]:
+        """Gives the name of the method, what sets the candidate apart, and the candidate."""
+        for r2, alpha, guidance in self.fia:
+            settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance)
+            sparing = "union" if alpha > 1 else f"alpha = {alpha}"
+            yield (
+                "FIA",
+                f"r2 = {100 * r2:g}%, {sparing}" + (", found without guidance" if guidance == 1 else ""),
+                FIA(settings),
+            )
+        for ratio in self.concept_prune:
+            yield (
+                "ConceptPrune",
+                f"{ratio:.1%} of a row",
+                ConceptPrune(ratio, prompts_per_concept=8, seeds_per_prompt=4, seed=FINDING.seed),
+            )
+        for positions, scale, ridge in UCE_SETTINGS:
+            label = f"{positions}, preserve {scale:g}, ridge {ridge:g}"
+            yield "UCE", label, UCE(positions=positions, preserve_scale=scale, ridge=ridge)
+        for positions, scale, ridge, rounds, shrinkage in RECE_SETTINGS:
+            label = f"{positions}, preserve {scale:g}, ridge {ridge:g}, rounds {rounds}, shrinkage {shrinkage:g}"
+            own = RECE(positions=positions, preserve_scale=scale, ridge=ridge, rounds=rounds, shrinkage=shrinkage)
+            yield "RECE", label, own
+        for rate in self.esd_x:
+            yield "ESD-x", f"rate {rate:g}", ESD("x", learning_rate=rate, **ESD_SETTINGS)
+        for rate in self.esd_u:
+            yield "ESD-u", f"rate {rate:g}", ESD("u", learning_rate=rate, **ESD_SETTINGS)
+
+
+BY_NAME = {task.name: task for task in TASKS}
+OF_OBJECTS = (
+    *((0.03, 0.8, 7.5), (0.03, 1.01, 7.5), (0.05, 0.8, 7.5), (0.05, 1.01, 7.5)),
+    *((0.03, 1.01, 1.0), (0.04, 1.01, 1.0), (0.05, 0.8, 1.0), (0.05, 1.01, 1.0)),
+)
+CHOICES = (
+    *(
+        Choice(BY_NAME[name], WORLD, OF_OBJECTS, (0.005, 0.01, 0.02, 0.05), esd_x=(1e-4, 5e-4))
+        for name in ("forget 5 objects", "forget 10 objects")
+    ),
+    Choice(
+        BY_NAME["forget 20 objects"],
+        WIDER,
+        ((0.015, 1.01, 7.5), (0.02, 0.4, 7.5), (0.02, 1.01, 7.5), (0.03, 0.4, 7.5), (0.03, 1.01, 7.5)),
+        (0.02, 0.05),
+    ),
+    Choice(
+        BY_NAME["forget all styles"],
+        WIDER,
+        ((0.05, 1.01, 7.5), (0.1, 0.8, 7.5), (0.1, 1.01, 7.5), (0.2, 0.8, 7.5), (0.2, 1.01, 7.5)),
+        (0.05, 0.1, 0.2),
+    ),
+    Choice(
+        BY_NAME["forget smoking"],
+        WIDER,
+        tuple((r2, 0.8, 7.5) for r2 in (0.03, 0.05, 0.07, 0.1, 0.15)),
+        (0.05, 0.1, 0.2),
+    ),
+)
 
 
 def main() -> None:
-    bench = Bench(Path(sys.argv[1]), WORLD, DRAWING)
     parts = [
         "# How the settings of every method were chosen",
         f'Written by `benchmarks/tune_methods.py` on the embedded model: prompts "{WORLD.template}" and seeds that the '
-        "benchmark does not use, everything else as there. The highest Overall (in bold; among equals the one that "
-        "keeps more of the rest) is what `fia bench` uses, that for five objects where up to five concepts are "
-        "forgotten, that for ten where more are. FIA and ConceptPrune find with the same prompts, on other seeds than "
-        "in the benchmark.",
+        "benchmark does not use, everything else as there. The highest Overall of a method (in bold; among equals the "
+        "one that keeps more of the rest) is what `fia bench` uses: that of five objects for up to five concepts, that "
+        "of ten for up to ten, that of twenty for more, and those of the styles and of smoking for these. FIA and "
+        "ConceptPrune find with the same prompts, on other seeds than in the benchmark.",
     ]
-    for name, variants in candidates().items():
-        methods = {f"{name}, {label}": method for label, method in variants.items()}
-        results, costs = bench.run(CHOOSING, lambda _: methods)  # noqa: B023
-        head = " | ".join(f"{task.name}: forgotten % | kept % | rest % | overall" for task in CHOOSING)
-        lines = [f"| | {head} | seconds |", f"|---|{'---|' * (1 + 4 * len(CHOOSING))}"]
-        best = [max(methods, key=lambda label: rank(results[task.name][label])) for task in CHOOSING]
-        for label in methods:
-            rows = [cells(results[task.name][label], costs[task.name][label]) for task in CHOOSING]
-            for row, chosen in zip(rows, best, strict=True):
-                row[3] = f"**{row[3]}**" if label == chosen else row[3]
-            values = " | ".join(value for row in rows for value in row[:4])
-            lines.append(f"| {label.removeprefix(f'{name}, ')} | {values} | {'/'.join(row[-2] for row in rows)} |")
-        parts.append(f"## {name}\n\n" + "\n".join(lines))
+    for choice in CHOICES:
+        parts.append(section(choice, Path(sys.argv[1])))
         (DOCS / "rivals.md").write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+
+
+def section(choice: Choice, out: Path) -> str:
+    """Runs the candidates for one task; returns their table, the best of each method in bold."""
+    bench = Bench(out / slug(choice.task.name), choice.world, DRAWING)
+    names = {f"{name}, {label}": name for name, label, _ in choice.candidates()}
+    methods = {f"{name}, {label}": method for name, label, method in choice.candidates()}
+    results, costs = bench.run([choice.task], lambda _: methods)
+    scores, cost = results[choice.task.name], costs[choice.task.name]
+    best: dict[str, str] = {}
+    for label, name in names.items():
+        if name not in best or rank(scores[label]) > rank(scores[best[name]]):
+            best[name] = label
+    lines = ["| | forgotten % | kept % | rest % | overall | seconds |", f"|{'---|' * 6}"]
+    for label in names:
+        row = cells(scores[label], cost[label])
+        row[3] = f"**{row[3]}**" if label in best.values() else row[3]
+        lines.append(f"| {label} | {' | '.join((*row[:4], row[-2]))} |")
+    return f"## {choice.task.name}\n\n" + "\n".join(lines)
 
 
 def rank(scores: Mapping[str, Any]) -> tuple[float, float]:

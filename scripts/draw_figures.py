@@ -1,6 +1,6 @@
-"""Draws tradeoff.png and ablations.png in docs/ from the JSON there, and training.png from the embedded model's curves.
+"""Draws figures of docs/ from the JSON there, and training.png from the curves beside the embedded model.
 
-`scripts/measure_settings.py`, `benchmarks/ablations.py` and `fia testbed train` write what they draw.
+`scripts/measure_settings.py`, `benchmarks/ablations.py`, `benchmarks/neighbours.py` and `fia testbed train` write them.
 """
 
 import json
@@ -14,6 +14,7 @@ from settings_bench import DOCS, five_key
 from fia.testbed.pretrained import FOLDER
 
 GONE, KEPT, REST, QUIET = "#c0392b", "#1e7e46", "#2b6cb0", "#6a737d"
+ACCURACIES = ("forgetting_accuracy", "preserving_accuracy", "preserving_accuracy_rest")
 STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -84,14 +85,15 @@ def draw_ablations(rows: dict) -> None:
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(14, 2.5 * lines), sharex=True, layout="constrained")
     points = (
-        ("forgetting_accuracy", GONE, "o", "the five forgotten"),
-        ("preserving_accuracy", KEPT, "s", "the five kept"),
-        ("preserving_accuracy_rest", REST, "D", "all others"),
+        ("forgetting_accuracy", GONE, "o", 5, "the five forgotten"),
+        ("preserving_accuracy", KEPT, "s", 7, "the five kept"),
+        ("preserving_accuracy_rest", REST, "D", 9, "all others"),
     )
     for axis, (heading, variants) in zip(axes.flat, panels.items(), strict=False):
         places = range(len(variants))
-        for key, colour, marker, label in points:
-            axis.plot([row[key]["percent"] for row in variants.values()], places, marker, color=colour, label=label)
+        for key, colour, marker, size, label in points:  # smaller ones on top, where they coincide
+            values = [row[key]["percent"] for row in variants.values()]
+            axis.plot(values, places, marker, color=colour, label=label, markersize=size, zorder=10 - size / 2)
         axis.set_yticks(places, list(variants))
         axis.set_ylim(len(variants) - 0.5, -0.5)
         axis.set_xlim(-3, 103)
@@ -105,8 +107,29 @@ def draw_ablations(rows: dict) -> None:
     figure.savefig(DOCS / "ablations.png", dpi=110)
 
 
+def draw_neighbours(tasks: dict) -> None:
+    """What is forgotten against what is kept, of the neighbours and of all others; a line from weaker to stronger."""
+    names = [name for name in next(iter(tasks.values())) if name not in ("no edit", "negative prompt")]
+    points: dict[str, list[list[float]]] = {}
+    for name in names:
+        values = [[row[name][key]["percent"] for row in tasks.values()] for key in ACCURACIES]
+        points.setdefault(name.partition(",")[0], []).append([sum(value) / len(value) for value in values])
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharex=True, sharey=True, layout="constrained")
+    for axis, column, title in ((axes[0], 1, "its neighbours"), (axes[1], 2, "all others")):
+        looks = zip(("o", "s", "^", "v", "D", "P", "X"), (GONE, "C0", "C1", "C2", "C5", "C4", QUIET), strict=True)
+        for (name, strengths), (marker, colour) in zip(points.items(), looks, strict=True):
+            forgotten = [strength[0] for strength in strengths]
+            axis.plot(forgotten, [s[column] for s in strengths], f"{marker}-", color=colour, label=name, linewidth=1)
+            axis.plot(*(strengths[-1][i] for i in (0, column)), marker, color=colour, markersize=10)
+        axis.set(title=title, xlabel="the one forgotten: still seen, %", xlim=(-4, 104))
+    axes[0].set_ylabel("still seen, %")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(points))
+    figure.savefig(DOCS / "neighbours.png", dpi=110)
+
+
 if __name__ == "__main__":
     plt.rcParams.update(STYLE)
+    draw_neighbours(json.loads((DOCS / "neighbours.json").read_text())["tasks"])
     draw_ablations(json.loads((DOCS / "ablations.json").read_text())["rows"])
     draw_tradeoff(json.loads((DOCS / "settings.json").read_text()))
     draw_curves(json.loads((FOLDER / "curves.json").read_text()))

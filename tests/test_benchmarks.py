@@ -1,9 +1,11 @@
 """The scripts in benchmarks/ measure what they say."""
 
+import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,9 +23,11 @@ from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_
 from models import sd15_unet, sdxl_unet
 from neighbours import NEIGHBOURS
 from sequential import find_sequentially
-from tune_methods import CHOOSING, WORLD, candidates
+from tune_methods import CHOICES, FINDING, Choice
 
-from fia.bench.methods import FOR_FEW
+from fia.bench import methods_for
+from fia.methods import Method
+from fia.testbed.demo import DEMO_SETTINGS
 from fia.testbed.questions import World
 from fia.testbed.world import OBJECT_NAMES
 
@@ -68,10 +72,26 @@ def test_scores_worked_by_hand() -> None:
 
 def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
     usual = World()
-    assert WORLD.template != usual.template
-    assert abs(WORLD.seed - usual.seed) > 10_000
-    assert [task.name for task in CHOOSING] == ["forget 5 objects", "forget 10 objects"]
-    assert candidates().keys() <= FOR_FEW.keys()
+    for choice in CHOICES:
+        assert choice.world.template != usual.template
+        assert abs(choice.world.seed - usual.seed) > 10_000
+    assert FINDING.seed != DEMO_SETTINGS.seed
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.task.name)
+def test_what_the_benchmark_uses_was_tried(choice: Choice) -> None:
+    tried = {json.dumps(described(method), sort_keys=True) for _, _, method in choice.candidates()}
+    for name, method in methods_for(choice.task).items():
+        if name != "negative prompt":  # which has no settings
+            assert json.dumps(described(method), sort_keys=True) in tried
+
+
+def described(method: Method) -> dict[str, Any]:
+    """Returns the settings of a method but for the seed, which is another in the benchmark."""
+    fields = asdict(method)
+    for own in (fields, fields.get("settings", {})):
+        own.pop("seed", None)
+    return fields
 
 
 def test_neighbours_are_objects_of_the_world() -> None:
