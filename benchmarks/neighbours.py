@@ -14,8 +14,8 @@ from pathlib import Path
 from tune_methods import DOCS, DRAWING
 
 from fia import Concept
-from fia.bench import Bench, methods_for
-from fia.bench.methods import ESD_SETTINGS
+from fia.bench import Bench
+from fia.bench.methods import ESD_SETTINGS, FOR_FEW
 from fia.bench.report import LEGEND, markdown, where_they_go
 from fia.bench.tasks import BenchTask
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
@@ -43,13 +43,13 @@ def main() -> None:
     tasks = [
         BenchTask(f"forget {name}, keep {', '.join(near)}", (Concept(name),), near) for name, near in NEIGHBOURS.items()
     ]
-    results, costs = bench.run(tasks, lambda task: dict(methods_for(task)) | STRONGER)
+    results, costs = bench.run(tasks, lambda _: FOR_FEW | STRONGER)
     text = [
         "# Neighbours",
         "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like "
         f"it are to be kept. {WORLD.images_per_other} images of each object; one image of the forgotten is 12.5 %. "
-        "Methods as in `fia bench`, and each once more, stronger. Intervals and every class: "
-        "[neighbours.json](neighbours.json).",
+        "Methods with the settings that `fia bench` has for five objects, and each once more, stronger. Intervals and "
+        "every class: [neighbours.json](neighbours.json).",
         "![What is forgotten against what is kept of the neighbours, mean of the three objects](neighbours.png)",
         markdown(results, costs).replace(LEGEND, "").strip(),
         "## Where forgotten prompts go",

@@ -2,7 +2,15 @@
 
 import pytest
 
-from fia.bench.methods import FOR_FEW, FOR_MANY, methods_for
+from fia.bench.methods import (
+    FOR_ALL_KINDS,
+    FOR_FEW,
+    FOR_MANY,
+    FOR_ONE_OR_TWO,
+    FOR_SMOKING,
+    FOR_STYLES,
+    methods_for,
+)
 from fia.bench.tasks import TASKS, objects_task
 from fia.testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
 
@@ -16,8 +24,10 @@ def test_objects_are_forgotten_in_order_and_others_kept(number: int, kept: int) 
 
 
 def test_settings_go_by_the_number_of_concepts() -> None:
-    assert methods_for(objects_task(5)) == methods_for(objects_task(1)) == FOR_FEW
-    assert methods_for(objects_task(10)) == methods_for(TASKS[-1]) == FOR_MANY
+    assert methods_for(objects_task(1)) == methods_for(objects_task(2)) == FOR_ONE_OR_TWO
+    assert methods_for(objects_task(5)) == FOR_FEW
+    assert methods_for(objects_task(10)) == methods_for(objects_task(30)) == FOR_MANY
+    assert [methods_for(task) for task in TASKS[-3:]] == [FOR_STYLES, FOR_SMOKING, FOR_ALL_KINDS]
     assert FOR_FEW.keys() == FOR_MANY.keys()
 
 

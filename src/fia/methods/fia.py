@@ -1,7 +1,7 @@
 """FIA itself (arXiv 2601.06163), behind the interface of its rivals."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from diffusers import DiffusionPipeline
@@ -18,11 +18,20 @@ class FIA:
 
     Attributes:
         settings: see `Settings`.
+        kind_ratios: r2, in [0, 1], for concepts of these kinds that have none of their own, as the paper has others for
+            styles and for explicit content; the settings' for all others.
     """
 
     settings: Settings = field(default_factory=Settings)
+    kind_ratios: Mapping[str, float] = field(default_factory=dict)
     paper: ClassVar[str] = "Deng et al., Forget-It-All, arXiv 2601.06163"
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
         """Returns the mask; what is to be kept is not needed."""
-        return find(pipe, concepts, self.settings)
+        own = [
+            replace(concept, spatial_ratio=self.kind_ratios.get(concept.kind))
+            if concept.spatial_ratio is None
+            else concept
+            for concept in concepts
+        ]
+        return find(pipe, own, self.settings)
