@@ -26,7 +26,7 @@ class BenchCommand:
     folder, it goes on where it stopped.
 
     Examples:
-      fia bench --out runs/bench --quick                                  # two tasks, about ten minutes on two cores
+      fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
       fia bench --out runs/bench                                          # everything; hours on two cores
       fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
     """
@@ -54,7 +54,7 @@ class BenchCommand:
             _known(name, FOR_FEW, "method")
         world, drawing = self.world, self.drawing
         if self.quick:
-            world = replace(world, images_per_object=6, images_per_other=2)
+            world = replace(world, images_per_object=6, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
         results, costs = Bench(self.out, world, drawing, self.weights).run(
             chosen, lambda task: {name: methods_for(task)[name] for name in names}
