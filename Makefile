@@ -42,6 +42,7 @@ tuning: $(INSTALLED)  ## choose the settings of every method anew; about an hour
 ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbours; about an hour
 	$(BIN)/python benchmarks/ablations.py runs/ablations
 	$(BIN)/python benchmarks/neighbours.py runs/neighbours
+	$(BIN)/python scripts/draw_figures.py
 
 format: $(INSTALLED)  ## mend what lint can mend
 	$(BIN)/ruff check --fix .

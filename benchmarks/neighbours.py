@@ -48,8 +48,8 @@ def main() -> None:
         "# Neighbours",
         "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like "
         f"it are to be kept. {WORLD.images_per_other} images of each object; one image of the forgotten is 12.5 %. "
-        "Methods with the settings that `fia bench` has for five objects, and each once more, stronger. Intervals and "
-        "every class: [neighbours.json](neighbours.json).",
+        "Methods with the settings that `fia bench` has for five objects, and all but the negative prompt once more, "
+        "stronger (the larger marks). Intervals and every class: [neighbours.json](neighbours.json).",
         "![What is forgotten against what is kept of the neighbours, mean of the three objects](neighbours.png)",
         markdown(results, costs).replace(LEGEND, "").strip(),
         "## Where forgotten prompts go",

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from diffusers import DiffusionPipeline
 
-from ..concepts import Concept
+from ..concepts import Concept, Kind
 from ..mask import NeuronMask
 from ..settings import Settings
 from ..unlearn import find
@@ -23,7 +23,7 @@ class FIA:
     """
 
     settings: Settings = field(default_factory=Settings)
-    kind_ratios: Mapping[str, float] = field(default_factory=dict)
+    kind_ratios: Mapping[Kind, float] = field(default_factory=dict)
     paper: ClassVar[str] = "Deng et al., Forget-It-All, arXiv 2601.06163"
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
