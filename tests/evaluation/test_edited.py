@@ -8,6 +8,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from peft import LoraConfig
 from safetensors.torch import save_file
+from tiny_transformers import tiny_pixart
 
 from fia.evaluation.edited import load_edited
 from fia.evaluation.run import changed_percent as changed_percent_of
@@ -54,6 +55,36 @@ def test_every_form_of_an_edit_draws_what_the_edited_model_draws(
     assert changed_percent(pipe, path) == 400 / sum(value.numel() for value in pipe.unet.parameters())
 
 
+@pytest.mark.parametrize("shard_size", ["10GB", "20KB"])
+def test_a_transformer_is_read_whole_and_in_shards(tmp_path: Path, shard_size: str) -> None:
+    pipe = tiny_pixart()
+    edited = type(pipe.transformer).from_config(pipe.transformer.config)
+    edited.save_pretrained(tmp_path, max_shard_size=shard_size)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1 or shard_size == "20KB"
+    before, wanted = pipe.transformer.state_dict(), edited.state_dict()
+    before = {name: value.clone() for name, value in before.items()}
+    with load_edited(tmp_path).applied(pipe):
+        assert all(torch.equal(value, wanted[name]) for name, value in pipe.transformer.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in pipe.transformer.state_dict().items())
+
+
+def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
+    tiny_pixart().transformer.save_pretrained(tmp_path, max_shard_size="20KB")
+    shard = sorted(tmp_path.glob("*.safetensors"))[-1]
+    shard.unlink()
+    with pytest.raises(ValueError, match=shard.name):
+        load_edited(tmp_path)
+
+
+def test_a_pipeline_that_takes_no_lora_says_so(tmp_path: Path) -> None:
+    save_file({"transformer.x.lora_A.weight": torch.zeros(1)}, tmp_path / "lora.safetensors")
+    with (
+        pytest.raises(ValueError, match="diffusers loads none into a PixArtSigmaPipeline"),
+        load_edited(tmp_path / "lora.safetensors").applied(tiny_pixart()),
+    ):
+        pass
+
+
 def test_a_lora_is_loaded_and_unloaded(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
     donor = type(pipe.unet).from_config(pipe.unet.config)
     donor.add_adapter(LoraConfig(r=2, target_modules=["to_k"], init_lora_weights=False))
@@ -75,7 +106,7 @@ def test_what_is_no_edit_is_refused(tmp_path: Path) -> None:
         load_edited(tmp_path / "nothing")
     (tmp_path / "text").write_text("hello")
     for path in (tmp_path / "text", tmp_path):
-        with pytest.raises(ValueError, match="no diffusers folder, no U-Net's folder, and no safetensors file"):
+        with pytest.raises(ValueError, match="no diffusers folder, no denoiser's folder, and no safetensors file"):
             load_edited(path)
 
 

@@ -3,13 +3,15 @@
 Files are read as safetensors only: nothing in them is executed.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from diffusers import DiffusionPipeline
-from safetensors import SafetensorError, safe_open
+from diffusers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFETENSORS_WEIGHTS_NAME
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..layers import get_denoiser
@@ -46,7 +48,13 @@ class Lora:
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
-        """Loads the adapter within a `with` block, at full strength, and unloads it."""
+        """Loads the adapter within a `with` block, at full strength, and unloads it.
+
+        Raises:
+            ValueError: if diffusers loads none into such a pipeline.
+        """
+        if not hasattr(pipe, "load_lora_weights"):
+            raise ValueError(f"{self.file} is a LoRA, and diffusers loads none into a {type(pipe).__name__}.")
         try:
             pipe.load_lora_weights(self.file.parent, weight_name=self.file.name)
             yield pipe
@@ -65,8 +73,8 @@ def load_edited(path: Path) -> Edit:
     """Returns the edit that a file or folder holds.
 
     Args:
-        path: a diffusers folder; the folder of its U-Net; a safetensors file of U-Net weights, named as diffusers names
-            them (those that are missing stay); or one of a LoRA.
+        path: a diffusers folder; the folder of its U-Net or transformer, in shards or whole; a safetensors file of the
+            denoiser's weights, named as diffusers names them (those that are missing stay); or one of a LoRA.
 
     Raises:
         FileNotFoundError: if there is nothing.
@@ -76,14 +84,24 @@ def load_edited(path: Path) -> Edit:
         raise FileNotFoundError(f"There is no edited model {path}.")
     if (path / "model_index.json").is_file():
         return EditedPipeline(path)
-    file = path / "diffusion_pytorch_model.safetensors" if path.is_dir() else path
     try:
-        with safe_open(file, framework="pt") as weights:
-            names = list(weights.keys())
-    except (OSError, SafetensorError) as error:
+        files = weight_files(path)
+        weights = {name: weight for file in files for name, weight in load_file(file).items()}
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise ValueError(
-            f"{path} is no diffusers folder, no U-Net's folder, and no safetensors file of weights: {error}"
+            f"{path} is no diffusers folder, no denoiser's folder, and no safetensors file of weights: {error}"
         ) from None
-    if any("lora" in name.lower() for name in names):
-        return Lora(file)
-    return WeightEdit(load_file(file))
+    if any("lora" in name.lower() for name in weights):
+        return Lora(files[0])
+    return WeightEdit(weights)
+
+
+def weight_files(path: Path) -> list[Path]:
+    """Returns a file itself, or what a folder that diffusers wrote has its weights in: one file, or shards."""
+    if path.is_file():
+        return [path]
+    index = path / SAFE_WEIGHTS_INDEX_NAME
+    if not index.exists():
+        return [path / SAFETENSORS_WEIGHTS_NAME]
+    shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+    return [path / name for name in sorted(set(shards))]
