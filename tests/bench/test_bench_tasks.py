@@ -3,7 +3,6 @@
 import pytest
 
 from fia.bench.methods import (
-    FOR_ALL_KINDS,
     FOR_FEW,
     FOR_MANY,
     FOR_ONE_OR_TWO,
@@ -27,7 +26,7 @@ def test_settings_go_by_the_number_of_concepts() -> None:
     assert methods_for(objects_task(1)) == methods_for(objects_task(2)) == FOR_ONE_OR_TWO
     assert methods_for(objects_task(5)) == FOR_FEW
     assert methods_for(objects_task(10)) == methods_for(objects_task(30)) == FOR_MANY
-    assert [methods_for(task) for task in TASKS[-3:]] == [FOR_STYLES, FOR_SMOKING, FOR_ALL_KINDS]
+    assert [methods_for(task) for task in TASKS[-3:]] == [FOR_STYLES, FOR_SMOKING, FOR_MANY]
     assert FOR_FEW.keys() == FOR_MANY.keys()
 
 

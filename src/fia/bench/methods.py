@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
-from ..testbed.demo import ALONE_RATIO, DEMO_SETTINGS
+from ..testbed.demo import DEMO_SETTINGS
 from .tasks import BenchTask
 
 ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
 PROMPTS = {"prompts_per_concept": 8, "seeds_per_prompt": 4}
-STYLE_RATIO, ATTRIBUTE_RATIO = 0.2, 0.15  # r2
 UNION = replace(DEMO_SETTINGS, agnostic_ratio=1.01)
 
 FOR_FEW: dict[str, Method] = {
@@ -27,7 +26,7 @@ FOR_MANY = FOR_FEW | {
     "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
 }
 FOR_ONE_OR_TWO = FOR_FEW | {
-    "FIA": FIA(replace(DEMO_SETTINGS, spatial_ratio=ALONE_RATIO)),
+    "FIA": FIA(UNION),
     "ConceptPrune": ConceptPrune(0.1, **PROMPTS),
     "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
     "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0, rounds=1),
@@ -35,27 +34,24 @@ FOR_ONE_OR_TWO = FOR_FEW | {
     "ESD-u": ESD("u", learning_rate=5e-4, **ESD_SETTINGS),
 }
 FOR_STYLES = FOR_ONE_OR_TWO | {
-    "FIA": FIA(replace(UNION, spatial_ratio=STYLE_RATIO)),
+    "FIA": FIA(replace(UNION, spatial_ratio=0.2)),
     "ConceptPrune": ConceptPrune(0.2, **PROMPTS),
     "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
 }
 FOR_SMOKING = FOR_ONE_OR_TWO | {
-    "FIA": FIA(replace(DEMO_SETTINGS, spatial_ratio=ATTRIBUTE_RATIO)),
+    "FIA": FIA(replace(DEMO_SETTINGS, spatial_ratio=0.15)),
     "ConceptPrune": ConceptPrune(0.2, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1, rounds=1),
 }
-FOR_ALL_KINDS = FOR_MANY | {"FIA": FIA(UNION, {"style": STYLE_RATIO, "explicit": ATTRIBUTE_RATIO})}
 
 
 def methods_for(task: BenchTask) -> Mapping[str, Method]:
     """Returns every method with its settings for the kinds of a task's concepts and for their number."""
     kinds = {concept.kind for concept in task.concepts}
-    if len(kinds) > 1:
-        return FOR_ALL_KINDS
-    if "style" in kinds:
+    if kinds == {"style"}:
         return FOR_STYLES
-    if "explicit" in kinds:
+    if kinds == {"explicit"}:
         return FOR_SMOKING
     number = len(task.concepts)
     return FOR_ONE_OR_TWO if number <= 2 else FOR_FEW if number <= 5 else FOR_MANY

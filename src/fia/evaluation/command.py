@@ -54,7 +54,7 @@ class Evaluate:
     mask: str | None = None
     """Folder of the mask, or the id of a repository on the Hub."""
     edited: Path | None = None
-    """Instead of a mask, what another tool made: a diffusers folder, weights of its denoiser in safetensors, or a LoRA."""
+    """Instead of a mask, what another tool made: a diffusers folder, a denoiser's safetensors, or a LoRA."""
     task: tuple[TaskName, ...] = ("objects",)
     """What to measure, one or several."""
     forgotten: tuple[str, ...] = ()
