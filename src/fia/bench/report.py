@@ -27,6 +27,7 @@ LEGEND = (
 )
 COLOURS = {
     "FIA": "#c0392b",
+    "ESD-x": "#17a2b8",
     "ESD-u": "#8c6d1f",
     "no edit": "#6a737d",
     "random mask": "#9aa5b1",
