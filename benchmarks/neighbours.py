@@ -51,6 +51,7 @@ def main() -> None:
         "Methods with the settings that `fia bench` has for five objects, and all but the negative prompt once more, "
         "stronger (the larger marks). Intervals and every class: [neighbours.json](neighbours.json).",
         "![What is forgotten against what is kept of the neighbours, mean of the three objects](neighbours.png)",
+        "## What is forgotten and what is kept",
         markdown(results, costs).replace(LEGEND, "").strip(),
         "## Where forgotten prompts go",
         where_they_go(results),
