@@ -15,7 +15,7 @@ from tune_methods import DOCS, DRAWING
 
 from fia import Concept
 from fia.bench import Bench
-from fia.bench.methods import ESD_SETTINGS, FOR_FEW
+from fia.bench.methods import ESD_SETTINGS, FOR_FEW, PROMPTS
 from fia.bench.report import LEGEND, markdown, where_they_go
 from fia.bench.tasks import BenchTask
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
@@ -30,7 +30,7 @@ NEIGHBOURS = {
 }
 STRONGER: dict[str, Method] = {
     f"FIA, r2 = {ALONE_RATIO:.0%}": FIA(replace(DEMO_SETTINGS, spatial_ratio=ALONE_RATIO)),
-    "ConceptPrune, 10% of a row": ConceptPrune(0.1, prompts_per_concept=8, seeds_per_prompt=4),
+    "ConceptPrune, 10% of a row": ConceptPrune(0.1, **PROMPTS),
     "UCE, tail": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
     "RECE, tail": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
     "ESD-x, rate 0.002": ESD("x", learning_rate=2e-3, **ESD_SETTINGS),

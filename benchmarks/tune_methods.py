@@ -15,7 +15,7 @@ from typing import Any
 
 from fia.bench import TASKS, Bench
 from fia.bench.edits import NO_EDIT
-from fia.bench.methods import ESD_SETTINGS
+from fia.bench.methods import ESD_SETTINGS, PROMPTS
 from fia.bench.report import LEGEND, cells
 from fia.bench.tasks import BenchTask
 from fia.evaluation.images import Drawing
@@ -74,7 +74,7 @@ class Choice:
             yield (
                 "ConceptPrune",
                 f"{ratio:.1%} of a row",
-                ConceptPrune(ratio, prompts_per_concept=8, seeds_per_prompt=4, seed=FINDING.seed),
+                ConceptPrune(ratio, seed=FINDING.seed, **PROMPTS),
             )
         for positions, scale, ridge in UCE_SETTINGS:
             label = f"{positions}, preserve {scale:g}, ridge {ridge:g}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffusers import DiffusionPipeline
 from diffusers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFETENSORS_WEIGHTS_NAME
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ..layers import get_denoiser
@@ -86,14 +86,15 @@ def load_edited(path: Path) -> Edit:
         return EditedPipeline(path)
     try:
         files = weight_files(path)
-        weights = {name: weight for file in files for name, weight in load_file(file).items()}
+        with safe_open(files[0], framework="pt") as first:
+            names = list(first.keys())
+        if any("lora" in name.lower() for name in names):
+            return Lora(files[0])
+        return WeightEdit({name: weight for file in files for name, weight in load_file(file).items()})
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise ValueError(
             f"{path} is no diffusers folder, no denoiser's folder, and no safetensors file of weights: {error}"
         ) from None
-    if any("lora" in name.lower() for name in weights):
-        return Lora(files[0])
-    return WeightEdit(weights)
 
 
 def weight_files(path: Path) -> list[Path]:
