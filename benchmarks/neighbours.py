@@ -15,13 +15,13 @@ from tune_methods import DOCS, DRAWING
 
 from fia import Concept
 from fia.bench import Bench
-from fia.bench.methods import ESD_SETTINGS, FOR_FEW, PROMPTS
+from fia.bench.methods import ESD_SETTINGS, FOR_FEW, OF_FIVE, PROMPTS
 from fia.bench.report import LEGEND, markdown, where_they_go
 from fia.bench.tasks import BenchTask
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
-from fia.testbed.demo import ALONE_RATIO, DEMO_SETTINGS
 from fia.testbed.questions import World
 
+STRONG_RATIO = 0.1  # r2
 WORLD = World(images_per_object=8, images_per_other=8, images_per_style=1)
 NEIGHBOURS = {
     "car": ("bus", "garbage truck", "bicycle"),
@@ -29,7 +29,7 @@ NEIGHBOURS = {
     "ship": ("airplane", "bus", "car"),
 }
 STRONGER: dict[str, Method] = {
-    f"FIA, r2 = {ALONE_RATIO:.0%}": FIA(replace(DEMO_SETTINGS, spatial_ratio=ALONE_RATIO)),
+    f"FIA, r2 = {STRONG_RATIO:.0%}": FIA(replace(OF_FIVE, spatial_ratio=STRONG_RATIO)),
     "ConceptPrune, 10% of a row": ConceptPrune(0.1, **PROMPTS),
     "UCE, tail": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
     "RECE, tail": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),

@@ -15,14 +15,13 @@ from typing import Any
 
 from fia.bench import TASKS, Bench
 from fia.bench.edits import NO_EDIT
-from fia.bench.methods import ESD_SETTINGS, PROMPTS
+from fia.bench.methods import ESD_SETTINGS, OF_FIVE, PROMPTS
 from fia.bench.report import LEGEND, cells
 from fia.bench.tasks import BenchTask
 from fia.evaluation.images import Drawing
 from fia.evaluation.run import slug
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.methods.uce import Positions
-from fia.testbed.demo import DEMO_SETTINGS
 from fia.testbed.pretrained import GUIDANCE_SCALE
 from fia.testbed.questions import World
 
@@ -30,7 +29,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
 WIDER = replace(WORLD, images_per_object=4, images_per_other=4, images_per_style=10)  # fewer of the ten, more others
 DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE)
-FINDING = replace(DEMO_SETTINGS, seed=10_000)
+FINDING = replace(OF_FIVE, seed=10_000)
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),

@@ -70,6 +70,7 @@ def draw_curves(curves: dict) -> None:
         axis.semilogy(steps, middle, color=REST)
         axis.set_title(name)
         axis.set_xlabel("step")
+        axis.locator_params(axis="x", nbins=4)
     axes[0].set_ylabel("loss")
     figure.savefig(DOCS / "training.png", dpi=110)
 

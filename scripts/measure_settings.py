@@ -6,22 +6,33 @@ Everything forgets the same five of the ten objects, but for the section on styl
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from settings_bench import BASE, DOCS, EVALUATION, Bench
+from settings_bench import ALPHA, BASE, DOCS, EVALUATION, MORE, Bench
 
 from fia import Concept, NeuronMask, find
 from fia.methods import random_mask
 from fia.stability import mean_overlap
 from fia.testbed.captions import SMOKING
-from fia.testbed.demo import FORGOTTEN, evaluation_prompts
+from fia.testbed.demo import FORGOTTEN, OWN_RATIOS, evaluation_prompts
 from fia.testbed.questions import SMOKING_CONCEPT
 from fia.testbed.world import STYLE_NAMES
 
-SPATIAL_RATIOS = (0.01, 0.02, 0.03, 0.05, 0.1)
+SPATIAL_RATIOS = (0.01, 0.025, 0.05, 0.1)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
-ALONE_RATIOS = (0.02, 0.05, 0.1)
+ALONE_RATIOS = (0.025, 0.05, 0.1)
+TRIED: tuple[tuple[dict[str, float], dict[str, Any]], ...] = (
+    ({}, {}),
+    ({}, {"spatial_ratio": 0.04}),
+    ({"church": 0.1}, {}),
+    (OWN_RATIOS, {}),
+    (OWN_RATIOS, {"prompts_per_concept": 8}),
+    (OWN_RATIOS, {"prompts_per_concept": 8, "seeds_per_prompt": 4}),
+    (OWN_RATIOS, {"seeds_per_prompt": 4}),
+    (OWN_RATIOS, {"guidance_scale": 7.5}),
+)
 
 
 def alone_key(r2: float) -> str:
@@ -46,9 +57,35 @@ def ratios_section(bench: Bench) -> str:
         label = f"r2 = {r2:.1%}, " + ("union" if alpha > 1 else f"alpha = {alpha}")
         rows.append(score_row(label, bench.score_five(spatial_ratio=r2, agnostic_ratio=alpha)))
     r2, alpha = SPATIAL_RATIOS[-1], AGNOSTIC_RATIOS[-1]
-    largest = bench.once("random", lambda: bench.score(random_mask(bench.mask(alpha, spatial_ratio=r2))))
+    largest = bench.once("random", lambda: bench.score(random_mask(bench.mask(spatial_ratio=r2, agnostic_ratio=alpha))))
     rows.append(score_row(f"random, as large as r2 = {r2:.0%} union", largest))
     return "\n".join(["## r2 and alpha", "", SCORE_HEAD, *rows])
+
+
+def own_section(bench: Bench) -> str:
+    """Measures single objects with an r2 of their own, and how they are looked for, on more images."""
+
+    def measure(own: dict[str, float], settings: dict[str, Any]) -> dict[str, Any]:
+        return bench.score(bench.mask(own, **settings), MORE)
+
+    rows = [score_row("untouched", bench.once("more, untouched", lambda: bench.score(None, MORE)))]
+    for own, settings in TRIED:
+        finding = replace(BASE, **settings)
+        label = f"r2 = {finding.spatial_ratio:.1%}" + "".join(f", {name} {r2:.0%}" for name, r2 in own.items())
+        label += f"; {finding.prompts_per_concept} x {finding.seeds_per_prompt}"
+        if finding.guidance_scale > 1:
+            label += f" at guidance {finding.guidance_scale:g}"
+        result = bench.once(f"more, {label}", lambda: measure(own, settings))  # noqa: B023
+        rows.append(score_row(f"**{label}**" if (own, settings) == (OWN_RATIOS, {}) else label, result))
+    control = bench.once("more, random", lambda: bench.score(random_mask(bench.mask(OWN_RATIOS)), MORE))
+    rows.append(score_row("random, as large as the demonstration's", control))
+    images = sum(len(evaluation_prompts(evaluation)[0]) for evaluation in MORE)
+    templates = ", ".join(f'"{evaluation.template}"' for evaluation in MORE)
+    text = (
+        f"{images} images: as many as above of each template {templates}. Prompts x seeds of a concept; without "
+        f"guidance but where it is named; alpha = {ALPHA}. In bold: the demonstration's."
+    )
+    return "\n".join(["## An r2 of its own, and more prompts", "", text, "", SCORE_HEAD, *rows])
 
 
 def alone_section(bench: Bench) -> str:
@@ -106,13 +143,13 @@ def kinds_section(bench: Bench) -> str:
         "Of the ten objects in each style and in none, two images each; of each person in each place, smoking and not. "
         "One image is 5 % of a style and 3 % of the attribute."
     )
-    return "\n".join([f"## Styles and the attribute (r2 = {BASE.spatial_ratio:.0%})", "", text, "", head, *rows])
+    return "\n".join([f"## Styles and the attribute (r2 = {BASE.spatial_ratio:.1%})", "", text, "", head, *rows])
 
 
 def prompts_section(bench: Bench) -> str:
     """Measures how far a mask depends on the seeds, for several numbers of prompts and seeds."""
     rows = []
-    for prompts, seeds in ((1, 1), (5, 1), (8, 1), (5, 4), (5, 16)):
+    for prompts, seeds in ((1, 1), (5, 1), (8, 4), (30, 1), (30, 4)):
         numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds}
 
         def measure(numbers: dict[str, Any] = numbers) -> float:
@@ -123,13 +160,7 @@ def prompts_section(bench: Bench) -> str:
         values = f"{shared:.0f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
         rows.append(f"| {prompts} | {seeds} | {values} | {result['preserving_accuracy_rest']:.1f} |")
     head = "| prompts | seeds each | neurons shared with other seeds % | forgetting % | preserving % | rest % |"
-    at_base = ["## Number of prompts and seeds (r2 = 3 %, alpha = 0.6)", "", head, "|---|---|---|---|---|---|", *rows]
-    rows = []
-    for prompts, seeds in ((5, 1), (8, 1), (8, 4)):
-        numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds}
-        result = bench.score_five(spatial_ratio=0.05, agnostic_ratio=0.8, **numbers)
-        rows.append(score_row(f"{prompts} prompts x {seeds} seeds", result))
-    return "\n".join([*at_base, "", "With r2 = 5 % and alpha = 0.8:", "", SCORE_HEAD, *rows])
+    return "\n".join(["## Number of prompts and seeds", "", head, "|---|---|---|---|---|---|", *rows])
 
 
 def details_section(bench: Bench) -> str:
@@ -144,7 +175,7 @@ def details_section(bench: Bench) -> str:
         result = bench.score_five(**settings)
         values = f"{shared:.1f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
         rows.append(f"| {label} | {values} | {result['preserving_accuracy_rest']:.1f} |")
-    head = "| Eq. 3 (r2 = 3 %) | neurons shared with the first row % | forgetting % | preserving % | rest % |"
+    head = "| Eq. 3 | neurons shared with the first row % | forgetting % | preserving % | rest % |"
     return "\n".join(["## Normalisation and ties in Eq. 3", "", head, "|---|---|---|---|---|", *rows])
 
 
@@ -152,6 +183,7 @@ def main() -> None:
     bench = Bench(DOCS / "settings.json")
     sections = [
         ratios_section(bench),
+        own_section(bench),
         alone_section(bench),
         kinds_section(bench),
         prompts_section(bench),
@@ -170,6 +202,8 @@ Written by `scripts/measure_settings.py` on the embedded model; the numbers are 
 - Forgotten together: {", ".join(FORGOTTEN)}.
 - {drawn}
 - Prompts ("{EVALUATION.template}") and seeds are those of neither the finding nor the demonstration.
+- Where a row or a heading does not say otherwise: {BASE.prompts_per_concept} prompts of a concept from
+  {BASE.seeds_per_prompt} seed each, without guidance, r2 = {BASE.spatial_ratio:.1%}, alpha = {ALPHA}.
 
 ![The same as curves; dotted: the untouched model](tradeoff.png)
 

@@ -19,9 +19,8 @@ from fia.testbed.demo import DEMO_SETTINGS, DemoConfig, run_demo
 
 SPATIAL_RATIOS = (0.03, 0.05, 0.1, 0.2, 0.3)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
-FINDING = {"prompts_per_concept": DEMO_SETTINGS.prompts_per_concept}
 DEMO = ROOT / "runs" / "demo-dit"
-DRAWN = DemoConfig("dit", images_per_object=8, images_per_rest_object=2, num_inference_steps=20)
+DRAWN = DemoConfig("dit", images_per_object=8, images_per_rest_object=2, num_inference_steps=20, own_ratios={})
 
 
 def everything(mask: NeuronMask) -> NeuronMask:
@@ -36,13 +35,13 @@ def sweep(bench: Bench) -> tuple[str, float, float]:
     overall = {}
     for r2, alpha in itertools.product(SPATIAL_RATIOS, AGNOSTIC_RATIOS):
         label = f"r2 = {r2:.0%}, " + ("union" if alpha > 1 else f"alpha = {alpha}")
-        result = bench.score_five(spatial_ratio=r2, agnostic_ratio=alpha, **FINDING)
+        result = bench.score_five(spatial_ratio=r2, agnostic_ratio=alpha)
         overall[r2, alpha] = result["overall"]
         rows.append(score_row(label, result))
     r2, alpha = SPATIAL_RATIOS[-1], AGNOSTIC_RATIOS[-1]
 
     def largest() -> NeuronMask:
-        return bench.mask(alpha, spatial_ratio=r2, **FINDING)
+        return bench.mask(spatial_ratio=r2, agnostic_ratio=alpha)
 
     control = bench.once("random", lambda: bench.score(random_mask(largest())))
     rows.append(score_row(f"random, as large as r2 = {r2:.0%} union", control))

@@ -6,10 +6,11 @@ versions.
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fia import Settings, find, load_testbed
@@ -20,7 +21,15 @@ from fia.prompts import OBJECTS, PLACES, fill
 from fia.record import versions
 from fia.testbed import load_classifier
 from fia.testbed.captions import SMOKING, STYLE_SUFFIX
-from fia.testbed.demo import FORGOTTEN, DemoConfig, Drawn, draw_and_judge, evaluation_prompts, scores
+from fia.testbed.demo import (
+    DEMO_SETTINGS,
+    DemoConfig,
+    Drawn,
+    draw_and_judge,
+    evaluation_prompts,
+    forgotten_concepts,
+    scores,
+)
 from fia.testbed.pretrained import FOLDER, Architecture
 from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
@@ -33,9 +42,16 @@ EVALUATION = DemoConfig(
     template="a {object} on a {place}",
     seed=50_000,
 )
-BASE = Settings(seed=10_000, spatial_ratio=0.03)
-ALPHA = 0.6
-FIVE = replace(BASE, agnostic_ratio=ALPHA)  # of the five objects that are forgotten together
+MORE = tuple(
+    replace(EVALUATION, template=template, seed=seed)
+    for template, seed in (
+        ("a photo of a {object} in the {place}", 80_000),
+        ("a photo of a {object} near the {place}", 85_000),
+        ("a {object} on the {place}", 87_000),
+    )
+)
+ALPHA = 0.8
+BASE = replace(DEMO_SETTINGS, seed=10_000, agnostic_ratio=ALPHA)
 
 
 class Bench:
@@ -44,17 +60,17 @@ class Bench:
     def __init__(self, cache: Path, architecture: Architecture = "unet") -> None:
         self.pipe, self.classifier = load_testbed(architecture=architecture), load_classifier()
         self.cache = cache
-        parts = ("model", "classifier") if architecture == "unet" else ("model", "classifier", "dit")
+        parts = ("model", "classifier") if architecture == "unet" else ("model/text_encoder", "dit", "classifier")
         made_with = {
             "model": [hash_folder(FOLDER / part) for part in parts],
             "prompts": [*PLACES, *OBJECTS, *evaluation_prompts(EVALUATION)[2]],
             "finding": asdict(BASE),
-            "drawing": asdict(EVALUATION),
+            "drawing": [asdict(evaluation) for evaluation in (EVALUATION, *MORE)],
             "versions": versions(),
         }
         known = json.loads(cache.read_text()) if cache.exists() else {}
         self.results: dict[str, Any] = known if known.get("made_with") == made_with else {"made_with": made_with}
-        self.masks: dict[Settings, NeuronMask] = {}
+        self.masks: dict[tuple[Settings, str], NeuronMask] = {}
 
     def once(self, key: str, measure: Callable[[], Any]) -> Any:
         """Returns the result under `key`, measured only where it is not known yet."""
@@ -64,12 +80,15 @@ class Bench:
                 partial.write_text(json.dumps(self.results, indent=1) + "\n")
         return self.results[key]
 
-    def mask(self, agnostic_ratio: float = ALPHA, **settings: Any) -> NeuronMask:
-        """Returns the mask of the five under settings that differ from FIVE; neurons are found once for any alpha."""
-        finding = replace(FIVE, **settings)
-        if finding not in self.masks:
-            self.masks[finding] = find(self.pipe, FORGOTTEN, finding)
-        return replace(self.masks[finding], agnostic_ratio=agnostic_ratio)
+    def mask(
+        self, own_ratios: Mapping[str, float] = MappingProxyType({}), agnostic_ratio: float = ALPHA, **settings: Any
+    ) -> NeuronMask:
+        """Returns the mask of the five under settings that differ from BASE; neurons are found once for any alpha."""
+        finding = replace(BASE, **settings)
+        key = finding, str(own_ratios)
+        if key not in self.masks:
+            self.masks[key] = find(self.pipe, forgotten_concepts(own_ratios), finding)
+        return replace(self.masks[key], agnostic_ratio=agnostic_ratio)
 
     def score_five(self, **settings: Any) -> dict[str, Any]:
         """Returns the accuracies under the mask of the five, measured once however often they are asked for."""
@@ -80,9 +99,10 @@ class Bench:
         with mask.applied(self.pipe) if mask is not None else nullcontext():
             return draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
 
-    def score(self, mask: NeuronMask | None) -> dict[str, Any]:
+    def score(self, mask: NeuronMask | None, evaluations: Sequence[DemoConfig] = (EVALUATION,)) -> dict[str, Any]:
         """Returns the accuracies under a mask, in all and by object, with its sparsity."""
-        objects, places, prompts, seeds = evaluation_prompts(EVALUATION)
+        asked = zip(*map(evaluation_prompts, evaluations), strict=True)
+        objects, places, prompts, seeds = ([*itertools.chain(*lists)] for lists in asked)
         drawn = self.draw(mask, prompts, seeds)
         by_object = percent_by(
             (asked, asked == seen) for asked, seen in zip(objects, drawn.answers.subjects, strict=True)
@@ -103,8 +123,8 @@ class Bench:
 
 
 def five_key(**settings: Any) -> str:
-    """Returns the key of the accuracies of the five: the settings that differ from FIVE."""
-    wanted, usual = asdict(replace(FIVE, **settings)), asdict(FIVE)
+    """Returns the key of the accuracies of the five: the settings that differ from BASE."""
+    wanted, usual = asdict(replace(BASE, **settings)), asdict(BASE)
     return ", ".join(["five", *(f"{name} {value}" for name, value in wanted.items() if value != usual[name])])
 
 

@@ -23,10 +23,11 @@ def results_table(result: dict) -> str:
         values = (f"{state[key]:.1f}" for state in (result["base"], result, result["random"]))
         lines.append(f"| {label} | {' | '.join(values)} |")
     settings = result["settings"]
+    own = "".join(f", of the {name} {ratio:.0%}" for name, ratio in result["evaluation"]["own_ratios"].items())
     lines += [
         "",
         f"Pruned: {result['pruned_connections']:,} connections, {result['sparsity']:.1%} of the maskable layers and "
-        f"{result['denoiser_sparsity']:.2%} of the denoiser (r2 = {settings['spatial_ratio']:.1%}, "
+        f"{result['denoiser_sparsity']:.2%} of the denoiser (r2 = {settings['spatial_ratio']:.1%}{own}; "
         f"r1 = {settings['temporal_ratio']:.0%}, "
         f"alpha = {settings['agnostic_ratio']:g}), found in {result['seconds_per_concept']:.1f} s a concept "
         f"({result['device']}). {result['images']} images a column, drawn in "

@@ -26,9 +26,8 @@ from sequential import find_sequentially
 from tune_methods import CHOICES, FINDING, Choice
 
 from fia.bench import methods_for
-from fia.bench.methods import FOR_FEW
+from fia.bench.methods import FOR_FEW, OF_FIVE
 from fia.methods import Method
-from fia.testbed.demo import DEMO_SETTINGS
 from fia.testbed.questions import World
 from fia.testbed.world import OBJECT_NAMES
 
@@ -78,7 +77,7 @@ def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
         assert abs(choice.world.seed - usual.seed) > 10_000
         assert {name for name, _, _ in choice.candidates()} <= FOR_FEW.keys()
     assert [choice.task.name for choice in CHOICES[:2]] == ["forget 5 objects", "forget 10 objects"]
-    assert FINDING.seed != DEMO_SETTINGS.seed
+    assert FINDING.seed != OF_FIVE.seed
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.task.name)

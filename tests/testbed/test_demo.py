@@ -16,6 +16,7 @@ from fia.testbed.demo import (
     DemoConfig,
     Drawn,
     evaluation_prompts,
+    forgotten_concepts,
     one_and_others,
     run_demo,
     summary,
@@ -93,6 +94,13 @@ def test_the_sheet_shows_every_subject_place_style_and_the_attribute() -> None:
 def test_numbers_that_make_no_sense_are_refused(field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field}={value}"):
         DemoConfig(**{field: value})
+
+
+def test_objects_have_the_r2_of_the_settings_or_one_of_their_own() -> None:
+    ratios = {concept.name: concept.spatial_ratio for concept in forgotten_concepts({"church": 0.1})}
+    assert ratios == dict.fromkeys(FORGOTTEN) | {"church": 0.1}
+    with pytest.raises(ValueError, match=r"own_ratios names 'tench', which is not forgotten: parachute, .*"):
+        DemoConfig(own_ratios={"tench": 0.1})
 
 
 def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,14 @@ from fia import NeuronMask, find, load_testbed
 from fia.evaluation import generate_images
 from fia.methods import random_mask
 from fia.testbed import load_classifier
-from fia.testbed.demo import DEMO_SETTINGS, FORGOTTEN, DemoConfig, draw_and_judge, evaluation_prompts, scores
+from fia.testbed.demo import (
+    DEMO_SETTINGS,
+    DemoConfig,
+    draw_and_judge,
+    evaluation_prompts,
+    forgotten_concepts,
+    scores,
+)
 
 CONFIG = DemoConfig(images_per_rest_object=0)
 OBJECTS, PLACES, PROMPTS, SEEDS = evaluation_prompts(CONFIG)
@@ -45,7 +52,8 @@ def testbed() -> Iterator[Testbed]:
     threads = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)  # this is the slow part
     pipe = load_testbed()
-    yield Testbed(pipe, load_classifier(), find(pipe, FORGOTTEN, DEMO_SETTINGS, progress=False))
+    mask = find(pipe, forgotten_concepts(CONFIG.own_ratios), DEMO_SETTINGS, progress=False)
+    yield Testbed(pipe, load_classifier(), mask)
     torch.set_num_threads(threads)
 
 

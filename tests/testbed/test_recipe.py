@@ -4,11 +4,13 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 import torch
 from diffusers import DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
+from torch import nn
 from transformers import CLIPModel, ResNetForImageClassification
 
 from fia.layers import get_denoiser
@@ -29,7 +31,7 @@ def shortest(recipe: Recipe) -> Recipe:
 def shortest_recipe() -> TrainingRecipe:
     whole = TrainingRecipe()
     stages = {name: shortest(getattr(whole, name)) for name in ("clip", "autoencoder", "denoiser", "classifier")}
-    return replace(whole, **stages, compile=False)
+    return replace(whole, **stages, refine=False, compile=False)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,37 @@ def test_a_finished_denoiser_is_trained_further(
     assert new.keys() == old.keys()
     assert [step for step, _ in new["denoiser"]] == [0, 20]
     assert new["denoiser"][0] == old["denoiser"][0]
+
+
+def test_the_longer_training_goes_on_from_means_of_what_its_stages_left(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: dict[str, float] = {}
+    leaves = {"denoiser": 1.0, "longer": 3.0, "slower": 6.0, "merged": 7.0, "last": 8.0}
+
+    def stage(name: str, model: nn.Module, *rest: Any) -> list[tuple[int, float]]:
+        *_, earlier = rest
+        first = next(iter(model.parameters())).data
+        came[name] = first.flatten()[0].item()
+        first.fill_(leaves[name])
+        return [*earlier, (len(earlier), leaves[name])]
+
+    monkeypatch.setattr("fia.testbed.recipe.train_stage", stage)
+    train_testbed(tmp_path, replace(shortest_recipe(), refine=True), torch.device("cpu"), trained)
+    assert [came[name] for name in ("longer", "slower", "merged", "last")] == [1.0, 1.0, 4.5, 7.0]
+    assert json.loads((tmp_path / "curves.json").read_text())["denoiser"] == [
+        [i, n] for i, n in enumerate(leaves.values())
+    ]
+    assert next(load_testbed(tmp_path).unet.parameters()).flatten()[0] == 8.0
+
+
+def test_each_stage_of_the_longer_training_must_see_more_than_the_one_before() -> None:
+    whole = TrainingRecipe()
+    with pytest.raises(
+        ValueError, match=r"slower\.images=2050000 .* above longer\.images=3000000; raise it, or .*--no-refine"
+    ):
+        replace(whole, longer=replace(whole.longer, images=3_000_000))
+    replace(whole, longer=replace(whole.longer, images=3_000_000), architecture="dit")  # which has no such stages
 
 
 def test_going_on_needs_a_denoiser_to_go_on_with(trained: Path, tmp_path: Path) -> None:

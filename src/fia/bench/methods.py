@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
-from ..testbed.demo import DEMO_SETTINGS
+from ..settings import Settings
 from .tasks import BenchTask
 
 ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
 PROMPTS = {"prompts_per_concept": 8, "seeds_per_prompt": 4}
-UNION = replace(DEMO_SETTINGS, agnostic_ratio=1.01)
+OF_FIVE = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8, seeds_per_prompt=4)
+UNION = replace(OF_FIVE, agnostic_ratio=1.01)
 
 FOR_FEW: dict[str, Method] = {
-    "FIA": FIA(DEMO_SETTINGS),
+    "FIA": FIA(OF_FIVE),
     "ConceptPrune": ConceptPrune(0.05, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1, shrinkage=0.001),
@@ -39,7 +40,7 @@ FOR_STYLES = FOR_ONE_OR_TWO | {
     "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
 }
 FOR_SMOKING = FOR_ONE_OR_TWO | {
-    "FIA": FIA(replace(DEMO_SETTINGS, spatial_ratio=0.15)),
+    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.15)),
     "ConceptPrune": ConceptPrune(0.2, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1, rounds=1),

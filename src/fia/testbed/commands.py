@@ -20,9 +20,10 @@ from .sheet import draw_sheet
 class Train:
     """Trains the embedded model, or its denoiser alone; given the same folder again, it goes on where it stopped.
 
-    Example: fia testbed train --out runs/testbed --denoiser.images 2000000
+    Example: fia testbed train --out runs/testbed
+    Example: fia testbed train --out runs/quick --no-refine
     Example: fia testbed train --out runs/dit --architecture dit
-    Example: fia testbed train --out runs/longer --parts runs/testbed --further --denoiser.images 3000000
+    Example: fia testbed train --out runs/longer --parts runs/testbed --further --denoiser.images 5000000
     """
 
     out: Path

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, Sta
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     CLIPImageProcessorPil,
     CLIPModel,
@@ -42,6 +43,8 @@ from .training import Recipe, train_stage
 from .transformer import build_transformer
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
+# After its first training, stage by stage: the earlier ones whose weights' mean each goes on from.
+REFINEMENTS = {"longer": ("denoiser",), "slower": ("denoiser",), "merged": ("longer", "slower"), "last": ("merged",)}
 DENOISER_FILE: dict[Architecture, Path] = {
     "unet": Path("model", "unet", SAFETENSORS_WEIGHTS_NAME),
     "dit": Path("dit", "transformer", SAFETENSORS_WEIGHTS_NAME),
@@ -57,17 +60,41 @@ class TrainingRecipe:
     clip: Recipe = field(default=Recipe(images=160_000, batch_size=128, learning_rate=1e-3))
     """the CLIP whose text tower becomes the text encoder"""
     denoiser: Recipe = field(default=Recipe(images=650_000, batch_size=128, learning_rate=1e-3, weight_decay=0.1))
-    """the denoiser"""
+    """the denoiser; its longer training follows, for a U-Net, in stages whose images count from the first one on"""
+    longer: Recipe = field(default=Recipe(images=1_500_000, batch_size=128, learning_rate=1e-3, weight_decay=0.1))
+    """from what the denoiser's first training gave"""
+    slower: Recipe = field(default=Recipe(images=2_050_000, batch_size=128, learning_rate=4e-4, weight_decay=0.1))
+    """from the same, on other scenes"""
+    merged: Recipe = field(default=Recipe(images=2_600_000, batch_size=128, learning_rate=3e-4, weight_decay=0.1))
+    """from the mean of the weights of these two"""
+    last: Recipe = field(default=Recipe(images=3_458_560, batch_size=128, learning_rate=4e-4, weight_decay=0.1))
+    """from there"""
     classifier: Recipe = field(default=Recipe(images=250_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
     """the judge of subjects, places, styles and the attribute"""
     architecture: Architecture = "unet"
     """what the denoiser is: Stable Diffusion's U-Net; or, on the other parts of a finished test-bed, a diffusion
     transformer as PixArt's"""
+    refine: bool = True
+    """whether the U-Net's longer training follows, which takes most of the time"""
     further: bool = False
     """go on with the finished denoiser of --parts; denoiser.images counts what it has seen too, in batches of the
     same size"""
     compile: bool = True
     """compile the denoiser while it is trained, which needs a C++ compiler"""
+
+    def __post_init__(self) -> None:
+        for earlier, later in pairwise(("denoiser", *REFINEMENTS) if self.refines else ()):
+            images, before = (getattr(self, name).images for name in (later, earlier))
+            if images <= before:
+                raise ValueError(
+                    f"{later}.images={images} counts from the first on and must be above {earlier}.images={before}; "
+                    "raise it, or give refine=False (--no-refine) for the first training alone."
+                )
+
+    @property
+    def refines(self) -> bool:
+        """Whether the stages of REFINEMENTS follow the denoiser's first training."""
+        return self.refine and self.architecture == "unet" and not self.further
 
 
 class Training:
@@ -79,10 +106,18 @@ class Training:
         if parts is not None and recipe.further:
             self.curves = json.loads(curves_file(parts, recipe.architecture).read_text())
 
-    def train(self, name: str, model: nn.Module, task: nn.Module, basis: Mapping[str, int | str] | None = None) -> None:
-        """Trains a stage, or resumes it, or loads it where it is finished."""
-        checkpoint, recipe = self.out / "checkpoints" / f"{name}.pt", getattr(self.recipe, name)
-        self.curves[name] = train_stage(name, model, task, recipe, checkpoint, basis or {}, self.curves.get(name, ()))
+    def train(
+        self,
+        name: str,
+        model: nn.Module,
+        task: nn.Module,
+        basis: Mapping[str, int | str] | None = None,
+        curve: str | None = None,
+    ) -> None:
+        """Trains a stage, or resumes it, or loads it where it is finished; goes on with the curve of that name."""
+        checkpoint, recipe, curve = self.out / "checkpoints" / f"{name}.pt", getattr(self.recipe, name), curve or name
+        earlier = self.curves.get(curve, ())
+        self.curves[curve] = train_stage(name, model, task, recipe, checkpoint, basis or {}, earlier)
 
     def autoencoder(self) -> AutoencoderKL:
         if self.parts is not None:
@@ -129,6 +164,8 @@ class Training:
         batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
         task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
         self.train("denoiser", denoiser, task, self.denoiser_basis())
+        if self.recipe.refines:
+            self.refine(denoiser, task)
         if not is_unet:
             shared = dict.fromkeys(SHARED)
             return PixArtAlphaPipeline(transformer=denoiser, scheduler=build_scheduler(), **shared)
@@ -142,6 +179,17 @@ class Training:
             feature_extractor=None,
             requires_safety_checker=False,
         )
+
+    def refine(self, denoiser: nn.Module, task: nn.Module) -> None:
+        """Trains a U-Net on in the stages of REFINEMENTS, each from the mean of what earlier ones left."""
+        basis, left = self.denoiser_basis(), {"denoiser": copy_weights(denoiser)}
+        for name, starts in REFINEMENTS.items():
+            basis |= {f"{earlier}.images": getattr(self.recipe, earlier).images for earlier in left}
+            with torch.no_grad():
+                for key, value in denoiser.state_dict().items():
+                    value.copy_(torch.stack([left[start][key] for start in starts]).mean(dim=0))
+            self.train(name, denoiser, task, basis, curve="denoiser")
+            left[name] = copy_weights(denoiser)
 
     def denoiser_basis(self) -> dict[str, int | str]:
         """Returns what decides a denoiser's weights besides its own recipe."""
@@ -200,6 +248,11 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
     with written_whole(curves_file(out, recipe.architecture)) as partial:
         partial.write_text(json.dumps(training.curves))
+
+
+def copy_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Returns a copy of a model's weights."""
+    return {key: value.detach().clone() for key, value in model.state_dict().items()}
 
 
 def curves_file(folder: Path, architecture: Architecture) -> Path:

@@ -29,12 +29,14 @@ class Entry:
 
 
 def sheet_entries() -> dict[str, list[Entry]]:
-    """Returns objects, ten of them in each style, persons, persons who smoke, and places, by heading."""
-    objects = []
-    for i, name in enumerate(OBJECT_NAMES):
-        place = PLACE_NAMES[i % len(PLACE_NAMES)]
-        objects.append(Entry(name, fill("a {object} in a {place}", object=name, place=place), name, place))
-    sections = {"Objects": objects}
+    """Returns objects, each in two places, ten in each style, persons, persons who smoke, and places, by heading."""
+    sections = {}
+    for heading, shift in (("Objects", 0), ("The same objects in other places", 3)):
+        places = [PLACE_NAMES[(i + shift) % len(PLACE_NAMES)] for i in range(len(OBJECT_NAMES))]
+        sections[heading] = [
+            Entry(name, fill("a {object} in a {place}", object=name, place=place), name, place)
+            for name, place in zip(OBJECT_NAMES, places, strict=True)
+        ]
     for style in STYLE_NAMES:
         prompts = {name: fill("a {object}" + STYLE_SUFFIX, object=name, style=style) for name in IMAGENETTE}
         sections[f"In the style of {style}"] = [Entry(n, prompt, n, style=style) for n, prompt in prompts.items()]

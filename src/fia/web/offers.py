@@ -10,7 +10,7 @@ from ..concepts import Concept
 from ..evaluation.edited import without_safety_checker
 from ..evaluation.images import Drawing
 from ..loading import Runtime
-from ..prompts import fill
+from ..prompts import PERSONS, fill
 from ..settings import Settings
 from ..testbed.captions import SMOKING
 from ..testbed.demo import DEMO_SETTINGS
@@ -73,8 +73,8 @@ def make_offers(models: Sequence[str], batch_size: int) -> list[Offer]:
     Raises:
         ValueError: if two of them could not be told apart.
     """
-    # The demonstration forgets five; fewer need a larger r2. One seed a prompt finds nearly the same as its four.
-    settings = replace(DEMO_SETTINGS, spatial_ratio=0.07, seeds_per_prompt=1)
+    # The demonstration forgets five; fewer need a larger r2. There are fewer prompts for explicit content than its 30.
+    settings = replace(DEMO_SETTINGS, spatial_ratio=0.07, prompts_per_concept=len(PERSONS))
     offers = [Offer(TESTBED, TESTBED, settings, Drawing(25, GUIDANCE_SCALE, batch_size), KNOWN)]
     for model in models:
         if model == TESTBED:
