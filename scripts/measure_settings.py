@@ -22,7 +22,7 @@ from fia.testbed.world import STYLE_NAMES
 
 SPATIAL_RATIOS = (0.01, 0.025, 0.05, 0.1)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
-ALONE_RATIOS = (0.025, 0.05, 0.1)
+ALONE_RATIOS = (0.025, 0.05, 0.1, 0.15)
 TRIED: tuple[tuple[dict[str, float], dict[str, Any]], ...] = (
     ({}, {}),
     ({}, {"spatial_ratio": 0.04}),

@@ -164,6 +164,8 @@ def test_each_stage_of_the_longer_training_must_see_more_than_the_one_before() -
     ):
         replace(whole, longer=replace(whole.longer, images=3_000_000))
     replace(whole, longer=replace(whole.longer, images=3_000_000), architecture="dit")  # which has no such stages
+    assert whole.refines
+    assert not TrainingRecipe(further=True).refines
 
 
 def test_going_on_needs_a_denoiser_to_go_on_with(trained: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, Sta
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     CLIPImageProcessorPil,
     CLIPModel,
@@ -39,7 +39,7 @@ from .denoiser import DenoiserTask, build_scheduler, build_unet
 from .places import IMAGE_SIZE
 from .pretrained import FOLDER, SHARED, Architecture, load_classifier, load_clip
 from .scenes import Scenes
-from .training import Recipe, train_stage
+from .training import Recipe, copy_weights, train_stage
 from .transformer import build_transformer
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
@@ -248,11 +248,6 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
     with written_whole(curves_file(out, recipe.architecture)) as partial:
         partial.write_text(json.dumps(training.curves))
-
-
-def copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Returns a copy of a model's weights."""
-    return {key: value.detach().clone() for key, value in model.state_dict().items()}
 
 
 def curves_file(folder: Path, architecture: Architecture) -> Path:

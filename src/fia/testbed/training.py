@@ -87,7 +87,7 @@ def train_stage(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
     )
-    average = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    average = copy_weights(model)
     fixed = {name: value for name, value in asdict(recipe).items() if name != "images"} | dict(basis)
     losses = list(earlier)
     start = first = losses[-1][0] + STEPS_BETWEEN_LOSSES if losses else 0
@@ -132,6 +132,11 @@ def train_stage(
     model.load_state_dict(average)
     model.eval()
     return losses
+
+
+def copy_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Returns a copy of a model's weights."""
+    return {key: value.detach().clone() for key, value in model.state_dict().items()}
 
 
 @torch.no_grad()
