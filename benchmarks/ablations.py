@@ -2,7 +2,7 @@
 
 And how many prompts it takes until a mask no longer depends on them.
 
-Everything forgets the same five objects at the demonstration's r2 and alpha, and draws the prompts and seeds that
+Everything forgets the same five objects at the benchmark's r2 and alpha, and draws the prompts and seeds that
 settings are chosen on. Eq. 1 to 8 are those of the package; only what a row names is another. Writes docs/ablations.md
 and .json. Goes on where it stopped, with the same folder.
 
@@ -131,8 +131,11 @@ def sections() -> dict[str, dict[str, Method]]:
         "r1": {f"r1 = {r1:.0%}": FIA(replace(FINDING, temporal_ratio=r1)) for r1 in (0.01, 0.05, 0.2)},
         "First term of Eq. 3": {name: FIA(replace(FINDING, magnitude=name)) for name in ("raw", "max")},
         "Prompts of one seed": {
-            f"{n} prompt{'s' if n > 1 else ''}": FIA(replace(FINDING, prompts_per_concept=n, seeds_per_prompt=1))
-            for n in PROMPTS
+            f"{n} prompt{'s' if n > 1 else ''}": FIA(replace(FINDING, prompts_per_concept=n))
+            for n in (*PROMPTS, FINDING.prompts_per_concept)
+        },
+        "Guidance while finding": {
+            f"{scale:g}" if scale > 1 else "none": FIA(replace(FINDING, guidance_scale=scale)) for scale in (1.0, 7.5)
         },
     }
 
@@ -141,11 +144,11 @@ def main() -> None:
     bench = Bench(Path(sys.argv[1]), WORLD, DRAWING)
     task = TASKS[0]
     everything: dict[str, Any] = {}
-    settings = f"r2 = {FINDING.spatial_ratio:.0%}, alpha = {FINDING.agnostic_ratio}"
+    settings = f"r2 = {100 * FINDING.spatial_ratio:g}%, alpha = {FINDING.agnostic_ratio}"
     parts = [
         "# Ablations",
         f"Written by `benchmarks/ablations.py` on the embedded model. Five objects are forgotten at {settings}, with "
-        f"{FINDING.prompts_per_concept} prompts from {FINDING.seeds_per_prompt} seeds each; "
+        f"{FINDING.prompts_per_concept} prompts of one seed each, without guidance; "
         f'"{WORLD.template}" is drawn. One image of the five is 2.5 %. Intervals and every '
         "class: [ablations.json](ablations.json). What it means: [findings.md](findings.md).",
         "![What is forgotten, kept and left of the rest, for every variant](ablations.png)",
@@ -163,7 +166,7 @@ def main() -> None:
         parts.append(f"## {heading}\n\n" + "\n".join(lines))
     concepts = [Concept(concept.name) for concept in task.concepts]
     lines = ["| prompts | other prompts and seeds % | other base prompts % | by chance % |", f"|{'---|' * 4}"]
-    for found in measure_stability(bench.pipe, concepts, PROMPTS, replace(FINDING, seeds_per_prompt=1)):
+    for found in measure_stability(bench.pipe, concepts, PROMPTS, FINDING):
         everything[f"stability, {found.prompts} prompts"] = asdict(found)
         shares = f"{found.other_prompts:.1f} | {found.other_bases:.1f} | {found.by_chance:.1f}"
         lines.append(f"| {found.prompts} | {shares} |")

@@ -30,7 +30,7 @@ NEIGHBOURS = {
 }
 STRONGER: dict[str, Method] = {
     f"FIA, r2 = {STRONG_RATIO:.0%}": FIA(replace(OF_FIVE, spatial_ratio=STRONG_RATIO)),
-    "ConceptPrune, 10% of a row": ConceptPrune(0.1, **PROMPTS),
+    "ConceptPrune, 10% of a row": ConceptPrune(0.1, guidance_scale=1.0, **PROMPTS),
     "UCE, tail": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
     "RECE, tail": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
     "ESD-x, rate 0.002": ESD("x", learning_rate=2e-3, **ESD_SETTINGS),

@@ -15,7 +15,7 @@ from typing import Any
 
 from fia.bench import TASKS, Bench
 from fia.bench.edits import NO_EDIT
-from fia.bench.methods import ESD_SETTINGS, OF_FIVE, PROMPTS
+from fia.bench.methods import ESD_SETTINGS, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING
 from fia.bench.report import LEGEND, cells
 from fia.bench.tasks import BenchTask
 from fia.evaluation.images import Drawing
@@ -47,34 +47,30 @@ class Choice:
     Attributes:
         task: what is forgotten.
         world: what is drawn.
-        fia: r2, alpha and the guidance scale of finding; an alpha above 1 is the union.
-        concept_prune: shares of a row.
+        fia, concept_prune: r2 and alpha, where one above 1 is the union; the share of a row. Either with the guidance
+            scale of finding last.
+        seeds_per_prompt: seeds that both find with.
         esd_x, esd_u: learning rates.
     """
 
     task: BenchTask
     world: World
     fia: tuple[tuple[float, float, float], ...]
-    concept_prune: tuple[float, ...]
+    concept_prune: tuple[tuple[float, float], ...]
     esd_x: tuple[float, ...] = (5e-4, 2e-3)
     esd_u: tuple[float, ...] = (1e-4, 5e-4)
+    seeds_per_prompt: int = 1
 
     def candidates(self) -> Iterator[tuple[str, str, Method]]:
         """Gives the name of the method, what sets the candidate apart, and the candidate."""
+        prompts = PROMPTS | {"seeds_per_prompt": self.seeds_per_prompt}
         for r2, alpha, guidance in self.fia:
-            settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance)
+            settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance, **prompts)
             sparing = "union" if alpha > 1 else f"alpha = {alpha}"
-            yield (
-                "FIA",
-                f"r2 = {100 * r2:g}%, {sparing}" + (", found without guidance" if guidance == 1 else ""),
-                FIA(settings),
-            )
-        for ratio in self.concept_prune:
-            yield (
-                "ConceptPrune",
-                f"{ratio:.1%} of a row",
-                ConceptPrune(ratio, seed=FINDING.seed, **PROMPTS),
-            )
+            yield "FIA", f"r2 = {100 * r2:g}%, {sparing}{found_at(guidance)}", FIA(settings)
+        for ratio, guidance in self.concept_prune:
+            pruning = ConceptPrune(ratio, seed=FINDING.seed, guidance_scale=guidance, **prompts)
+            yield "ConceptPrune", f"{ratio:.1%} of a row{found_at(guidance)}", pruning
         for positions, scale, ridge in UCE_SETTINGS:
             label = f"{positions}, preserve {scale:g}, ridge {ridge:g}"
             yield "UCE", label, UCE(positions=positions, preserve_scale=scale, ridge=ridge)
@@ -88,23 +84,32 @@ class Choice:
             yield "ESD-u", f"rate {rate:g}", ESD("u", learning_rate=rate, **ESD_SETTINGS)
 
 
+def found_at(guidance: float) -> str:
+    return f", found at guidance {guidance:g}" if guidance > 1 else ""
+
+
 BY_NAME = {task.name: task for task in TASKS}
 OF_OBJECTS = (
-    *((0.03, 0.8, 7.5), (0.03, 1.01, 7.5), (0.05, 0.8, 7.5), (0.05, 1.01, 7.5)),
-    *((0.03, 1.01, 1.0), (0.04, 1.01, 1.0), (0.05, 0.8, 1.0), (0.05, 1.01, 1.0)),
+    *((r2, 0.8, 1.0) for r2 in (0.02, 0.025, 0.03, 0.04, 0.05, 0.07)),
+    *((r2, 1.01, 1.0) for r2 in (0.02, 0.03, 0.04)),
+    *((0.03, 1.01, 7.5), (0.05, 1.01, 7.5)),
 )
+OF_ROWS = (*((ratio, 7.5) for ratio in (0.005, 0.01, 0.02, 0.05)), (0.02, 1.0), (0.05, 1.0))
 CHOICES = (
     *(
-        Choice(BY_NAME[name], WORLD, OF_OBJECTS, (0.005, 0.01, 0.02, 0.05), esd_x=(1e-4, 5e-4))
+        Choice(BY_NAME[name], WORLD, OF_OBJECTS, OF_ROWS, esd_x=(1e-4, 5e-4), esd_u=(3e-5, 1e-4, 5e-4))
         for name in ("forget 5 objects", "forget 10 objects")
     ),
     Choice(
-        BY_NAME["forget 1 object"], WORLD, tuple((r2, 0.8, 7.5) for r2 in (0.03, 0.05, 0.07, 0.1)), (0.02, 0.05, 0.1)
+        BY_NAME["forget 1 object"],
+        WORLD,
+        tuple((r2, 0.8, 1.0) for r2 in (0.03, 0.05, 0.07, 0.1)),
+        ((0.02, 7.5), (0.05, 7.5), (0.1, 7.5), (0.1, 1.0)),
     ),
     Choice(
         BY_NAME["forget 2 objects"],
         WORLD,
-        tuple((r2, alpha, 7.5) for r2 in (0.05, 0.1) for alpha in (0.8, 1.01)),
+        tuple((r2, alpha, 1.0) for r2 in (0.05, 0.07, 0.1) for alpha in (0.8, 1.01)),
         concept_prune=(),
         esd_x=(),
         esd_u=(),
@@ -112,14 +117,15 @@ CHOICES = (
     Choice(
         BY_NAME["forget all styles"],
         WIDER,
-        ((0.05, 1.01, 7.5), (0.1, 0.8, 7.5), (0.1, 1.01, 7.5), (0.2, 0.8, 7.5), (0.2, 1.01, 7.5)),
-        (0.05, 0.1, 0.2),
+        (*((r2, alpha, 1.0) for r2 in (0.05, 0.1, 0.2) for alpha in (0.8, 1.01)), (0.2, 1.01, 7.5)),
+        ((0.05, 7.5), (0.1, 7.5), (0.2, 7.5), (0.2, 1.0)),
     ),
     Choice(
         BY_NAME["forget smoking"],
         WIDER,
-        tuple((r2, 0.8, 7.5) for r2 in (0.03, 0.05, 0.07, 0.1, 0.15)),
-        (0.05, 0.1, 0.2),
+        (*((r2, 0.8, 1.0) for r2 in (0.05, 0.1, 0.15, 0.2)), (0.15, 0.8, 7.5)),
+        ((0.05, 7.5), (0.1, 7.5), (0.2, 7.5), (0.2, 1.0)),
+        seeds_per_prompt=SEEDS_OF_SMOKING,
     ),
 )
 
@@ -131,9 +137,9 @@ def main() -> None:
         "benchmark does not use, everything else as there. The highest Overall of a method (in bold; among equals the "
         "one that keeps more of the rest) is what `fia bench` uses: that of one object for one and two, that of five "
         "for five, that of ten for more and for several kinds, and those of the styles and of smoking for these. FIA "
-        "and ConceptPrune find with the same prompts, on other seeds than in the benchmark. FIA's alpha, which has no "
-        "meaning for one object, is that of two. A bold row that ends its grid says that more of the same might do "
-        "better.",
+        "and ConceptPrune find with the same prompts, on other seeds than in the benchmark, and without guidance where "
+        "none is named. FIA's alpha, which has no meaning for one object, is that of two. A bold row that ends its "
+        "grid says that more of the same might do better.",
     ]
     for choice in CHOICES:
         parts.append(section(choice, Path(sys.argv[1])))

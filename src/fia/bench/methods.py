@@ -8,42 +8,46 @@ from ..settings import Settings
 from .tasks import BenchTask
 
 ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
-PROMPTS = {"prompts_per_concept": 8, "seeds_per_prompt": 4}
-OF_FIVE = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8, seeds_per_prompt=4)
+PROMPTS = {"prompts_per_concept": 30, "seeds_per_prompt": 1}
+SEEDS_OF_SMOKING = 8  # which has four prompts of its own, and all of those are used
+OF_FIVE = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, guidance_scale=1.0, **PROMPTS)
 UNION = replace(OF_FIVE, agnostic_ratio=1.01)
 
 FOR_FEW: dict[str, Method] = {
     "FIA": FIA(OF_FIVE),
-    "ConceptPrune": ConceptPrune(0.05, **PROMPTS),
+    "ConceptPrune": ConceptPrune(0.05, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
-    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1, shrinkage=0.001),
+    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
     "ESD-x": ESD("x", learning_rate=5e-4, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
     "negative prompt": NegativePrompt(),
 }
 FOR_MANY = FOR_FEW | {
-    "FIA": FIA(replace(UNION, spatial_ratio=0.03)),
-    "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
-    "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.025)),
+    "ConceptPrune": ConceptPrune(0.02, guidance_scale=1.0, **PROMPTS),
+    "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=30.0),
+    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=1.0),
+    "ESD-x": ESD("x", learning_rate=1e-4, **ESD_SETTINGS),
+    "ESD-u": ESD("u", learning_rate=3e-5, **ESD_SETTINGS),
 }
 FOR_ONE_OR_TWO = FOR_FEW | {
-    "FIA": FIA(UNION),
-    "ConceptPrune": ConceptPrune(0.1, **PROMPTS),
-    "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "FIA": FIA(replace(UNION, spatial_ratio=0.07)),
+    "ConceptPrune": ConceptPrune(0.1, guidance_scale=1.0, **PROMPTS),
+    "UCE": UCE(positions="tail", preserve_scale=0.1, ridge=10.0),
     "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0, rounds=1),
     "ESD-x": ESD("x", learning_rate=2e-3, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=5e-4, **ESD_SETTINGS),
 }
-FOR_STYLES = FOR_ONE_OR_TWO | {
+FOR_STYLES = FOR_FEW | {
     "FIA": FIA(replace(UNION, spatial_ratio=0.2)),
-    "ConceptPrune": ConceptPrune(0.2, **PROMPTS),
-    "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
+    "ConceptPrune": ConceptPrune(0.1, **PROMPTS),
+    "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
 }
 FOR_SMOKING = FOR_ONE_OR_TWO | {
-    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.15)),
-    "ConceptPrune": ConceptPrune(0.2, **PROMPTS),
-    "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
-    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1, rounds=1),
+    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.15, seeds_per_prompt=SEEDS_OF_SMOKING)),
+    "ConceptPrune": ConceptPrune(0.2, **PROMPTS | {"seeds_per_prompt": SEEDS_OF_SMOKING}),
+    "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
 }
 
 
