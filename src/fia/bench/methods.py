@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
 from ..settings import Settings
 from .tasks import BenchTask
 
 ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
-PROMPTS = {"prompts_per_concept": 30, "seeds_per_prompt": 1}
+PROMPTS: dict[str, Any] = {"prompts_per_concept": 30, "seeds_per_prompt": 1}
 SEEDS_OF_SMOKING = 8  # which has four prompts of its own, and all of those are used
 OF_FIVE = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, guidance_scale=1.0, **PROMPTS)
 UNION = replace(OF_FIVE, agnostic_ratio=1.01)
