@@ -32,7 +32,7 @@ settings: $(INSTALLED)  ## measure the settings anew and draw them; about twenty
 	$(BIN)/python scripts/measure_settings.py
 	$(BIN)/python scripts/draw_figures.py
 
-bench: $(INSTALLED)  ## every method on every task, and their tables; about an hour on two cores, resumable
+bench: $(INSTALLED)  ## every method on every task, and their tables; hours on two cores, resumable
 	$(BIN)/fia bench --out runs/bench
 	$(BIN)/python scripts/update_readme.py
 
