@@ -27,15 +27,15 @@ from sequential import find_sequentially
 
 import fia
 from fia import Settings
-from fia.collect import run_group
-from fia.denoise import Position
+from fia.bench.cost import Cost
 from fia.evaluation import generate_images
-from fia.evaluation.cost import Cost
-from fia.evaluation.provenance import environment
 from fia.files import written_whole
-from fia.plan import FindingPlan, plan_finding
+from fia.finding.collect import run_group
+from fia.finding.denoise import Position
+from fia.finding.plan import FindingPlan, plan_finding
+from fia.finding.run import find_planned
+from fia.provenance import environment
 from fia.testbed.world import OBJECT_NAMES
-from fia.unlearn import find_planned
 
 DOCS = Path(__file__).parent.parent / "docs"
 

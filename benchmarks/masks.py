@@ -20,9 +20,9 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from fia import Library, NeuronMask, Policy
-from fia.evaluation.provenance import environment
-from fia.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
-from fia.maskfile import NEURONS
+from fia.masks.file import NEURONS
+from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
+from fia.provenance import environment
 
 CONCEPTS = 100
 REPEATS = 5

@@ -15,11 +15,11 @@ from tune_methods import DOCS, DRAWING
 
 from fia import Concept
 from fia.bench import Bench
-from fia.bench.methods import ESD_SETTINGS, FOR_FEW, OF_FIVE, PROMPTS
+from fia.bench.chosen_settings import ESD_SETTINGS, FOR_FEW, OF_FIVE, PROMPTS
+from fia.bench.questions import World
 from fia.bench.report import LEGEND, markdown, where_they_go
 from fia.bench.tasks import BenchTask
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
-from fia.testbed.questions import World
 
 STRONG_RATIO = 0.1  # r2
 WORLD = World(images_per_object=8, images_per_other=8, images_per_style=1)

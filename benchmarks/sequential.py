@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from fia import Settings
-from fia.activations import connection_saliency
-from fia.denoise import hidden_progress_bar
-from fia.layers import MaskableLayer, maskable_layers
-from fia.neurons import TemporalIntegral, select_neurons
-from fia.plan import pair_prompts
-from fia.record import ConceptPairs
-from fia.saliency import Mean, Moments, contrastive_saliency
+from fia.finding.denoise import hidden_progress_bar
+from fia.finding.neurons import TemporalIntegral, select_neurons
+from fia.finding.observe import connection_saliency
+from fia.finding.plan import pair_prompts
+from fia.finding.record import ConceptPairs
+from fia.finding.saliency import Mean, Moments, contrastive_saliency
+from fia.models.layers import MaskableLayer, maskable_layers
 
 Activations = dict[str, list[tuple[Tensor, Tensor]]]  # X and Y of each layer at each step
 

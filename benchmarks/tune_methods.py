@@ -1,7 +1,7 @@
 """Chooses the settings of every method that `fia bench` compares, on prompts and seeds of their own.
 
 Every candidate forgets one, five and ten objects of the embedded model, its styles, and smoking; those with the
-highest Overall are to stand in `src/fia/bench/methods.py`. Writes docs/rivals.md. Goes on where it stopped, with the
+highest Overall are to stand in `src/fia/bench/chosen_settings.py`. Writes docs/rivals.md. Goes on where it stopped, with the
 same folder.
 
     python benchmarks/tune_methods.py runs/tuning
@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from fia.bench import TASKS, Bench
-from fia.bench.edits import NO_EDIT
-from fia.bench.methods import ESD_SETTINGS, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING
+from fia.bench.chosen_settings import ESD_SETTINGS, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING
+from fia.bench.edit_store import NO_EDIT
+from fia.bench.questions import World
 from fia.bench.report import LEGEND, cells
 from fia.bench.tasks import BenchTask
-from fia.evaluation.images import Drawing
+from fia.drawing.images import Drawing
 from fia.evaluation.run import slug
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.methods.uce import Positions
 from fia.testbed.pretrained import GUIDANCE_SCALE
-from fia.testbed.questions import World
 
 DOCS = Path(__file__).parent.parent / "docs"
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)

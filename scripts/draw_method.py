@@ -13,15 +13,15 @@ from settings_bench import DOCS
 from torch import Tensor
 
 from fia import Concept, NeuronMask, Settings, find, load_testbed
-from fia.activations import connection_saliency, observe
-from fia.collect import run_group
-from fia.denoise import Position
-from fia.fusion import count_claims
-from fia.layers import maskable_layers
-from fia.neurons import TemporalIntegral, active_connections, select_neurons, share
-from fia.plan import pair_prompts
-from fia.saliency import Moments, contrastive_saliency
-from fia.testbed.demo import FORGOTTEN
+from fia.bench.demo import FORGOTTEN
+from fia.finding.collect import run_group
+from fia.finding.denoise import Position
+from fia.finding.neurons import TemporalIntegral, active_connections, select_neurons, share
+from fia.finding.observe import connection_saliency, observe
+from fia.finding.plan import pair_prompts
+from fia.finding.saliency import Moments, contrastive_saliency
+from fia.masks.fusion import count_claims
+from fia.models.layers import maskable_layers
 
 SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8)
 CONCEPT, LAYER, STEP = "church", "mid_block.attentions.0.transformer_blocks.0.ff.net.2", 5

@@ -13,11 +13,11 @@ from typing import Any
 from settings_bench import ALPHA, BASE, DOCS, EVALUATION, MORE, Bench
 
 from fia import Concept, NeuronMask, find
+from fia.bench.demo import FORGOTTEN, OWN_RATIOS, evaluation_prompts
+from fia.bench.questions import SMOKING_CONCEPT
+from fia.finding.stability import mean_overlap
 from fia.methods import random_mask
-from fia.stability import mean_overlap
 from fia.testbed.captions import SMOKING
-from fia.testbed.demo import FORGOTTEN, OWN_RATIOS, evaluation_prompts
-from fia.testbed.questions import SMOKING_CONCEPT
 from fia.testbed.world import STYLE_NAMES
 
 SPATIAL_RATIOS = (0.01, 0.025, 0.05, 0.1)

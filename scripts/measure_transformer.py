@@ -14,8 +14,8 @@ from settings_bench import DOCS, EVALUATION, Bench
 from update_readme import ROOT, put, results_table
 
 from fia import NeuronMask
+from fia.bench.demo import DEMO_SETTINGS, DemoConfig, run_demo
 from fia.methods import random_mask
-from fia.testbed.demo import DEMO_SETTINGS, DemoConfig, run_demo
 
 SPATIAL_RATIOS = (0.03, 0.05, 0.1, 0.2, 0.3)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union

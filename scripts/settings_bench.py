@@ -14,14 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fia import Settings, find, load_testbed
-from fia.evaluation.provenance import hash_folder
-from fia.files import written_whole
-from fia.mask import NeuronMask
-from fia.prompts import OBJECTS, PLACES, fill
-from fia.record import versions
-from fia.testbed import load_classifier
-from fia.testbed.captions import SMOKING, STYLE_SUFFIX
-from fia.testbed.demo import (
+from fia.bench.demo import (
     DEMO_SETTINGS,
     DemoConfig,
     Drawn,
@@ -30,6 +23,13 @@ from fia.testbed.demo import (
     forgotten_concepts,
     scores,
 )
+from fia.files import written_whole
+from fia.finding.record import versions
+from fia.masks.mask import NeuronMask
+from fia.prompts import OBJECTS, PLACES, fill
+from fia.provenance import hash_folder
+from fia.testbed import load_classifier
+from fia.testbed.captions import SMOKING, STYLE_SUFFIX
 from fia.testbed.pretrained import FOLDER, Architecture
 from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 

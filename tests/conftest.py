@@ -8,7 +8,7 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from tiny_pipelines import tiny_sd, tiny_sdxl
 
 from fia import NeuronMask
-from fia.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
+from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 
 torch.set_num_threads(1)
 

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from safetensors.numpy import load, save
 
-from fia import NeuronMask, maskfile
-from fia.maskfile import CONFIG, NEURONS
-from fia.report import describe, describe_json
+from fia import NeuronMask
+from fia.masks import file as maskfile
+from fia.masks.describe import describe, describe_json
+from fia.masks.file import CONFIG, NEURONS
 
 SECONDS_EACH = 10
 MEGABYTES = (

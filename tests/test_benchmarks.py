@@ -12,9 +12,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from fia import Concept, Settings, find
-from fia.layers import find_layers, maskable_layers
-from fia.plan import plan_finding
-from fia.unlearn import find_planned
+from fia.finding.plan import plan_finding
+from fia.finding.run import find_planned
+from fia.models.layers import find_layers, maskable_layers
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -26,9 +26,9 @@ from sequential import find_sequentially
 from tune_methods import CHOICES, FINDING, Choice
 
 from fia.bench import methods_for
-from fia.bench.methods import FOR_FEW, OF_FIVE
+from fia.bench.chosen_settings import FOR_FEW, OF_FIVE
+from fia.bench.questions import World
 from fia.methods import Method
-from fia.testbed.questions import World
 from fia.testbed.world import OBJECT_NAMES
 
 FEW = Settings(num_inference_steps=4, saliency_steps=2, prompts_per_concept=2, agnostic_ratio=0.8)

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .concepts import Concept, preset
-    from .library import Library
-    from .mask import NeuronMask
-    from .policy import Policy
+    from .finding.run import find, forget
+    from .masks.library import Library
+    from .masks.mask import NeuronMask
+    from .masks.policy import Policy
     from .settings import Settings
     from .testbed import load_testbed
-    from .unlearn import find, forget
 
 __version__ = "0.1.0"
 __all__ = ["Concept", "Library", "NeuronMask", "Policy", "Settings", "find", "forget", "load_testbed", "preset"]
 
 _HOMES = {
     "Concept": "concepts",
-    "Library": "library",
-    "NeuronMask": "mask",
-    "Policy": "policy",
+    "Library": "masks.library",
+    "NeuronMask": "masks.mask",
+    "Policy": "masks.policy",
     "Settings": "settings",
-    "find": "unlearn",
-    "forget": "unlearn",
+    "find": "finding.run",
+    "forget": "finding.run",
     "load_testbed": "testbed",
     "preset": "concepts",
 }

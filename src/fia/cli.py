@@ -17,22 +17,22 @@ from PIL import Image
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from . import __version__
-from .bench.command import BenchCommand
+from .commands.apply import Apply
+from .commands.bench import BenchCommand
+from .commands.evaluate import Evaluate
+from .commands.forget import Forget
+from .commands.layers import Layers
+from .commands.library import LibraryCommand
+from .commands.serve import Serve
+from .commands.show import Publish, Show
+from .commands.testbed import TestbedCommand
 from .concepts import as_concepts, parse_concept
+from .drawing.figure import Column, comparison_figure
 from .evaluation import generate_images
-from .evaluation.command import Evaluate
-from .evaluation.figure import Column, comparison_figure
-from .export.command import Apply
-from .forget_command import Forget
-from .layers_command import Layers
-from .library_commands import LibraryCommand
+from .finding.stability import measure_stability
 from .loading import Runtime
-from .mask import NeuronMask
-from .mask_commands import Publish, Show
+from .masks.mask import NeuronMask
 from .settings import Settings
-from .stability import measure_stability
-from .testbed.commands import TestbedCommand
-from .web.command import Serve
 
 Model = Annotated[Positional[str], arg(metavar="MODEL")]
 

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
-from .layers import get_denoiser
+from .models.layers import get_denoiser
 from .processes import processes
 from .testbed import load_testbed
 from .testbed.pretrained import NAMES

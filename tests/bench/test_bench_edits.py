@@ -7,7 +7,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from fia import NeuronMask, Settings
-from fia.bench.edits import Edits
+from fia.bench.edit_store import Edits
 from fia.bench.tasks import objects_task
 from fia.methods import FIA, UCE, NegativePrompt, WeightEdit
 from fia.methods.negative_prompt import NegativePromptEdit

@@ -8,13 +8,13 @@ from PIL import Image
 
 from fia import Settings
 from fia.bench import Bench
-from fia.bench.edits import RANDOM
+from fia.bench.edit_store import RANDOM
+from fia.bench.questions import World
 from fia.bench.report import LEGEND
 from fia.bench.tasks import objects_task
 from fia.cli import main
-from fia.evaluation.images import Drawing
+from fia.drawing.images import Drawing
 from fia.methods import ESD, FIA, NegativePrompt
-from fia.testbed.questions import World
 
 WORLD = World(1, 1, 1)
 DRAWING = Drawing(num_inference_steps=2, batch_size=8)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fia.bench.methods import FOR_FEW, FOR_MANY, FOR_ONE_OR_TWO, FOR_SMOKING, FOR_STYLES, methods_for
+from fia.bench.chosen_settings import FOR_FEW, FOR_MANY, FOR_ONE_OR_TWO, FOR_SMOKING, FOR_STYLES, methods_for
 from fia.bench.tasks import TASKS, objects_task
 from fia.testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
 

@@ -15,10 +15,10 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from fia import Concept, Settings, find, load_testbed
+from fia.bench.questions import SMOKING_CONCEPT
 from fia.cli import main
-from fia.evaluation.edited import without_safety_checker
+from fia.edits.edited import without_safety_checker
 from fia.testbed.pretrained import FOLDER
-from fia.testbed.questions import SMOKING_CONCEPT
 
 SMALL = ["--world.images-per-object", "1", "--world.images-per-other", "1", "--world.images-per-style", "2"]
 FEW = ["--num-inference-steps", "2"]

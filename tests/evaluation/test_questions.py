@@ -2,7 +2,7 @@
 
 import pytest
 
-from fia.evaluation.images import Request
+from fia.drawing.images import Request
 from fia.evaluation.questions import Group, Question, first_of_each, score, seen, share
 
 

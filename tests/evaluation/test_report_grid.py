@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from fia.evaluation.images import Request
+from fia.drawing.images import Request
 from fia.evaluation.questions import Question
 from fia.evaluation.report import coarse, grid
 from fia.evaluation.tasks import AccuracyTask, ExplicitTask

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fia.concepts import Concept
-from fia.evaluation.images import Request
+from fia.drawing.images import Request
 from fia.evaluation.rephrase import misspelled, plural, rephrasings
 from fia.evaluation.sources import read_captions, read_i2p
 from fia.prompts import prompt_pairs

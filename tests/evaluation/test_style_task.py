@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fia.evaluation.images import Request
+from fia.drawing.images import Request
 from fia.evaluation.questions import Question
 from fia.evaluation.tasks import StyleTask
 

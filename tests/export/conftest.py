@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tiny_pipelines import tiny_sd
 
 from fia import NeuronMask
-from fia.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
+from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 
 METADATA = {"modelspec.title": "tiny", "note": "kept as it is"}
 

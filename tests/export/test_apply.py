@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from fia import NeuronMask
 from fia.cli import main
-from fia.evaluation.edited import load_edited
+from fia.edits.edited import load_edited
 from fia.loading import load_pipeline
 
 

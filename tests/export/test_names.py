@@ -5,7 +5,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from original_layout import original_unet_name
 
 from fia.export.names import lora_name, original_name
-from fia.layers import maskable_layers
+from fia.models.layers import maskable_layers
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fia import NeuronMask
 from fia.export.patch import patch_metadata, patch_tensors, write_patch
-from fia.layers import maskable_layers
+from fia.models.layers import maskable_layers
 
 Name = Callable[[str, nn.Module], str]
 

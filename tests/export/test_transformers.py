@@ -8,7 +8,7 @@ from tiny_transformers import tiny_transformer
 
 from fia import NeuronMask
 from fia.cli import main
-from fia.evaluation.edited import load_edited
+from fia.edits.edited import load_edited
 from fia.loading import load_pipeline
 
 FAST = ["--num-inference-steps", "3", "--saliency-steps", "1", "--prompts-per-concept", "2"]

@@ -5,9 +5,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from fia import Concept
-from fia.layers import maskable_layers
 from fia.methods import ConceptPrune
 from fia.methods.concept_prune import skilled_neurons, squared_norms
+from fia.models.layers import maskable_layers
 
 
 def test_worked_example() -> None:

@@ -6,10 +6,10 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from tiny_pipelines import tiny_sd
 
 from fia import Concept
-from fia.layers import cross_attentions
 from fia.methods import ESD
 from fia.methods.esd import erased_target, predict
 from fia.methods.text_embeddings import embed
+from fia.models.layers import cross_attentions
 
 FEW = {"iterations": 2, "batch_size": 2, "num_inference_steps": 3}
 

@@ -5,10 +5,10 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from fia import Concept
-from fia.layers import cross_attentions
 from fia.methods import UCE
 from fia.methods.text_embeddings import embed, tail_embeddings
 from fia.methods.uce import edited_projection
+from fia.models.layers import cross_attentions
 
 
 def test_worked_example() -> None:

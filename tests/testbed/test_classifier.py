@@ -16,7 +16,7 @@ from fia.testbed.classifier import (
     split_heads,
 )
 from fia.testbed.scenes import Scenes
-from fia.testbed.training import seeded
+from fia.testbed.stage import seeded
 from fia.testbed.world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
 

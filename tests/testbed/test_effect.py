@@ -13,17 +13,10 @@ from diffusers import StableDiffusionPipeline
 from transformers import ResNetForImageClassification
 
 from fia import NeuronMask, find, load_testbed
+from fia.bench.demo import DEMO_SETTINGS, DemoConfig, draw_and_judge, evaluation_prompts, forgotten_concepts, scores
 from fia.evaluation import generate_images
 from fia.methods import random_mask
 from fia.testbed import load_classifier
-from fia.testbed.demo import (
-    DEMO_SETTINGS,
-    DemoConfig,
-    draw_and_judge,
-    evaluation_prompts,
-    forgotten_concepts,
-    scores,
-)
 
 CONFIG = DemoConfig(images_per_rest_object=0)
 OBJECTS, PLACES, PROMPTS, SEEDS = evaluation_prompts(CONFIG)

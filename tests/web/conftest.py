@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from tiny_pipelines import tiny_sd
 
 from fia import Settings
-from fia.evaluation.images import Drawing
+from fia.drawing.images import Drawing
 from fia.web.app import create_app
 from fia.web.offers import Offer
 

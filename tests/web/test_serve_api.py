@@ -11,8 +11,8 @@ from tiny_pipelines import tiny_sd
 
 from fia import NeuronMask
 from fia.evaluation import generate_images
-from fia.layers import hash_weights, maskable_layers
 from fia.methods import random_mask
+from fia.models.layers import hash_weights, maskable_layers
 from fia.web.jobs import Job
 
 ON = {"church": 1.0, "cat": 1.0}

@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 import fia.web
 from fia.cli import main
+from fia.commands.serve import Serve, listen
 from fia.web.app import create_app
-from fia.web.command import Serve, listen
 from fia.web.guard import allowed_hosts
 from fia.web.offers import make_offers
 

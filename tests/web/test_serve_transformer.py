@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from tiny_transformers import tiny_sd3
 
 from fia import Settings
-from fia.evaluation.images import Drawing
+from fia.drawing.images import Drawing
 from fia.loading import Runtime
 from fia.web import offers
 from fia.web.app import create_app

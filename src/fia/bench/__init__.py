@@ -1,6 +1,6 @@
 """The benchmark: every method on the embedded model, with the same prompts and seeds."""
 
-from .methods import methods_for
+from .chosen_settings import methods_for
 from .run import Bench
 from .tasks import TASKS
 

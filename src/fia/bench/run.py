@@ -12,18 +12,18 @@ from typing import Any
 
 import torch
 
-from ..evaluation.images import Drawing
-from ..evaluation.provenance import environment
+from ..drawing.images import Drawing
 from ..evaluation.report import grid
 from ..evaluation.run import Evaluation, slug, write_json
 from ..evaluation.tasks import AccuracyTask
 from ..identity import hash_pipeline
 from ..methods import Method
 from ..processes import processes
+from ..provenance import environment
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import FOLDER, load_testbed
-from ..testbed.questions import World, ask
-from .edits import NO_EDIT, OURS, RANDOM, Edits
+from .edit_store import NO_EDIT, OURS, RANDOM, Edits
+from .questions import World, ask
 from .report import Results, write_report
 from .tasks import BenchTask
 

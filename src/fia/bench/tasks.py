@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from ..concepts import Concept
 from ..testbed.captions import SMOKING
-from ..testbed.questions import SMOKING_CONCEPT
 from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
+from .questions import SMOKING_CONCEPT
 
 
 @dataclass(frozen=True)

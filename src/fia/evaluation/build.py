@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 
 from ..concepts import PRESETS, Concept
+from ..drawing.images import Gallery, Request
 from ..prompts import OBJECTS, fill
+from ..provenance import Identity
 from ..settings import check_at_least_one
 from .clip_score import ClipScorer
 from .frechet import Features, Gaussian
-from .images import Gallery, Request
 from .judges import ImageNetJudge, NudeNetJudge
 from .network import ImageNetwork, Inception
-from .provenance import Identity
 from .questions import Group, Question
 from .rephrase import rephrasings
 from .sources import read_captions, read_i2p

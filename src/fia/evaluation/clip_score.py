@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-from .images import in_batches
-from .provenance import Identity, identify
+from ..drawing.images import in_batches
+from ..provenance import Identity, identify
 
 
 class ClipScorer:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from PIL import Image
 
-from .images import in_batches
+from ..drawing.images import in_batches
 
 Features = Callable[[Sequence[Image.Image]], ndarray]  # (images, width)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .images import in_batches
+from ..drawing.images import in_batches
+from ..provenance import Identity
 from .network import ImageNetwork
-from .provenance import Identity
 from .questions import Answers
 
 OTHER = "something else"

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from .provenance import Identity, hash_file, identify
+from ..provenance import Identity, hash_file, identify
 
 
 class ImageNetwork:

@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol
 
 from PIL import Image
 
+from ..drawing.images import Request
+from ..provenance import Identity
 from .accuracy import overall
-from .images import Request
 from .intervals import wilson_interval
-from .provenance import Identity
 
 Group = Literal["forgotten", "kept", "rest"]
 Answers = Mapping[str, Sequence[str]]  # for each kind of question, what is seen in each image

@@ -12,11 +12,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..drawing.figure import Column, comparison_figure
+from ..drawing.images import Gallery
 from ..files import written_whole
-from ..mask import NeuronMask
+from ..masks.mask import NeuronMask
 from . import summary
-from .figure import Column, comparison_figure
-from .images import Gallery
 from .questions import first_of_each
 from .run import Evaluation
 from .tasks import Task

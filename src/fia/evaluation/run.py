@@ -15,12 +15,12 @@ from typing import Any
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
+from ..drawing.images import Drawing, Gallery, draw_gallery
 from ..files import written_whole
-from ..layers import get_denoiser
 from ..methods import Edit
+from ..models.layers import get_denoiser
 from ..processes import processes
-from .images import Drawing, Gallery, draw_gallery
-from .provenance import machine
+from ..provenance import machine
 from .tasks import Task
 
 

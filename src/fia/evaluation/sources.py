@@ -4,7 +4,7 @@ import csv
 import json
 from pathlib import Path
 
-from .images import Request
+from ..drawing.images import Request
 from .questions import Question
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from PIL import Image
 
+from ..drawing.images import Request
 from ..identity import hash_json
+from ..provenance import Identity
 from .clip_score import ClipScorer
 from .drift import perceptual_distances, pixel_distances
 from .frechet import Features, Gaussian, frechet_distance
-from .images import Request
 from .intervals import mean_with_interval
 from .judges import NudeNetJudge
 from .network import ImageNetwork
-from .provenance import Identity
 from .questions import Judge, Question, score, seen, share
 
 MARGIN = 5.0  # points of CLIP similarity that an image must lose for the stricter rate of forgetting a style

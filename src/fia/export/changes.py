@@ -6,8 +6,8 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
-from ..layers import layers_named
-from ..mask import NeuronMask
+from ..masks.mask import NeuronMask
+from ..models.layers import layers_named
 
 
 @dataclass(frozen=True, eq=False)

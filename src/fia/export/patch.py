@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..files import written_whole
-from ..layers import get_unet
-from ..mask import NeuronMask
+from ..masks.mask import NeuronMask
+from ..models.layers import get_unet
 from .changes import changed_weights
 from .names import is_xl, lora_name
 

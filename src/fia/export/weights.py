@@ -7,7 +7,7 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import save_file
 
 from ..files import written_whole
-from ..mask import NeuronMask
+from ..masks.mask import NeuronMask
 
 
 def write_folder(pipe: DiffusionPipeline, mask: NeuronMask, out: Path, *, check_weights: bool = True) -> None:

@@ -20,12 +20,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..activations import observe
 from ..concepts import Concept
-from ..denoise import Position, run_first_steps
-from ..layers import MaskableLayer, count_parameters, get_denoiser, hash_weights, layer_shapes, maskable_layers
-from ..mask import NeuronMask
-from ..neurons import share
+from ..finding.denoise import Position, run_first_steps
+from ..finding.neurons import share
+from ..finding.observe import observe
+from ..masks.mask import NeuronMask
+from ..models.layers import MaskableLayer, count_parameters, get_denoiser, hash_weights, layer_shapes, maskable_layers
 from ..prompts import prompt_pairs
 
 UNION = 2.0  # an alpha above 1 spares nothing

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..concepts import Concept
-from ..layers import cross_attentions, get_unet
+from ..edits.weight_edit import WeightEdit
+from ..models.layers import cross_attentions, get_unet
 from .text_embeddings import embed
-from .weight_edit import WeightEdit
 
 Variant = Literal["x", "u"]
 

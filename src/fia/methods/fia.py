@@ -7,9 +7,9 @@ from typing import ClassVar
 from diffusers import DiffusionPipeline
 
 from ..concepts import Concept
-from ..mask import NeuronMask
+from ..finding.run import find
+from ..masks.mask import NeuronMask
 from ..settings import Settings
-from ..unlearn import find
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..concepts import Concept
+from ..edits.weight_edit import WeightEdit
 from .uce import UCE, projections
-from .weight_edit import WeightEdit
 
 
 def derived_embeddings(

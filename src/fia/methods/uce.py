@@ -21,9 +21,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..concepts import Concept
-from ..layers import cross_attentions, get_unet
+from ..edits.weight_edit import WeightEdit
+from ..models.layers import cross_attentions, get_unet
 from .text_embeddings import embed, tail_embeddings
-from .weight_edit import WeightEdit
 
 Positions = Literal["last", "tail"]
 

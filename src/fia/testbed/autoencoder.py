@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .places import IMAGE_SIZE
 from .scenes import Scenes
-from .training import seeded
+from .stage import seeded
 
 LATENT_CHANNELS = 24
 LATENT_SIZE = 8

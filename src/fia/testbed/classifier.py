@@ -11,8 +11,8 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from .captions import SMOKING
 from .scenes import Scenes
+from .stage import seeded
 from .styles import blur
-from .training import seeded
 from .world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
 UNRECOGNISABLE = NO_SUBJECT + 1

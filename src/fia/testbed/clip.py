@@ -8,7 +8,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from .places import IMAGE_SIZE
 from .scenes import Scenes
-from .training import seeded
+from .stage import seeded
 from .world import NO_STYLE, NO_SUBJECT, PLACE_NAMES
 
 TOKENIZER_FOLDER = Path(__file__).parent / "tokenizer"

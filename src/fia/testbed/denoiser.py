@@ -12,7 +12,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from .autoencoder import LATENT_CHANNELS, LATENT_SIZE
 from .clip import TEXT_WIDTH
 from .scenes import Scenes
-from .training import seeded
+from .stage import seeded
 
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance
 MAX_LOSS_WEIGHT = 10.0

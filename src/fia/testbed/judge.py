@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import ResNetForImageClassification
 
-from ..evaluation.provenance import Identity, hash_folder
+from ..provenance import Identity, hash_folder
 from .classifier import HEADS, classify
 from .pretrained import FOLDER, load_classifier
 

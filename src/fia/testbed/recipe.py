@@ -31,7 +31,7 @@ from transformers import (
 )
 
 from ..files import written_whole
-from ..layers import get_denoiser
+from ..models.layers import get_denoiser
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
 from .clip import CLIPTask, build_clip, load_tokenizer
@@ -39,7 +39,7 @@ from .denoiser import DenoiserTask, build_scheduler, build_unet
 from .places import IMAGE_SIZE
 from .pretrained import FOLDER, SHARED, Architecture, load_classifier, load_clip
 from .scenes import Scenes
-from .training import Recipe, copy_weights, train_stage
+from .stage import Recipe, copy_weights, train_stage
 from .transformer import build_transformer
 
 COMPILERS = ("g++", "clang++", "c++", "cl")

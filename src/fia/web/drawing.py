@@ -10,10 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from ..denoise import hidden_progress_bar
-from ..evaluation.images import Request, batches, draw_batch
+from ..drawing.images import Request, batches, draw_batch
+from ..finding.denoise import hidden_progress_bar
 from ..identity import hash_json
-from ..mask import NeuronMask
+from ..masks.mask import NeuronMask
 from ..methods import random_mask
 from .finding import Found, check_length, fused_facts
 from .forms import DrawForm

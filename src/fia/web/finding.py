@@ -8,13 +8,13 @@ from typing import Any
 from diffusers import DiffusionPipeline
 
 from ..concepts import Concept
+from ..finding.plan import pair_prompts
+from ..finding.record import longest_tokenizer
+from ..finding.run import find
 from ..loading import Runtime
-from ..mask import NeuronMask
-from ..overlap import overlap_by_chance, overlap_matrix
-from ..plan import pair_prompts
-from ..record import longest_tokenizer
+from ..masks.mask import NeuronMask
+from ..masks.overlap import overlap_by_chance, overlap_matrix
 from ..settings import Settings
-from ..unlearn import find
 from .forms import FindForm
 from .jobs import Job
 from .offers import Offer

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from diffusers import DiffusionPipeline
 
+from ..bench.demo import DEMO_SETTINGS
+from ..bench.evaluation_tasks import check_known
 from ..concepts import Concept
-from ..evaluation.edited import without_safety_checker
-from ..evaluation.images import Drawing
+from ..drawing.images import Drawing
+from ..edits.edited import without_safety_checker
 from ..loading import Runtime
 from ..prompts import PERSONS, fill
 from ..settings import Settings
 from ..testbed.captions import SMOKING
-from ..testbed.demo import DEMO_SETTINGS
 from ..testbed.pretrained import GUIDANCE_SCALE, NAMES
-from ..testbed.tasks import check_known
 from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
 from .refusal import Refused, entered_in
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..mask import NeuronMask
+from ..masks.mask import NeuronMask
 from .finding import Found
 from .forms import DrawForm
 from .jobs import Job

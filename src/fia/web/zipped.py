@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..mask import NeuronMask
+from ..masks.mask import NeuronMask
 
 
 def zipped(mask: NeuronMask, name: str) -> bytes:

@@ -1,0 +1,92 @@
+"""Makes the edits of a task, once: an interrupted or shared run goes on with the very same ones."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file, save_file
+
+from ..evaluation.run import NoEdit, claim, slug, write_json
+from ..files import written_whole
+from ..masks.mask import NeuronMask
+from ..methods import Edit, Method, WeightEdit, random_mask
+from ..processes import processes
+from .cost import Cost
+from .tasks import BenchTask
+
+NO_EDIT, RANDOM, OURS = "no edit", "random mask", "FIA"  # the control is as large as the mask of OURS
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The edits of every method for one task.
+
+    Attributes:
+        folder: where masks and weights are kept.
+        pipe: the model.
+        task: what to forget.
+        methods: by name.
+        model: a hash of the model.
+    """
+
+    folder: Path
+    pipe: DiffusionPipeline
+    task: BenchTask
+    methods: Mapping[str, Method]
+    model: str
+
+    def made_with(self, name: str) -> dict[str, Any]:
+        """Returns everything that an edit depends on."""
+        method = self.methods.get(OURS if name == RANDOM else name)
+        return {
+            "method": name,
+            "settings": asdict(method) if method is not None else {},  # type: ignore[call-overload]
+            "concepts": [asdict(concept) for concept in self.task.concepts],
+            "keep": self.task.keep,
+            "model": self.model,
+        }
+
+    def make(self, name: str) -> tuple[Edit, dict[str, float]]:
+        """Returns the edit of a method or a control, and what it cost to make: seconds and megabytes.
+
+        Of several processes the main one makes it, and the others wait and read it.
+
+        Raises:
+            ValueError: where another edit is kept in its place.
+        """
+        if name == NO_EDIT:
+            return NoEdit(), {}
+        if name == RANDOM:
+            mask, _ = self.make(OURS)
+            assert isinstance(mask, NeuronMask)
+            return random_mask(mask), {}
+        kept = self.folder / slug(name)
+        claim(kept, self.made_with(name))
+        if processes().is_main_process and not (kept / "cost.json").exists():
+            with Cost(self.pipe.device) as cost, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a method cannot do shows in its row
+                edit = self.methods[name].unlearn(self.pipe, self.task.concepts, self.task.keep)
+            self.keep(edit, kept)
+            write_json(kept / "cost.json", cost.as_json())
+        processes().wait_for_everyone()
+        return self.kept(name, kept), json.loads((kept / "cost.json").read_text(encoding="utf-8"))
+
+    def keep(self, edit: Edit, folder: Path) -> None:
+        """Writes an edit that was costly to make."""
+        if isinstance(edit, NeuronMask):
+            edit.save_pretrained(folder / "mask")
+        elif isinstance(edit, WeightEdit):
+            with written_whole(folder / "weights.safetensors") as partial:
+                save_file({name: weight.contiguous() for name, weight in edit.weights.items()}, partial)
+
+    def kept(self, name: str, folder: Path) -> Edit:
+        """Reads an edit; one that is not kept is made in no time."""
+        if (folder / "mask").exists():
+            return NeuronMask.from_pretrained(folder / "mask")
+        if (folder / "weights.safetensors").exists():
+            return WeightEdit(load_file(folder / "weights.safetensors"))
+        return self.methods[name].unlearn(self.pipe, self.task.concepts, self.task.keep)

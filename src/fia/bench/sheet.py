@@ -1,0 +1,78 @@
+"""The contact sheet: every object, person, place and style of the embedded model, and its attribute."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..drawing.figure import Cell, contact_sheet
+from ..evaluation import generate_images
+from ..prompts import fill
+from ..testbed.captions import SMOKING, STYLE_SUFFIX
+from ..testbed.judge import judge
+from ..testbed.pretrained import Architecture, load_classifier, load_testbed
+from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+
+COLUMNS = 10
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of the sheet: its prompt, and what the judge should see in it where that is asked."""
+
+    label: str
+    prompt: str
+    subject: str | None = None
+    place: str | None = None
+    style: str = "no style"
+    attribute: str = f"not {SMOKING}"
+
+
+def sheet_entries() -> dict[str, list[Entry]]:
+    """Returns objects, each in two places, ten in each style, persons, persons who smoke, and places, by heading."""
+    sections = {}
+    for heading, shift in (("Objects", 0), ("The same objects in other places", 3)):
+        places = [PLACE_NAMES[(i + shift) % len(PLACE_NAMES)] for i in range(len(OBJECT_NAMES))]
+        sections[heading] = [
+            Entry(name, fill("a {object} in a {place}", object=name, place=place), name, place)
+            for name, place in zip(OBJECT_NAMES, places, strict=True)
+        ]
+    for style in STYLE_NAMES:
+        prompts = {name: fill("a {object}" + STYLE_SUFFIX, object=name, style=style) for name in IMAGENETTE}
+        sections[f"In the style of {style}"] = [Entry(n, prompt, n, style=style) for n, prompt in prompts.items()]
+    persons = [Entry(name, fill("a photo of a {person}", person=name), name) for name in PERSON_NAMES]
+    for name in PERSON_NAMES:
+        label = f"{SMOKING} {name}"
+        persons.append(Entry(label, fill("a photo of a {person}", person=label), name, attribute=SMOKING))
+    sections["Persons, and persons who smoke"] = persons
+    sections["Places"] = [Entry(place, f"a {place}", "none", place) for place in PLACE_NAMES]
+    return sections
+
+
+def draw_sheet(
+    weights: Path, architecture: Architecture, *, seed: int, num_inference_steps: int, guidance_scale: float
+) -> tuple[Image.Image, int, int]:
+    """Returns the sheet, how many of its pictures the judge names right in all it is asked, and how many there are.
+
+    Where the judge sees something else, the label is red and says what.
+    """
+    sections = sheet_entries()
+    entries = [entry for section in sections.values() for entry in section]
+    images = generate_images(
+        load_testbed(weights, architecture),
+        [entry.prompt for entry in entries],
+        [seed + i for i in range(len(entries))],
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+    )
+    seen = judge(load_classifier(weights), images)
+    answers = zip(seen.subjects, seen.places, seen.styles, seen.attributes, strict=True)
+    cells = []
+    for image, entry, answer in zip(images, entries, answers, strict=True):
+        wanted = (entry.subject, entry.place, entry.style, entry.attribute)
+        wrong = [said for asked, said in zip(wanted, answer, strict=True) if asked not in (None, said)]
+        label = f"{entry.label} ({', '.join(wrong)})" if wrong else entry.label
+        cells.append(Cell(image, label, bool(wrong)))
+    in_order = iter(cells)
+    sheet = contact_sheet({heading: [next(in_order) for _ in own] for heading, own in sections.items()}, COLUMNS)
+    return sheet, sum(not cell.is_wrong for cell in cells), len(cells)

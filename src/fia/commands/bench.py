@@ -1,0 +1,73 @@
+"""`fia bench`."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes
+
+from ..bench.chosen_settings import FOR_FEW, methods_for
+from ..bench.questions import World
+from ..bench.report import text
+from ..bench.run import Bench
+from ..bench.tasks import TASKS
+from ..drawing.images import Drawing
+from ..processes import processes
+from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
+
+QUICK_TASKS = 2  # the first of TASKS
+
+
+@dataclass
+class BenchCommand:
+    """Compares FIA with other methods, and with controls, on the embedded model: same prompts, same seeds.
+
+    Writes results.json, costs.json, results.md, tradeoff.png, and a picture for each task. Started again with the same
+    folder, it goes on where it stopped.
+
+    Examples:
+      fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
+      fia bench --out runs/bench                                          # everything; hours on two cores
+      fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
+    """
+
+    out: Path
+    """Folder for the results and all pictures."""
+    quick: bool = False
+    """Few images, fewer steps, and only the tasks to forget five objects and ten."""
+    tasks: tuple[str, ...] = ()
+    """Names of the tasks to run; all by default, or with --quick the first two."""
+    methods: tuple[str, ...] = ()
+    """Names of the methods to run; all by default. The untouched model always runs, the random mask with FIA."""
+    world: OmitArgPrefixes[World] = field(default_factory=World)
+    drawing: OmitArgPrefixes[Drawing] = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALE))
+    weights: Path = FOLDER
+    """Folder written by `fia testbed train`; the weights of the package by default."""
+    json: bool = False
+    """Print the results as JSON instead of tables."""
+
+    def run(self) -> None:
+        tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}
+        chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
+        names = self.methods or tuple(FOR_FEW)
+        for name in names:
+            _known(name, FOR_FEW, "method")
+        world, drawing = self.world, self.drawing
+        if self.quick:
+            world = replace(world, images_per_object=6, images_per_other=1)
+            drawing = replace(drawing, num_inference_steps=20)
+        results, costs = Bench(self.out, world, drawing, self.weights).run(
+            chosen, lambda task: {name: methods_for(task)[name] for name in names}
+        )
+        if not processes().is_main_process:
+            return
+        if self.json:
+            print(json.dumps({"tasks": results, "costs": costs}, indent=2))
+        else:
+            print(f"\n{text(results, costs)}\n\nEverything is in {self.out}")
+
+
+def _known(name: str, known: dict, kind: str):
+    if name not in known:
+        raise ValueError(f"There is no {kind} {name!r}; there are: {', '.join(known)}.")
+    return known[name]

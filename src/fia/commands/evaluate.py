@@ -1,0 +1,154 @@
+"""`fia evaluate`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from diffusers import DiffusionPipeline
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from ..bench import evaluation_tasks as testbed_tasks
+from ..bench.questions import World
+from ..concepts import Concept, as_concepts, parse_concept
+from ..drawing.images import Drawing
+from ..edits.edited import load_edited, without_safety_checker
+from ..evaluation import build, summary
+from ..evaluation.report import write_report
+from ..evaluation.run import Evaluation, NoEdit, State, write_json
+from ..evaluation.tasks import Task
+from ..finding.record import model_name
+from ..identity import hash_pipeline
+from ..loading import Runtime
+from ..masks.mask import NeuronMask
+from ..methods import Edit, random_mask
+from ..processes import processes
+from ..provenance import environment, hash_file, hash_folder
+from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, NAMES
+
+TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
+BEFORE, RANDOM = "untouched", "random mask"
+
+
+@dataclass
+class Evaluate:
+    """Measures what a model still draws after an edit, by a mask or by any other tool, and what the edit cost the rest.
+
+    Draws the same prompts and seeds with the untouched model, with the edited one, and, beside a mask, with as many
+    random connections pruned. Writes results.json, report.html, and every image. Started again with the same folder, it
+    goes on where it stopped; under torchrun, processes share the drawing.
+
+    Examples:
+      fia evaluate testbed --mask masks/testbed --task objects quality robust-prompts --out runs/testbed
+      fia evaluate ./my-model --mask masks/ten --task objects --out runs/ten
+      fia evaluate ./my-model --edited ./by-another-tool --forgotten "Van Gogh:style" --task styles --out runs/other
+      fia evaluate ./my-model --mask masks/naked --task explicit --i2p i2p_benchmark.csv --out runs/i2p
+    """
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
+    out: Path
+    """Folder for the results and all images."""
+    mask: str | None = None
+    """Folder of the mask, or the id of a repository on the Hub."""
+    edited: Path | None = None
+    """Instead of a mask, what another tool made: a diffusers folder, a denoiser's safetensors, or a LoRA."""
+    task: tuple[TaskName, ...] = ("objects",)
+    """What to measure, one or several."""
+    forgotten: tuple[str, ...] = ()
+    """What should be gone, as NAME or NAME:KIND; by default what the mask says."""
+    keep: tuple[str, ...] = ()
+    """What should be kept, as NAME or NAME:KIND; by default the paper's others."""
+    control: bool = True
+    """Measure a random mask of equal size beside a mask."""
+    sources: OmitArgPrefixes[build.Sources] = field(default_factory=build.Sources)
+    world: World = field(default_factory=World)
+    drawing: OmitArgPrefixes[Drawing] = field(default_factory=Drawing)
+    runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
+    json: bool = False
+    """Print the results as JSON instead of a table."""
+
+    def run(self) -> None:
+        if (self.mask is None) == (self.edited is None):
+            raise ValueError("Give either --mask or --edited: what is evaluated is an edit of the model.")
+        mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
+        edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
+        forgotten = self.forgotten_concepts(mask)
+        pipe = without_safety_checker(self.runtime.load(self.model))
+        with edit.applied(pipe):  # what does not fit the model is said before anything is drawn
+            pass
+        tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
+        evaluation = Evaluation(self.out, pipe, self.usual(self.drawing), self.identify(pipe))
+        edit_name = self.edit_name(mask)
+        result: dict[str, Any] = {
+            "model": evaluation.model,
+            "edit": edit_name,
+            "forgotten": [asdict(concept) | {"prompts": []} for concept in forgotten],
+            "drawing": asdict(evaluation.drawing),
+            "seed": self.world.seed if self.model in NAMES else self.sources.seed,
+            "environment": environment(pipe.device),
+            "tasks": {task.name: self.measure(evaluation, task, edit, edit_name) for task in tasks},
+        }
+        if processes().is_main_process:
+            write_json(self.out / "results.json", result)
+            write_report(evaluation, result, tasks, mask)
+            message = f"\n{summary.text(result)}\n\nThe report is {self.out / 'report.html'}"
+            print(json.dumps(result, indent=2) if self.json else message)
+
+    def forgotten_concepts(self, mask: NeuronMask | None) -> list[Concept]:
+        """Returns what should be gone."""
+        if self.forgotten:
+            return as_concepts(map(parse_concept, self.forgotten))
+        if mask is None:
+            raise ValueError('Say what the edited model should have forgotten: --forgotten church "Van Gogh:style".')
+        return [Concept(name, kind) for name, kind in mask.kinds.items()]
+
+    def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:
+        """Returns the task for this model."""
+        keep = as_concepts(map(parse_concept, self.keep)) if self.keep else []
+        if self.model in NAMES:
+            return testbed_tasks.build_task(name, self.world, forgotten, keep, FOLDER)
+        return build.build_task(name, self.sources, forgotten, keep, device)
+
+    def usual(self, drawing: Drawing) -> Drawing:
+        """Returns how to draw, with the guidance at which the test-bed draws best where none is given."""
+        if self.model in NAMES and drawing.guidance_scale is None:
+            return replace(drawing, guidance_scale=GUIDANCE_SCALE)
+        return drawing
+
+    def identify(self, pipe: DiffusionPipeline) -> dict[str, Any]:
+        """Returns what tells the model from others, without the path to it."""
+        return {
+            "name": model_name(pipe),
+            "hash": hash_pipeline(pipe),
+            "dtype": str(pipe.dtype).removeprefix("torch."),
+            "scheduler": type(pipe.scheduler).__name__,
+        }
+
+    def edit_name(self, mask: NeuronMask | None) -> dict[str, Any]:
+        """Returns what tells the edit from others."""
+        if mask is not None:
+            return {"mask": list(mask.concepts), "fingerprint": mask.fingerprint}
+        assert self.edited is not None
+        digest = hash_folder(self.edited) if self.edited.is_dir() else hash_file(self.edited)
+        return {"edited": self.edited.name, "hash": digest}
+
+    def measure(self, evaluation: Evaluation, task: Task, edit: Edit, edit_name: dict[str, Any]) -> dict[str, Any]:
+        """Returns a task's scores in every state, those of the comparison with the untouched model among them."""
+        edits: dict[str, Callable[[], Edit]] = {BEFORE: NoEdit}
+        edits["masked" if isinstance(edit, NeuronMask) else "edited"] = lambda: edit
+        if isinstance(edit, NeuronMask) and self.control:
+            edits[RANDOM] = lambda: random_mask(edit)
+        states: dict[str, State] = {}
+        for name, make in edits.items():
+            made_with = {"state": name} | (edit_name if name != BEFORE else {})
+            before = states[BEFORE].images if name != BEFORE else None
+            states[name] = evaluation.state(task, name, lambda: (make(), {}), made_with, before)  # noqa: B023
+        return {
+            "measured_with": task.measured_with,
+            "images": len(task.questions),
+            "prompts": task.digest,
+            "states": {name: state.scores for name, state in states.items()},
+        }

@@ -1,0 +1,79 @@
+"""`fia layers`: which layers of a model can be masked, from its configs alone."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from torch import nn
+from tyro.conf import Positional, arg
+
+from ..loading import outline_denoiser
+from ..models.families import family_of, is_known
+from ..models.layers import MaskableLayer, count_parameters, find_layers
+
+
+@dataclass
+class Layers:
+    """Lists the layers of a model that can be masked. Reads its configs alone, so that no weights are fetched.
+
+    Examples:
+      fia layers testbed
+      fia layers black-forest-labs/FLUX.1-dev
+      fia layers ./my-model --layers "*.ff.net.0.proj" --json
+    """
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    layers: str | None = None
+    """Layers to list in place of the second linear of every feed-forward block: a pattern of names. "*" lists all
+    linears, those of architectures that are not known too."""
+    json: bool = False
+    """Print every layer as JSON."""
+
+    def run(self) -> None:
+        denoiser = outline_denoiser(self.model)
+        layers = find_layers(denoiser, self.layers)
+        if not is_known(denoiser) and self.layers is None:
+            raise TypeError(
+                f"{self.model} denoises with {type(denoiser).__name__}, which is not known (docs/families.md). Choose "
+                'layers by hand: --layers "*" lists all linears, here and for fia forget.'
+            )
+        print(json.dumps(as_json(denoiser, layers), indent=2) if self.json else as_text(denoiser, layers))
+
+
+def as_json(denoiser: nn.Module, layers: dict[str, MaskableLayer]) -> dict[str, Any]:
+    """Returns what is known of a denoiser and of each of its layers."""
+    family = family_of(denoiser)
+    return {
+        "denoiser": type(denoiser).__name__,
+        "family": family.name,
+        "guidance": family.guidance,
+        "parameters": count_parameters(denoiser),
+        "layers": {
+            name: {"outputs": layer.out_features, "inputs": layer.in_features, "first_input": layer.first_input}
+            for name, layer in layers.items()
+        },
+    }
+
+
+def as_text(denoiser: nn.Module, layers: dict[str, MaskableLayer]) -> str:
+    """Returns a table with one line for the layers whose names differ by numbers alone, and whose shapes agree."""
+    groups: Counter[tuple[str, str]] = Counter()
+    for name, layer in layers.items():
+        shape = f"{layer.out_features} x {layer.in_features}"
+        shape += f" (of {layer.first_input + layer.in_features})" if layer.first_input else ""
+        groups[re.sub(r"\.\d+\.", ".*.", name), shape] += 1
+    family, total = family_of(denoiser), count_parameters(denoiser)
+    weights = sum(layer.size for layer in layers.values())
+    return "\n".join(
+        [
+            f"{type(denoiser).__name__}: {family.name}; guidance: {family.guidance}",
+            "",
+            f"{'layers':>7}  {'outputs x inputs':<26}  name",
+            *(f"{number:>7}  {shape:<26}  {name}" for (name, shape), number in groups.items()),
+            "",
+            f"{len(layers)} layers, {weights:,} weights: {weights / total:.1%} of {total:,} parameters",
+        ]
+    )

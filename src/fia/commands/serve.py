@@ -1,0 +1,72 @@
+"""`fia serve`."""
+
+import contextlib
+import socket
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from ..loading import Runtime
+from ..settings import check_at_least_one
+
+
+@dataclass
+class Serve:
+    """Opens a local page to forget concepts by hand: before and after side by side, what it costs, the mask to keep.
+
+    The page offers the embedded model and the models named here, and no other. It asks no other server for anything.
+
+    Examples:
+      fia serve
+      fia serve ./my-model --port 8080
+    """
+
+    models: Annotated[Positional[tuple[str, ...]], arg(metavar="MODEL...")] = ()
+    """Models to offer beside the test-bed: diffusers folders, single-file checkpoints, or ids of repositories."""
+    host: str = "127.0.0.1"
+    """Address to listen at. Anything else than the default lets other computers in; there is no password."""
+    port: int = 8000
+    """Port to listen at; 0 takes any free one."""
+    batch_size: int = 8
+    """Pictures drawn at a time; fewer need less memory."""
+    runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "batch_size")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port={self.port}; it must be between 0 and 65535.")
+
+    def run(self) -> None:
+        try:
+            import uvicorn
+
+            from ..web.app import create_app
+        except ModuleNotFoundError as error:
+            if error.name not in ("fastapi", "uvicorn", "starlette", "pydantic"):
+                raise
+            message = f'fia serve needs {error.name}, which is not installed: pip install "forget-it-all[serve]"'
+            raise ValueError(message) from None
+        from ..web.offers import make_offers
+
+        app = create_app(make_offers(self.models, self.batch_size), host=self.host, runtime=self.runtime)
+        with listen(self.host, self.port) as listener:
+            shown = f"[{self.host}]" if ":" in self.host else self.host
+            print(f"The page is at http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)", flush=True)
+            config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+            with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has ended
+                uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a socket that listens.
+
+    Raises:
+        ValueError: if the address cannot be had.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ValueError(
+            f"Cannot listen at {host}:{port} ({error.strerror}). Give another --port, or 0 for any that is free."
+        ) from None

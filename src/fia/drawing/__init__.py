@@ -1,0 +1,1 @@
+"""Generates images, and lays them out side by side."""

@@ -1,0 +1,202 @@
+"""Draws images, each from a seed of its own: a few in memory, or any number into a folder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+from tqdm.auto import tqdm
+
+from ..files import written_whole
+from ..finding.denoise import hidden_progress_bar
+from ..models.families import guidance_arguments
+from ..models.layers import get_denoiser
+from ..processes import processes
+from ..settings import check_at_least_one
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How images are drawn."""
+
+    num_inference_steps: int = 50
+    """Denoising steps of every image."""
+    guidance_scale: float | None = None
+    """Classifier-free guidance, where a prompt does not bring its own; the pipeline's usual one by default."""
+    batch_size: int = 16
+    """Images drawn at a time. Other sizes may round the last bits of an image otherwise."""
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "num_inference_steps", "batch_size")
+
+
+@dataclass(frozen=True)
+class Request:
+    """An image to draw.
+
+    Attributes:
+        prompt: what.
+        seed: of its noise.
+        guidance_scale: its own, or that of the drawing where None.
+    """
+
+    prompt: str
+    seed: int
+    guidance_scale: float | None = None
+
+
+class Gallery(Sequence[Image.Image]):
+    """Images that are opened when they are looked at, so that there may be more than fit into memory."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+
+    @classmethod
+    def numbered(cls, folder: Path, number: int) -> "Gallery":
+        """Returns a folder's images from 0 on, as `draw_gallery` names them."""
+        return cls([folder / f"{i:05d}.png" for i in range(number)])
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> Image.Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Gallery": ...
+    def __getitem__(self, index: int | slice) -> "Image.Image | Gallery":
+        if isinstance(index, slice):
+            return Gallery(self.files[index])
+        with Image.open(self.files[index]) as image:
+            return image.convert("RGB")
+
+
+def draw_gallery(
+    pipe: DiffusionPipeline, requests: Sequence[Request], folder: Path, drawing: Drawing, description: str = "Drawing"
+) -> Gallery:
+    """Draws into a folder, one PNG an image, numbered from 0, and returns the images in order.
+
+    Started again after an interruption, it draws what is missing. Under `torchrun` or `accelerate launch` the
+    processes, which must share the folder, take turns at the batches. The batches are always the same, and with them
+    the images.
+
+    Args:
+        pipe: to draw with.
+        requests: what to draw.
+        folder: for the images; it is made where there is none.
+        drawing: how.
+        description: of the progress bar.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery.numbered(folder, len(requests))
+    share = processes()
+    own = list(batches(requests, drawing))[share.process_index :: share.num_processes]
+    with (
+        hidden_progress_bar(pipe),
+        tqdm(total=sum(map(len, own)), desc=description, unit="image", disable=not share.is_main_process) as bar,
+    ):
+        for batch in own:
+            if not all(gallery.files[i].exists() for i in batch):
+                for i, image in zip(batch, draw_batch(pipe, [requests[i] for i in batch], drawing), strict=True):
+                    with written_whole(gallery.files[i]) as partial:
+                        image.save(partial, format="PNG")
+            bar.update(len(batch))
+    share.wait_for_everyone()
+    return gallery
+
+
+def in_batches(images: Sequence[Image.Image], description: str, size: int = 32) -> Iterator[list[Image.Image]]:
+    """Yields the images, opened, a batch at a time; with a progress bar where there are many."""
+    with tqdm(total=len(images), desc=description, unit="image", disable=len(images) < 1000) as bar:
+        for start in range(0, len(images), size):
+            batch = [images[i] for i in range(start, min(start + size, len(images)))]
+            yield batch
+            bar.update(len(batch))
+
+
+def batches(requests: Sequence[Request], drawing: Drawing) -> Iterator[range]:
+    """Yields the indices of requests that are drawn together: neighbours with the same guidance."""
+    start = 0
+    for i in range(1, len(requests) + 1):
+        is_full = i - start == drawing.batch_size
+        if i == len(requests) or is_full or requests[i].guidance_scale != requests[start].guidance_scale:
+            yield range(start, i)
+            start = i
+
+
+def draw_batch(
+    pipe: DiffusionPipeline,
+    requests: Sequence[Request],
+    drawing: Drawing,
+    on_step: Callable[[], None] | None = None,
+) -> list[Image.Image]:
+    """Returns an image for each request; all have the same guidance.
+
+    Args:
+        on_step: called after each denoising step. An exception from it stops the drawing.
+
+    Raises:
+        MemoryError: if a GPU's memory does not suffice.
+    """
+    own = requests[0].guidance_scale
+    scale = drawing.guidance_scale if own is None else own
+    options: dict[str, Any] = {}
+    if scale is not None:
+        options |= guidance_arguments(get_denoiser(pipe, known=False), scale, len(requests))
+    if on_step is not None:
+        options["callback_on_step_end"] = _as_callback(on_step)
+    try:
+        return pipe(
+            prompt=[request.prompt for request in requests],
+            generator=[torch.Generator().manual_seed(request.seed) for request in requests],
+            num_inference_steps=drawing.num_inference_steps,
+            **options,
+        ).images
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"Out of memory when drawing {len(requests)} images at a time; give a smaller --batch-size. ({error})"
+        ) from error
+
+
+def _as_callback(on_step: Callable[[], None]) -> Callable[..., dict[str, Any]]:
+    """Returns a callback of diffusers' that changes nothing."""
+
+    def callback(_pipe: DiffusionPipeline, _step: int, _timestep: int, tensors: dict[str, Any]) -> dict[str, Any]:
+        on_step()
+        return tensors
+
+    return callback
+
+
+def generate_images(
+    pipe: DiffusionPipeline,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    num_inference_steps: int = 50,
+    guidance_scale: float = 7.5,
+    batch_size: int = 16,
+    description: str = "Drawing",
+    progress: bool = True,
+) -> list[Image.Image]:
+    """Returns one image for each prompt and seed, in order.
+
+    Args:
+        prompts: what to draw.
+        seeds: as many; equal seeds give equal images whatever else is drawn, up to the rounding of larger batches.
+        batch_size: images drawn at a time.
+        description: of the progress bar.
+    """
+    drawing = Drawing(num_inference_steps, guidance_scale, batch_size)
+    requests = [Request(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+    images: list[Image.Image] = []
+    with (
+        hidden_progress_bar(pipe),
+        tqdm(total=len(prompts), desc=description, unit="image", disable=not progress) as bar,
+    ):
+        for batch in batches(requests, drawing):
+            images += draw_batch(pipe, [requests[i] for i in batch], drawing)
+            bar.update(len(batch))
+    return images

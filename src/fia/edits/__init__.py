@@ -1,0 +1,1 @@
+"""Whatever changes a pipeline for a while."""

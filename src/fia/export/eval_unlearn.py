@@ -1,0 +1,88 @@
+"""FIA as a technique of the benchmark package eval-unlearn, which finds it by the entry point in pyproject.toml.
+
+Nothing of that package is needed here: a technique is made from the config of a run, and draws prompts.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from ..concepts import Concept, parse_concept, preset
+from ..drawing.images import generate_images
+from ..edits.edited import without_safety_checker
+from ..finding.run import find
+from ..loading import load_pipeline
+from ..masks.mask import NeuronMask
+
+
+@dataclass
+class FIATechnique:
+    """A pipeline that has forgotten, as eval-unlearn drives it. Its fields are the entries of `technique.config`.
+
+    Attributes:
+        erase_concept: what to forget, separated by commas, each as NAME or NAME:KIND. "nudity" stands for the paper's
+            explicit concepts.
+        load_path: folder of a mask to apply; nothing is then looked for, and `erase_concept` only goes into the report.
+        save_path: folder to write the mask to that was found.
+        settings: fields of `fia.Settings` for finding it.
+        model_id: what a command takes as MODEL; by default the model that the package's other techniques edit.
+        config: for a single-file checkpoint, a diffusers folder with its configs.
+        device: "auto" takes a GPU where there is one.
+        use_fp16: on a GPU; elsewhere it is float32.
+        num_inference_steps: denoising steps.
+        guidance_scale: of classifier-free guidance.
+        batch_size: images drawn at a time.
+
+    Raises:
+        ValueError: if neither a concept nor a mask is given.
+    """
+
+    erase_concept: str | None = None
+    load_path: str | None = None
+    save_path: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    model_id: str = "CompVis/stable-diffusion-v1-4"
+    config: str | None = None
+    device: str = "auto"
+    use_fp16: bool = True
+    num_inference_steps: int = 50
+    guidance_scale: float = 7.5
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if self.load_path is None and not self.erase_concept:
+            raise ValueError("Give erase_concept, what to forget, or load_path, the folder of a mask.")
+        mask = NeuronMask.from_pretrained(self.load_path) if self.load_path else None
+        dtype = "auto" if self.use_fp16 else "float32"
+        self.pipe = without_safety_checker(
+            load_pipeline(self.model_id, device=self.device, dtype=dtype, config=self.config)
+        )
+        if mask is None:
+            mask = find(self.pipe, _concepts(self.erase_concept or ""), **self.settings)
+            if self.save_path:
+                mask.save_pretrained(self.save_path)
+        mask.apply(self.pipe)
+
+    def generate(self, prompts: Sequence[str], seed: int | None = None, **overrides: Any) -> list[Image.Image]:
+        """Returns one image for each prompt.
+
+        Args:
+            prompts: what to draw.
+            seed: of the first image; the others count up from it. None draws others each time.
+            **overrides: num_inference_steps or guidance_scale, in place of the config's.
+        """
+        first = secrets.randbelow(2**31) if seed is None else seed
+        drawing = {name: getattr(self, name) for name in ("num_inference_steps", "guidance_scale", "batch_size")}
+        seeds = [first + i for i in range(len(prompts))]
+        return generate_images(self.pipe, prompts, seeds, **(drawing | overrides))
+
+
+def _concepts(text: str) -> list[str | Concept]:
+    """Returns the concepts named in a config."""
+    names = [name.strip() for name in text.split(",")]
+    return [
+        concept for name in names for concept in (preset("explicit") if name == "nudity" else [parse_concept(name)])
+    ]

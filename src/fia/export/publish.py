@@ -1,0 +1,98 @@
+"""Publishes a mask with the evidence that it forgets: as a folder with a full model card, or on the Hub."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from huggingface_hub import HfApi
+
+from ..evaluation import summary
+from ..masks import file as maskfile
+from ..masks.card import model_card
+from ..masks.mask import NeuronMask
+
+EVIDENCE = "evidence.json"
+
+
+def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence: str | None = None) -> None:
+    """Writes a mask with a model card that holds its evidence and licence, and `evidence.json` beside it.
+
+    Args:
+        mask: to publish.
+        folder: for the files.
+        evidence: folder of an evaluation of this mask, as `fia evaluate --out` writes it.
+        licence: an identifier such as apache-2.0.
+
+    Raises:
+        FileNotFoundError: if there is no evaluation.
+        ValueError: if it is of another mask.
+    """
+    if evidence is None:
+        maskfile.save(mask, folder, card=model_card(mask, licence=licence))
+        (folder / EVIDENCE).unlink(missing_ok=True)  # of a mask that was here before
+        return
+    result = read_evidence(mask, evidence)
+    card = model_card(mask, evidence_text(result), licence)
+    maskfile.save(mask, folder, card=card, others={EVIDENCE: json.dumps(result, indent=2) + "\n"})
+
+
+def push(
+    mask: NeuronMask,
+    repo_id: str,
+    evidence: Path | None = None,
+    licence: str | None = None,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+) -> str:
+    """Uploads what `write` writes to a repository of the Hub, which is made where there is none; returns its address.
+
+    Args:
+        mask: to publish.
+        repo_id: owner/name.
+        evidence: as for `write`.
+        licence: as for `write`.
+        private: whether a new repository is private; as the owner's account has it where None.
+        token: of the Hub; the one logged in with where None.
+    """
+    with TemporaryDirectory() as folder:
+        write(mask, Path(folder), evidence, licence)  # first: nothing is created for a mask that cannot be written
+        api = HfApi(token=token, library_name="fia")
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        message = f"Mask without {', '.join(mask.concepts) or 'nothing'}"
+        uploaded = api.upload_folder(
+            repo_id=repo_id, folder_path=folder, commit_message=message, delete_patterns=[EVIDENCE]
+        )
+        return str(uploaded.repo_url)
+
+
+def read_evidence(mask: NeuronMask, folder: Path) -> dict[str, Any]:
+    """Returns the results of an evaluation, checked to be of this mask; see `write`."""
+    path = folder / "results.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first."
+        )
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if result.get("edit", {}).get("fingerprint") != mask.fingerprint:
+        raise ValueError(f"{path} is the evaluation of something else than this mask; evaluate it anew.")
+    return result
+
+
+def evidence_text(result: dict[str, Any]) -> str:
+    """Returns the tables of an evaluation as Markdown, with what they were measured on."""
+    model, drawing, environment = (result[part] for part in ("model", "drawing", "environment"))
+    parts = []
+    for name, task in result["tasks"].items():
+        lines = [f"**{name}**: {task['images']} images in each column", ""]
+        lines += [f"| | {' | '.join(task['states'])} |", f"|---|{'---|' * len(task['states'])}"]
+        lines += [f"| {metric.label} | {' | '.join(values)} |" for metric, values in summary.rows(task["states"])]
+        parts.append("\n".join(lines))
+    made = ", ".join(f"{key} {value}" for key, value in drawing.items())
+    versions = ", ".join(f"{key} {value}" for key, value in environment["versions"].items())
+    parts.append(
+        f"Measured on {model['name']} ({model['dtype']}), {made}, seeds from {result['seed']}, the same for every "
+        f"column; {versions}, on {environment['device']}. Intervals are of 95 %. Every number is in `{EVIDENCE}`."
+    )
+    return "\n\n".join(parts)

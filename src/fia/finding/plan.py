@@ -1,0 +1,123 @@
+"""What a finding will do, decided before anything runs: prompts, the groups they run in, and where sums are kept."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from diffusers import DiffusionPipeline
+
+from ..concepts import Concept, as_concepts, paper_agnostic_ratio
+from ..masks.pruning import current_edit
+from ..models.families import Guidance, family_of
+from ..models.layers import MaskableLayer, get_denoiser, hash_weights, maskable_layers
+from ..prompts import prompt_pairs
+from ..settings import Settings
+from .memory import MemoryPlan, plan_memory
+from .record import ConceptPairs, warn_of_adapters, warn_of_cut_prompts, warn_of_guesses
+
+
+@dataclass(frozen=True, eq=False)
+class FindingPlan:
+    """A finding, ready to run.
+
+    Attributes:
+        pipe: the model.
+        settings: how, with an alpha.
+        layers: to be watched.
+        pairs: every concept with its prompt pairs.
+        groups: the same, in groups with the same base prompts that go through the steps together.
+        memory: where the running sums are kept.
+    """
+
+    pipe: DiffusionPipeline
+    settings: Settings
+    layers: dict[str, MaskableLayer]
+    pairs: ConceptPairs
+    groups: list[ConceptPairs]
+    memory: MemoryPlan
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of the layers, see `layers.hash_weights`."""
+        return hash_weights(self.layers)
+
+    @property
+    def steps_of_group(self) -> int:
+        """Number of steps that a group goes through."""
+        return self.settings.saliency_steps * len(self.memory.parts)
+
+    @property
+    def prompts(self) -> int:
+        """Number of prompts in all, with and without the concepts."""
+        return sum(map(prompts_of, self.groups))
+
+    @property
+    def passes_of_step(self) -> int:
+        """How often every prompt goes through the denoiser at a step: once more, empty, where guidance needs it."""
+        return 1 if self._guidance == "distilled" or self.settings.guidance_scale <= 1 else 2
+
+    @property
+    def passes(self) -> int:
+        """How often every prompt goes through the denoiser in all."""
+        passes = self.passes_of_step * self.settings.saliency_steps
+        if self.passes_of_step == 2 and self._guidance == "separate passes":
+            passes -= 1  # the last empty one is not waited for
+        return passes * len(self.memory.parts)
+
+    @property
+    def _guidance(self) -> Guidance:
+        return family_of(get_denoiser(self.pipe, known=False)).guidance
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that the denoiser will be given in all; more if the scheduler repeats timesteps."""
+        return self.passes * self.prompts
+
+    @property
+    def calls(self) -> int:
+        """Number of calls of the denoiser with at most `batch_size` rows; more where texts differ in length, too."""
+        return self.passes * sum(-(-prompts_of(group) // self.settings.batch_size) for group in self.groups)
+
+
+def plan_finding(
+    pipe: DiffusionPipeline, concepts: str | Concept | Iterable[str | Concept], settings: Settings
+) -> FindingPlan:
+    """Returns what `find` will do, after all of its checks and warnings."""
+    denoiser = get_denoiser(pipe, known=settings.layers is None)
+    layers = maskable_layers(denoiser, settings.layers)
+    warn_of_guesses(denoiser)
+    warn_of_adapters(denoiser)
+    present = current_edit(denoiser)
+    if present is not None:
+        raise ValueError(
+            f"A mask ({present.label}) is applied to this pipeline, and neurons must be found on the original weights. "
+            "Remove it first: mask.remove(pipe)."
+        )
+    wanted = as_concepts(concepts, settings.mode)
+    if settings.agnostic_ratio is None:
+        settings = replace(settings, agnostic_ratio=paper_agnostic_ratio(wanted))
+    pairs = pair_prompts(wanted, settings)
+    warn_of_cut_prompts(pipe, pairs)
+    groups = group_by_base_prompts(pairs, settings.concepts_at_once)
+    memory = plan_memory(layers, max(map(len, groups)), pipe._execution_device)
+    return FindingPlan(pipe, settings, layers, pairs, groups, memory)
+
+
+def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPairs:
+    """Returns each concept with its prompt pairs."""
+    numbers = {name: getattr(settings, name) for name in ("prompts_per_concept", "seeds_per_prompt", "seed")}
+    return [(concept, prompt_pairs(concept, **numbers)) for concept in concepts]
+
+
+def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPairs]:
+    """Returns groups of at most so many concepts whose base prompts and seeds are the same, to be run together."""
+    together: dict[tuple, ConceptPairs] = defaultdict(list)
+    for concept, own in pairs:
+        together[tuple((pair.base_prompt, pair.seed) for pair in own)].append((concept, own))
+    return [group[i : i + at_most] for group in together.values() for i in range(0, len(group), at_most)]
+
+
+def prompts_of(group: ConceptPairs) -> int:
+    """Returns the number of prompts of a group: the base prompts, and those of each concept."""
+    return len(group[0][1]) * (1 + len(group))

@@ -1,0 +1,164 @@
+"""The method from end to end: find each concept's neurons, fuse them, apply the mask."""
+
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from diffusers import DiffusionPipeline
+from torch import Tensor
+
+from ..concepts import Concept
+from ..masks.mask import NeuronMask
+from ..models.layers import count_parameters, get_denoiser, layer_shapes
+from ..settings import Settings
+from .collect import collect_in_memory, own_or
+from .neurons import select_neurons
+from .plan import FindingPlan, plan_finding
+from .progress import OnStep, Progress
+from .record import ConceptPairs, record
+from .unfinished import Unfinished
+
+
+def forget(
+    pipe: DiffusionPipeline,
+    concepts: str | Concept | Iterable[str | Concept],
+    settings: Settings | None = None,
+    *,
+    progress: bool = True,
+    **overrides: Any,
+) -> NeuronMask:
+    """Makes a pipeline forget concepts, in place, without training; returns the mask that did it.
+
+    Args:
+        pipe: a text-to-image pipeline of one of the families in docs/families.md, or of any other with `layers`.
+        concepts: names of objects, or for styles, explicit content, own prompts or own ratios a `Concept` each.
+        settings: how; the defaults of `Settings` where None.
+        progress: whether to show a progress bar.
+        **overrides: single settings, such as `spatial_ratio=0.03`.
+
+    Returns:
+        The mask, already applied. `mask.remove(pipe)` takes it back.
+
+    Raises:
+        TypeError: if the pipeline cannot be masked, or for a setting that does not exist.
+        ValueError: for settings out of range, no concept or one given twice, and for a pipeline that already carries a
+            mask.
+    """
+    mask = find(pipe, concepts, settings, progress=progress, **overrides)
+    mask.apply(pipe)
+    return mask
+
+
+def find(
+    pipe: DiffusionPipeline,
+    concepts: str | Concept | Iterable[str | Concept],
+    settings: Settings | None = None,
+    *,
+    progress: bool = True,
+    on_step: OnStep | None = None,
+    unfinished: str | Path | None = None,
+    processes: PartialState | None = None,
+    **overrides: Any,
+) -> NeuronMask:
+    """Finds the mask that makes a pipeline forget concepts, and leaves the pipeline as it is; see `forget`.
+
+    Args:
+        on_step: called with the numbers of steps done and of all after each one, which is a step of the denoiser for
+            all prompts of a group of concepts. An exception from it stops the finding.
+        unfinished: a folder that keeps what was found of the first concepts while the others are looked for. Given
+            again after an interruption, the finding goes on from there. It is left to the caller to delete.
+        processes: of accelerate, where several share the work; each must call this with the same arguments and its own
+            copy of the model, and each is given the mask. The mask is the same as one process finds. They wait for each
+            other, so give them a timeout longer than the finding: PartialState(timeout=timedelta(days=1)).
+    """
+    return find_planned(
+        plan_finding(pipe, concepts, replace(settings or Settings(), **overrides)),
+        progress=progress,
+        on_step=on_step,
+        unfinished=unfinished,
+        processes=processes,
+    )
+
+
+def find_planned(
+    plan: FindingPlan,
+    *,
+    progress: bool = True,
+    on_step: OnStep | None = None,
+    unfinished: str | Path | None = None,
+    processes: PartialState | None = None,
+) -> NeuronMask:
+    """Does what was planned; see `find`."""
+    index, number = (0, 1) if processes is None else (processes.process_index, processes.num_processes)
+    own_groups = plan.groups[index::number]
+    # With a single group there is nothing to go on from, and the model need not be hashed.
+    kept = Unfinished(Path(unfinished), plan) if unfinished is not None and len(plan.groups) > 1 else None
+    masks = []
+    with Progress(len(own_groups) * plan.steps_of_group, shown=progress and index == 0, on_step=on_step) as steps:
+        for group in own_groups:
+            mask = kept.get(group) if kept else None
+            if mask is not None:
+                steps.skip(plan.steps_of_group)
+            else:
+                names = [concept.name for concept, _ in group]
+                steps.describe(f"Finding {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
+                started = time.perf_counter()
+                found = find_group(plan, group, steps)
+                mask = _mask(plan, group, found, time.perf_counter() - started)
+                if kept:
+                    kept.keep(group, mask)
+            masks.append(mask)
+    if number > 1:
+        masks = gather_object(masks)
+    neurons = {name: own for mask in masks for name, own in mask.neurons.items()}
+    seconds = sum(mask.provenance[0]["seconds"] for mask in masks)
+    return _mask(plan, plan.pairs, neurons, seconds)
+
+
+def _mask(plan: FindingPlan, pairs: ConceptPairs, neurons: dict[str, dict[str, Tensor]], seconds: float) -> NeuronMask:
+    """Returns the mask of some of the concepts, in their order."""
+    denoiser = get_denoiser(plan.pipe, known=False)
+    assert plan.settings.agnostic_ratio is not None
+    return NeuronMask(
+        neurons={concept.name: neurons[concept.name] for concept, _ in pairs},
+        shapes=layer_shapes(plan.layers),
+        agnostic_ratio=plan.settings.agnostic_ratio,
+        architecture=type(denoiser).__name__,
+        denoiser_parameters=count_parameters(denoiser),
+        weights_hash=plan.weights_hash,
+        layer_pattern=plan.settings.layers,
+        provenance=[record(plan.pipe, pairs, plan.settings, seconds)],
+    )
+
+
+def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[str, dict[str, Tensor]]:
+    """Returns each concept's neurons by layer (flat int32 indices on the CPU) for concepts with the same base prompts.
+
+    Args:
+        plan: the finding that the group belongs to.
+        group: the concepts and their prompt pairs.
+        steps: goes on by every step.
+    """
+    settings = plan.settings
+    found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
+    ratios = [own_or(concept.spatial_ratio, settings.spatial_ratio) for concept, _ in group]
+    for layers in plan.memory.parts:
+        statistics = collect_in_memory(plan, layers, group, steps)
+        for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
+            found[concept.name] |= {
+                name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
+                for name, layer in statistics.layers.items()
+            }
+        del statistics  # before the next part's sums are made
+    for (name, own), ratio in zip(found.items(), ratios, strict=True):
+        if ratio > 0 and not any(map(len, own.values())):
+            warnings.warn(
+                f"No connection answers to {name!r} more than to its base prompts; nothing is pruned for it.",
+                stacklevel=4,
+            )
+    return found

@@ -1,0 +1,1 @@
+"""Masks: what they hold, how they are kept, combined, applied to a model and taken off it."""

@@ -1,0 +1,103 @@
+"""How much concepts share: intersection over union (IoU) of their neurons.
+
+Concepts that share many neurons harm each other: pruning one prunes a part of the other, unless so many claim a neuron
+that it is spared (Eq. 8).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..files import written_whole
+from .mask import NeuronMask
+
+MOST_LABELLED = 40  # concepts; with more, the numbers in the heat map would be too small to read
+DARKEST = 20.0  # percent at least, so that two concepts that share little do not look as if they shared much
+
+
+def overlap(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> float:
+    """Returns the IoU of two concepts' neurons, by layer, in percent; 0 where neither has any."""
+    return _over_union(sum(len(np.intersect1d(one[name], two[name], assume_unique=True)) for name in one), one, two)
+
+
+def overlap_by_chance(one: Mapping[str, Tensor], two: Mapping[str, Tensor], shapes: Mapping[str, tuple]) -> float:
+    """Returns what the IoU would be of two random choices of as many neurons of every layer, in expectation."""
+    shared = sum(len(one[name]) * len(two[name]) / (outputs * inputs) for name, (outputs, inputs) in shapes.items())
+    return _over_union(shared, one, two)
+
+
+def _over_union(shared: float, one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> float:
+    total = sum(map(len, one.values())) + sum(map(len, two.values())) - shared
+    return 100 * shared / total if total else 0.0
+
+
+def overlap_matrix(mask: NeuronMask) -> Float[np.ndarray, "concepts concepts"]:
+    """Returns the IoU of every two concepts of a mask, in percent, in the order of its concepts."""
+    number = len(mask.concepts)
+    shared = np.zeros((number, number))
+    for layer, (outputs, inputs) in mask.shapes.items():
+        claims = [layers[layer].numpy() for layers in mask.neurons.values()]
+        claimed = np.zeros(outputs * inputs, dtype=bool)
+        for i, indices in enumerate(claims):
+            claimed[indices] = True
+            for j in range(i, number):
+                shared[i, j] += np.count_nonzero(claimed[claims[j]])
+            claimed[indices] = False
+    shared = np.maximum(shared, shared.T)
+    sizes = shared.diagonal()
+    total = sizes[:, None] + sizes[None, :] - shared
+    return 100 * np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+
+
+def closest_pairs(mask: NeuronMask, at_most: int = 10) -> list[tuple[str, str, float, float]]:
+    """Returns the pairs of concepts that share most: both names, their IoU and that of chance, in percent."""
+    matrix, names = overlap_matrix(mask), mask.concepts
+    pairs = [(i, j) for i in range(len(names)) for j in range(i)]
+    pairs.sort(key=lambda pair: -matrix[pair])
+    return [
+        (
+            names[j],
+            names[i],
+            float(matrix[i, j]),
+            overlap_by_chance(mask.neurons[names[i]], mask.neurons[names[j]], mask.shapes),
+        )
+        for i, j in pairs[:at_most]
+    ]
+
+
+def heat_map(mask: NeuronMask) -> Figure:
+    """Returns a picture of the IoU of every two concepts; those of a concept with itself are left out."""
+    matrix, number = overlap_matrix(mask), len(mask.concepts)
+    shown = np.where(np.eye(number, dtype=bool), np.nan, matrix)
+    labelled = number <= MOST_LABELLED
+    side = max(2.0, 0.42 * number if labelled else 12)
+    figure = Figure(figsize=(side + 2.4, side + 1.2), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=max(DARKEST, float(np.nanmax(shown, initial=0))))
+    axes.set_xticks(range(number), mask.concepts, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(number), mask.concepts)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if labelled:
+        middle = image.norm.vmax / 2  # type: ignore[operator]
+        for (i, j), value in np.ndenumerate(shown):
+            if i != j:
+                colour = "white" if value > middle else "black"
+                axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_title("Neurons that two concepts share, IoU in %", loc="left", fontsize=11)
+    if not labelled:
+        figure.colorbar(image, ax=axes, shrink=0.6)
+    return figure
+
+
+def draw_heat_map(mask: NeuronMask, file: Path) -> None:
+    """Writes the heat map as a picture whose kind the file's name says: .png, .svg, .pdf or .webp."""
+    kind = file.suffix.lstrip(".").lower()
+    if kind not in ("png", "svg", "pdf", "webp"):
+        raise ValueError(f"{file} is no picture's name; end it in .png, .svg, .pdf or .webp.")
+    with written_whole(file) as partial:
+        heat_map(mask).savefig(partial, format=kind, dpi=150)

@@ -1,0 +1,143 @@
+"""Masks published with evidence and licence."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from same_mask import assert_same_mask
+
+from fia import NeuronMask
+from fia.cli import main
+from fia.export import publish
+
+
+@pytest.fixture
+def evidence(mask, tmp_path):
+    """An evaluation of the mask, as `fia evaluate` writes it."""
+
+    def share(percent):
+        return {"percent": percent, "interval": [percent / 2, percent], "right": 1, "number": 2}
+
+    states = {"untouched": 90.0, "edited": 10.0, "random": 88.0}
+    result = {
+        "model": {"name": "tiny", "dtype": "float32"},
+        "edit": {"mask": list(mask.concepts), "fingerprint": mask.fingerprint},
+        "drawing": {"num_inference_steps": 20},
+        "seed": 2000,
+        "environment": {"versions": {"fia": "0.1.0"}, "device": "cpu"},
+        "tasks": {
+            "objects": {
+                "images": 30,
+                "states": {name: {"forgetting_accuracy": share(value)} for name, value in states.items()},
+            }
+        },
+    }
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "results.json").write_text(json.dumps(result))
+    return tmp_path / "run"
+
+
+def metadata(card):
+    return yaml.safe_load(card.split("---")[1])
+
+
+def test_the_card_holds_evidence_and_licence_and_the_mask_is_the_same(mask, evidence, tmp_path):
+    publish.write(mask, tmp_path / "out", evidence, "apache-2.0")
+    assert_same_mask(NeuronMask.from_pretrained(tmp_path / "out"), mask)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert metadata(card)["license"] == "apache-2.0"
+    assert metadata(card)["library_name"] == "fia"
+    assert "| | untouched | edited | random |" in card
+    assert "| recognised where it should be gone, % | 90.0 (45.0 to 90.0) | 10.0 (5.00 to 10.0) |" in card
+    assert "- Van Gogh (style)" in card
+    copied = json.loads((tmp_path / "out" / "evidence.json").read_text())
+    assert copied == json.loads((evidence / "results.json").read_text())
+
+
+def test_without_evidence_and_licence_the_card_says_so(mask, tmp_path):
+    publish.write(mask.with_strengths({"church": 0.5}), tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "None was given with this mask. Measure what it forgets" in card
+    assert "None was stated." in card
+    assert "- church (object), at strength 0.5" in card
+    assert not {"license", "base_model"} & metadata(card).keys()
+    assert not (tmp_path / "evidence.json").exists()
+
+
+def test_the_base_model_is_named_where_the_hub_may_have_it(mask, tmp_path):
+    mask.provenance[0]["model"] = "somebody/a-model"
+    mask.save_pretrained(tmp_path)
+    assert metadata((tmp_path / "README.md").read_text())["base_model"] == "somebody/a-model"
+
+
+def test_evidence_does_not_stay_beside_another_mask(mask, evidence, tmp_path):
+    publish.write(mask, tmp_path / "out", evidence)
+    publish.write(mask.without("church"), tmp_path / "out")
+    assert not (tmp_path / "out" / "evidence.json").exists()
+
+
+def test_evidence_of_another_mask_is_refused_and_nothing_written(mask, evidence, tmp_path):
+    with pytest.raises(ValueError, match="evaluation of something else than this mask"):
+        publish.write(mask.without("church"), tmp_path / "out", evidence)
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "results.json").write_text('{"made_with": {}, "tasks": {}}')
+    with pytest.raises(ValueError, match="evaluation of something else than this mask"):
+        publish.write(mask, tmp_path / "out", tmp_path / "bench")
+    with pytest.raises(FileNotFoundError, match="holds no evaluation"):
+        publish.write(mask, tmp_path / "out", tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+class Hub:
+    """Stands in for the Hub and remembers what it was asked for."""
+
+    calls: list = []  # noqa: RUF012 (one list for all, emptied by the fixture)
+
+    def __init__(self, **options):
+        self.calls.append(("login", options))
+
+    def create_repo(self, repo_id, **options):
+        self.calls.append(("create", repo_id, options))
+
+    def upload_folder(self, *, repo_id, folder_path, commit_message, delete_patterns):
+        assert delete_patterns == ["evidence.json"]
+        self.calls.append(("upload", repo_id, {path.name for path in Path(folder_path).iterdir()}, commit_message))
+        return type("Commit", (), {"repo_url": f"https://hub/{repo_id}"})
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    Hub.calls.clear()
+    monkeypatch.setattr(publish, "HfApi", Hub)
+    return Hub.calls
+
+
+def test_pushing_makes_the_repository_and_uploads_everything(mask, evidence, hub):
+    address = publish.push(mask, "somebody/two", evidence, "mit", private=True, token="secret")
+    assert address == "https://hub/somebody/two"
+    files = {"neurons.safetensors", "config.json", "README.md", "evidence.json"}
+    assert hub == [
+        ("login", {"token": "secret", "library_name": "fia"}),
+        ("create", "somebody/two", {"private": True, "exist_ok": True}),
+        ("upload", "somebody/two", files, "Mask without church, golf ball, Van Gogh"),
+    ]
+    hub.clear()
+    assert mask.push_to_hub("somebody/two") == address
+    assert hub[2][2] == files - {"evidence.json"}
+
+
+def test_nothing_is_asked_of_the_hub_for_wrong_evidence(mask, evidence, hub):
+    with pytest.raises(ValueError, match="something else than this mask"):
+        publish.push(mask.only("church"), "somebody/one", evidence)
+    assert hub == []
+
+
+def test_the_command(folder, evidence, tmp_path, hub, capsys):
+    assert main(["publish", str(folder)]) == 1
+    assert "Say where to publish: --out FOLDER, --repo OWNER/NAME, or both" in capsys.readouterr().err
+    out = str(tmp_path / "out")
+    options = ["--evidence", str(evidence), "--licence", "mit"]
+    assert main(["publish", str(folder), "--out", out, "--repo", "somebody/two", *options]) == 0
+    assert capsys.readouterr().out == f"Written to {out}\nhttps://hub/somebody/two\n"
+    assert hub[1] == ("create", "somebody/two", {"private": None, "exist_ok": True})

@@ -1,0 +1,213 @@
+"""NeuronMask on a pipeline: applied, removed, and refused where it does not fit."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from bits import assert_same_bits, bits
+from diffusers import UNet2DConditionModel
+from tiny_pipelines import tiny_sd
+from wrapped_linear import WrappedLinear
+
+from fia import NeuronMask
+from fia.models.layers import maskable_layers
+
+
+def draw(pipe):
+    pipe.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(0)
+    return pipe("a church", num_inference_steps=2, generator=generator, output_type="pt").images
+
+
+def test_the_sparsity_reported_is_the_sparsity_measured(pipe, mask):
+    layers = maskable_layers(pipe.unet).values()
+    assert all(layer.weight.count_nonzero() == layer.weight.numel() for layer in layers)
+    mask.apply(pipe)
+    zeros = sum(int((layer.weight == 0).sum()) for layer in layers)
+    assert mask.sparsity == zeros / sum(layer.weight.numel() for layer in layers)
+    assert mask.denoiser_sparsity == zeros / sum(parameter.numel() for parameter in pipe.unet.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_applying_and_removing_gives_every_weight_back(pipe, mask, dtype):
+    pipe.unet.to(dtype)
+    before = bits(pipe.unet)
+    mask.apply(pipe)
+    assert mask.is_applied(pipe)
+    mask.remove(pipe)
+    assert not mask.is_applied(pipe)
+    assert_same_bits(pipe.unet, before)
+
+
+def test_images_change_under_the_mask_and_are_the_same_afterwards(pipe, mask):
+    before = draw(pipe)
+    with mask.applied(pipe) as inside:
+        assert inside is pipe
+        assert not torch.equal(draw(pipe), before)
+    assert torch.equal(draw(pipe), before)
+
+
+def test_an_empty_mask_changes_nothing(pipe, mask):
+    before, image = bits(pipe.unet), draw(pipe)
+    with mask.without(*mask.concepts).applied(pipe):
+        assert_same_bits(pipe.unet, before)
+        assert torch.equal(draw(pipe), image)
+    assert_same_bits(pipe.unet, before)
+
+
+def test_applying_again_and_applied_inside_of_applied_change_nothing(pipe, mask):
+    before = bits(pipe.unet)
+    with mask.applied(pipe):
+        edited = bits(pipe.unet)
+        mask.apply(pipe)
+        with mask.applied(pipe):
+            assert_same_bits(pipe.unet, edited)
+        assert_same_bits(pipe.unet, edited)
+    assert_same_bits(pipe.unet, before)
+
+
+def test_a_mask_applied_before_the_block_stays_after_it(pipe, mask):
+    mask.apply(pipe)
+    with mask.applied(pipe):
+        pass
+    assert mask.is_applied(pipe)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_leaving_the_block_by_an_error_restores_every_weight(pipe, mask, error):
+    before = bits(pipe.unet)
+
+    def interrupted():
+        with mask.applied(pipe):
+            raise error("midway")
+
+    with pytest.raises(error, match="midway"):
+        interrupted()
+    assert_same_bits(pipe.unet, before)
+    assert not pipe.unet._forward_hooks
+    assert all(not module._forward_hooks and not module._forward_pre_hooks for module in pipe.unet.modules())
+
+
+def test_a_mask_removed_within_the_block_is_not_removed_twice(pipe, mask):
+    before = bits(pipe.unet)
+    with mask.applied(pipe):
+        mask.remove(pipe)
+    assert_same_bits(pipe.unet, before)
+
+
+def test_another_mask_on_top_is_refused_and_the_first_stays(pipe, mask):
+    other = mask.without("church")
+    mask.apply(pipe)
+    edited = bits(pipe.unet)
+    with pytest.raises(ValueError, match=r"already edited by another mask \(church, golf ball, Van Gogh\)"):
+        other.apply(pipe)
+    with pytest.raises(ValueError, match="already edited by another mask"), other.applied(pipe):
+        pass
+    assert_same_bits(pipe.unet, edited)
+    with pytest.raises(ValueError, match=r"Another mask \(church, golf ball, Van Gogh\) is applied"):
+        other.remove(pipe)
+    assert mask.is_applied(pipe)
+    assert not other.is_applied(pipe)
+
+
+def test_a_mask_that_is_not_applied_cannot_be_removed(pipe, mask):
+    with pytest.raises(ValueError, match="No mask is applied to this pipeline"):
+        mask.remove(pipe)
+
+
+def test_an_equal_mask_from_disk_removes_what_was_applied(pipe, mask, tmp_path):
+    before = bits(pipe.unet)
+    mask.apply(pipe)
+    mask.save_pretrained(tmp_path)
+    loaded = NeuronMask.from_pretrained(tmp_path)
+    assert loaded.is_applied(pipe)
+    loaded.remove(pipe)
+    assert_same_bits(pipe.unet, before)
+
+
+def test_a_copied_pipeline_carries_its_own_edit(pipe, mask):
+    before = bits(pipe.unet)
+    mask.apply(pipe)
+    other = copy.deepcopy(pipe)
+    mask.remove(pipe)
+    assert mask.is_applied(other)
+    mask.remove(other)
+    assert_same_bits(other.unet, before)
+
+
+def test_a_cast_in_between_gives_the_cast_weights_back(pipe, mask):
+    before = bits(copy.deepcopy(pipe.unet).to(torch.float16))
+    mask.apply(pipe)
+    pipe.to(torch.float16)
+    mask.remove(pipe)
+    assert_same_bits(pipe.unet, before)
+
+
+def test_an_edited_model_saved_and_loaded_is_a_model_without_a_mask(pipe, mask, tmp_path):
+    mask.apply(pipe)
+    pipe.unet.save_pretrained(tmp_path)
+    pipe.unet = UNet2DConditionModel.from_pretrained(tmp_path)
+    assert not mask.is_applied(pipe)
+    with pytest.raises(ValueError, match=r"saved after the edit and loaded again no longer has them"):
+        mask.remove(pipe)
+
+
+def test_overwritten_weights_are_warned_of_where_the_mask_is_removed(pipe, mask):
+    before = copy.deepcopy(pipe.unet.state_dict())
+    mask.apply(pipe)
+    pipe.unet.load_state_dict(before)
+    with pytest.warns(
+        UserWarning, match=f"{mask.number_pruned} pruned weights are no longer what the mask made of them"
+    ) as warned:
+        mask.remove(pipe)
+    assert warned[0].filename == __file__
+
+
+def test_applying_again_zeroes_overwritten_weights_again(pipe, mask):
+    before = copy.deepcopy(pipe.unet.state_dict())
+    mask.apply(pipe)
+    masked = copy.deepcopy(pipe.unet.state_dict())
+    pipe.unet.load_state_dict(before)
+    with pytest.warns(UserWarning, match="They are pruned again") as warned:
+        mask.apply(pipe)
+    assert warned[0].filename == __file__
+    assert all(torch.equal(weight, masked[name]) for name, weight in pipe.unet.state_dict().items())
+    mask.remove(pipe)
+    assert all(torch.equal(weight, before[name]) for name, weight in pipe.unet.state_dict().items())
+
+
+def test_without_forgets_how_the_removed_concepts_were_found(mask):
+    (record,) = mask.without("church").provenance
+    assert [concept["name"] for concept in record["concepts"]] == ["golf ball", "Van Gogh"]
+    assert mask.without(*mask.concepts).provenance == []
+
+
+def test_another_architecture_is_refused(pipe, mask):
+    with pytest.raises(ValueError, match="for a FluxTransformer2DModel, but the model is a UNet2DConditionModel"):
+        replace(mask, architecture="FluxTransformer2DModel").apply(pipe)
+
+
+def test_other_shapes_and_other_layers_are_refused_by_name(xl_pipe, mask):
+    wide = tiny_sd(width=32)
+    before, xl_before = bits(wide.unet), bits(xl_pipe.unet)
+    with pytest.raises(ValueError, match=r"layer down_blocks\S+ is 16 x 64 in the mask and 32 x 128 in the model"):
+        mask.apply(wide)
+    with pytest.raises(ValueError, match=r"layer down_blocks\.0\S+ is 16 x 64 in the mask and missing in the model"):
+        mask.apply(xl_pipe)
+    assert_same_bits(wide.unet, before)
+    assert_same_bits(xl_pipe.unet, xl_before)
+
+
+def test_weights_out_of_memory_and_wrapped_layers_are_refused(pipe, mask):
+    layer = pipe.unet.mid_block.attentions[0].transformer_blocks[0].ff.net
+    plain, before = layer[2], bits(pipe.unet)
+    layer[2] = WrappedLinear(64, 16)
+    with pytest.raises(TypeError, match="only plain floating-point linears can be masked"):
+        mask.apply(pipe)
+    layer[2] = torch.nn.Linear(64, 16, device="meta")
+    with pytest.raises(ValueError, match="has no weights in memory"):
+        mask.apply(pipe)
+    layer[2] = plain
+    assert_same_bits(pipe.unet, before)
+    assert not mask.is_applied(pipe)
