@@ -25,14 +25,16 @@ from tune_methods import DOCS, DRAWING, FINDING, WORLD
 from fia import Concept, Settings
 from fia.bench import TASKS, Bench
 from fia.bench.report import LEGEND, cells
+from fia.edits.weight_edit import WeightEdit
 from fia.finding.collect import collect_statistics
 from fia.finding.neurons import select_neurons, share
-from fia.finding.observe import Measure, connection_saliency
 from fia.finding.plan import pair_prompts
+from fia.finding.saliency import Measure, connection_saliency
 from fia.finding.stability import measure_stability
 from fia.masks.fusion import fuse
-from fia.methods import FIA, Method, WeightEdit
-from fia.models.layers import MaskableLayer, get_denoiser
+from fia.methods import FIA, Method
+from fia.models.layers import MaskableLayer
+from fia.models.pipelines import get_denoiser
 
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:

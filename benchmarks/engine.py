@@ -28,7 +28,7 @@ from sequential import find_sequentially
 import fia
 from fia import Settings
 from fia.bench.cost import Cost
-from fia.evaluation import generate_images
+from fia.drawing.images import generate_images
 from fia.files import written_whole
 from fia.finding.collect import run_group
 from fia.finding.denoise import Position

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from fia import Settings
-from fia.finding.denoise import hidden_progress_bar
 from fia.finding.neurons import TemporalIntegral, select_neurons
-from fia.finding.observe import connection_saliency
 from fia.finding.plan import pair_prompts
-from fia.finding.record import ConceptPairs
-from fia.finding.saliency import Mean, Moments, contrastive_saliency
+from fia.finding.saliency import connection_saliency, contrastive_saliency
+from fia.finding.sums import Mean, Moments
 from fia.models.layers import MaskableLayer, maskable_layers
+from fia.models.pipelines import hidden_progress_bar
+from fia.prompts import ConceptPairs
 
 Activations = dict[str, list[tuple[Tensor, Tensor]]]  # X and Y of each layer at each step
 

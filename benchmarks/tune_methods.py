@@ -1,8 +1,8 @@
 """Chooses the settings of every method that `fia bench` compares, on prompts and seeds of their own.
 
 Every candidate forgets one, five and ten objects of the embedded model, its styles, and smoking; those with the
-highest Overall are to stand in `src/fia/bench/chosen_settings.py`. Writes docs/rivals.md. Goes on where it stopped, with the
-same folder.
+highest Overall are to stand in `src/fia/bench/chosen_settings.py`. Writes docs/rivals.md. Goes on where it stopped,
+with the same folder.
 
     python benchmarks/tune_methods.py runs/tuning
 """
@@ -20,7 +20,7 @@ from fia.bench.questions import World
 from fia.bench.report import LEGEND, cells
 from fia.bench.tasks import BenchTask
 from fia.drawing.images import Drawing
-from fia.evaluation.run import slug
+from fia.files import slug
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.methods.uce import Positions
 from fia.testbed.pretrained import GUIDANCE_SCALE

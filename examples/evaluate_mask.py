@@ -3,8 +3,9 @@
 from contextlib import nullcontext
 
 import fia
-from fia.evaluation import ForgettingScores, generate_images
-from fia.methods import random_mask
+from fia.drawing.images import generate_images
+from fia.evaluation.accuracy import ForgettingScores
+from fia.masks.random_control import random_mask
 from fia.testbed import load_classifier
 from fia.testbed.judge import judge
 

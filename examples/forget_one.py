@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import fia
-from fia.drawing.figure import Column
-from fia.evaluation import comparison_figure, generate_images
+from fia.drawing.figure import Column, comparison_figure
+from fia.drawing.images import generate_images
 
 PROMPTS = ["a church in a forest", "a church on a lawn", "a cat in a forest"]
 OUT = Path("runs/examples/forget_one")

@@ -1,7 +1,7 @@
 """Forgets what is no object and no style, with pairs of prompts of one's own: smoking, but not the smokers."""
 
 import fia
-from fia.evaluation import generate_images
+from fia.drawing.images import generate_images
 from fia.testbed import load_classifier
 from fia.testbed.judge import judge
 

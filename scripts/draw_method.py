@@ -17,9 +17,10 @@ from fia.bench.demo import FORGOTTEN
 from fia.finding.collect import run_group
 from fia.finding.denoise import Position
 from fia.finding.neurons import TemporalIntegral, active_connections, select_neurons, share
-from fia.finding.observe import connection_saliency, observe
+from fia.finding.observe import observe
 from fia.finding.plan import pair_prompts
-from fia.finding.saliency import Moments, contrastive_saliency
+from fia.finding.saliency import connection_saliency, contrastive_saliency
+from fia.finding.sums import Moments
 from fia.masks.fusion import count_claims
 from fia.models.layers import maskable_layers
 

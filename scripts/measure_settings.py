@@ -16,7 +16,7 @@ from fia import Concept, NeuronMask, find
 from fia.bench.demo import FORGOTTEN, OWN_RATIOS, evaluation_prompts
 from fia.bench.questions import SMOKING_CONCEPT
 from fia.finding.stability import mean_overlap
-from fia.methods import random_mask
+from fia.masks.random_control import random_mask
 from fia.testbed.captions import SMOKING
 from fia.testbed.world import STYLE_NAMES
 

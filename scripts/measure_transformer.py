@@ -15,7 +15,7 @@ from update_readme import ROOT, put, results_table
 
 from fia import NeuronMask
 from fia.bench.demo import DEMO_SETTINGS, DemoConfig, run_demo
-from fia.methods import random_mask
+from fia.masks.random_control import random_mask
 
 SPATIAL_RATIOS = (0.03, 0.05, 0.1, 0.2, 0.3)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union

@@ -24,10 +24,9 @@ from fia.bench.demo import (
     scores,
 )
 from fia.files import written_whole
-from fia.finding.record import versions
 from fia.masks.mask import NeuronMask
 from fia.prompts import OBJECTS, PLACES, fill
-from fia.provenance import hash_folder
+from fia.provenance import hash_folder, versions
 from fia.testbed import load_classifier
 from fia.testbed.captions import SMOKING, STYLE_SUFFIX
 from fia.testbed.pretrained import FOLDER, Architecture

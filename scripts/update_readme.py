@@ -9,7 +9,7 @@ from PIL import Image
 
 from fia.bench.demo import SCORE_LABELS, alone_summary
 from fia.bench.report import markdown, where_they_go
-from fia.evaluation.run import slug
+from fia.files import slug
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -1,25 +1,17 @@
 """Makes text-to-image diffusion models forget concepts, without training, by pruning the few weights behind them.
 
-The public names are loaded when they are first used, so that importing the package costs nothing.
+The public names are loaded when they are first used, so that importing the package costs nothing. Their types are in
+`__init__.pyi`.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .concepts import Concept, preset
-    from .finding.run import find, forget
-    from .masks.library import Library
-    from .masks.mask import NeuronMask
-    from .masks.policy import Policy
-    from .settings import Settings
-    from .testbed import load_testbed
-
-__version__ = "0.1.0"
-__all__ = ["Concept", "Library", "NeuronMask", "Policy", "Settings", "find", "forget", "load_testbed", "preset"]
+__version__ = "0.2.0"
 
 _HOMES = {
     "Concept": "concepts",
+    "FIAError": "errors",
     "Library": "masks.library",
     "NeuronMask": "masks.mask",
     "Policy": "masks.policy",
@@ -29,6 +21,7 @@ _HOMES = {
     "load_testbed": "testbed",
     "preset": "concepts",
 }
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, get_args
 
+from .errors import UsageError
 from .settings import Mode
 
 Kind = Literal["object", "style", "explicit"]
@@ -34,20 +35,20 @@ class Concept:
 
     def __post_init__(self) -> None:
         if not self.name.strip():
-            raise ValueError("A concept's name is empty; give the words that a prompt would use for it.")
+            raise UsageError("A concept's name is empty; give the words that a prompt would use for it.")
         if self.kind not in get_args(Kind):
-            raise ValueError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
+            raise UsageError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
         for field in ("temporal_ratio", "spatial_ratio"):
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{field}={value} of concept {self.name!r} is outside [0, 1].")
+                raise UsageError(f"{field}={value} of concept {self.name!r} is outside [0, 1].")
         for pair in self.prompts:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
-                raise ValueError(
+                raise UsageError(
                     f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with it, prompt without)."
                 )
             if pair[0] == pair[1]:
-                raise ValueError(
+                raise UsageError(
                     f"prompts of concept {self.name!r} holds {pair[0]!r} twice in a pair; the first must ask for the "
                     "concept, and the second for the same without it."
                 )
@@ -89,7 +90,7 @@ def preset(name: str) -> tuple[Concept, ...]:
         ValueError: for another name.
     """
     if name not in PRESETS:
-        raise ValueError(f"preset {name!r} is not one of {', '.join(PRESETS)}.")
+        raise UsageError(f"preset {name!r} is not one of {', '.join(PRESETS)}.")
     return PRESETS[name]
 
 
@@ -138,9 +139,9 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
     else:
         result = [Concept(item) if isinstance(item, str) else item for item in concepts]
     if not result:
-        raise ValueError("No concept was given; name at least one.")
+        raise UsageError("No concept was given; name at least one.")
     names = [concept.name for concept in result]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"Concept {name!r} is given {names.count(name)} times; name it once.")
+            raise UsageError(f"Concept {name!r} is given {names.count(name)} times; name it once.")
     return result

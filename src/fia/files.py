@@ -1,8 +1,14 @@
 """Files that are written whole or not at all."""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+from .processes import processes
 
 
 @contextmanager
@@ -19,3 +25,35 @@ def written_whole(file: Path) -> Iterator[Path]:
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def claim(folder: Path, made_with: dict[str, Any]) -> None:
+    """Writes what a folder's images are made with, or compares it with what is written there.
+
+    Raises:
+        ValueError: where they differ.
+    """
+    file = folder / "made_with.json"
+    made_with = json.loads(json.dumps(made_with))
+    if not file.exists():
+        write_json(file, made_with)
+        return
+    known = json.loads(file.read_text(encoding="utf-8"))
+    differing = [key for key in made_with if known.get(key) != made_with[key]]
+    if differing:
+        raise UsageError(
+            f"{folder} holds results made with other {' and other '.join(differing)}; delete it, or give another "
+            "folder."
+        )
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Writes JSON whole or not at all; of several processes, the main one does."""
+    if processes().is_main_process:
+        with written_whole(file) as partial:
+            partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def slug(name: str) -> str:
+    """Returns a name as a folder can be called."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -13,7 +13,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
-from .models.layers import get_denoiser
+from .errors import NotFoundError, UsageError
+from .models.pipelines import get_denoiser
 from .processes import processes
 from .testbed import load_testbed
 from .testbed.pretrained import NAMES
@@ -61,28 +62,28 @@ def load_pipeline(
         if "LOCAL_RANK" in os.environ:
             device = str(processes().device)
     if dtype not in ("auto", *DTYPES):
-        raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}.")
+        raise UsageError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}.")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} cannot be used here ({error}).") from None
+        raise UsageError(f"device {device!r} cannot be used here ({error}).") from None
     chosen = DTYPES.get(dtype, torch.float32 if torch.device(device).type == "cpu" else torch.float16)
     if Path(model).is_file():
         return _load_single_file(Path(model), config, chosen).to(device)
     if config is not None:
-        raise ValueError(f"config {config!r} is for single-file checkpoints; {model} is none, and has its own configs.")
+        raise UsageError(f"config {config!r} is for single-file checkpoints; {model} is none, and has its own configs.")
     if model in NAMES:
         return load_testbed(architecture=NAMES[model]).to(device, chosen)
     if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
-        raise FileNotFoundError(f"{model} is no diffusers model: there is no model_index.json in it.")
+        raise NotFoundError(f"{model} is no diffusers model: there is no model_index.json in it.")
     try:
         if not Path(model).exists():
             validate_repo_id(model)
         return DiffusionPipeline.from_pretrained(model, dtype=chosen).to(device)
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         if Path(model).exists():
-            raise FileNotFoundError(f"{model} cannot be loaded: {error}") from None
-        raise FileNotFoundError(
+            raise NotFoundError(f"{model} cannot be loaded: {error}") from None
+        raise NotFoundError(
             f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "
             f"path of a diffusers folder or of a .safetensors checkpoint, or a repository's id. ({error})"
         ) from None
@@ -98,16 +99,16 @@ def outline_denoiser(model: str) -> ModelMixin:
     if model in NAMES:
         return get_denoiser(load_testbed(architecture=NAMES[model]))
     if Path(model).is_file():
-        raise ValueError(f"{model} is a single file, whose config is not in it; give a diffusers folder of its kind.")
+        raise UsageError(f"{model} is a single file, whose config is not in it; give a diffusers folder of its kind.")
     try:
         index = DiffusionPipeline.load_config(model)
         part = next((name for name in ("unet", "transformer") if name in index), None)
         library, kind = index[part] if part else ("none", "none")
         if library != "diffusers" or not hasattr(diffusers, kind):
-            raise ValueError(f"{model} has no denoiser that diffusers knows (it says {kind} of {library}).")
+            raise UsageError(f"{model} has no denoiser that diffusers knows (it says {kind} of {library}).")
         config = getattr(diffusers, kind).load_config(model, subfolder=part)
     except (HFValidationError, HfHubHTTPError, OSError) as error:
-        raise FileNotFoundError(
+        raise NotFoundError(
             f"There is no diffusers folder {model!r}, and its configs could not be fetched from the Hub. ({error})"
         ) from None
     with torch.device("meta"):
@@ -117,7 +118,7 @@ def outline_denoiser(model: str) -> ModelMixin:
 def _load_single_file(file: Path, config: str | None, dtype: torch.dtype) -> DiffusionPipeline:
     """Returns the pipeline of a checkpoint, with everything but the weights from a diffusers folder or repository."""
     if file.suffix != ".safetensors":
-        raise ValueError(
+        raise UsageError(
             f"{file} is no .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code when they "
             "are loaded; convert it to .safetensors with a tool that you trust."
         )
@@ -127,14 +128,14 @@ def _load_single_file(file: Path, config: str | None, dtype: torch.dtype) -> Dif
         outline = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
         source = config or fetch_diffusers_config(outline)["pretrained_model_name_or_path"]
     except SafetensorError as error:
-        raise ValueError(f"{file} is no safetensors file, or is cut off: {error}") from None
+        raise UsageError(f"{file} is no safetensors file, or is cut off: {error}") from None
     try:
         kind = getattr(diffusers, DiffusionPipeline.load_config(source)["_class_name"])
         pipe = kind.from_single_file(str(file), config=source, dtype=dtype)
     except SingleFileComponentError as error:
-        raise ValueError(f"{file} does not hold a whole model: {error}") from None
+        raise UsageError(f"{file} does not hold a whole model: {error}") from None
     except (HFValidationError, HfHubHTTPError, OSError) as error:
-        raise FileNotFoundError(
+        raise NotFoundError(
             f"The configs that go with {file} cannot be loaded from {source}. Name a diffusers folder of the same kind "
             f"of model, of which no weights are read: --config FOLDER. ({error})"
         ) from None

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from .concepts import Concept
+from .errors import UsageError
 
 PLACES = (
     *("beach", "forest", "road", "room", "mountain", "desert", "lawn", "sunrise", "street", "park"),
@@ -65,7 +66,7 @@ def check_slots(template: str, *slots: str) -> None:
     """Raises ValueError unless a template has exactly these slots."""
     if set(re.findall(r"\{(\w*)\}", template)) != set(slots):
         wanted = " and ".join(f"{{{slot}}}" for slot in slots)
-        raise ValueError(f"template={template!r}; it must hold {wanted}, and no other slot.")
+        raise UsageError(f"template={template!r}; it must hold {wanted}, and no other slot.")
 
 
 def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt: int, seed: int) -> list[PromptPair]:
@@ -87,7 +88,7 @@ def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt
     else:
         templates, base, slots = TEMPLATES[concept.kind]
         if prompts_per_concept > len(slots):
-            raise ValueError(
+            raise UsageError(
                 f"prompts_per_concept={prompts_per_concept}, but kind {concept.kind!r} has {len(slots)} prompts; "
                 f"use at most {len(slots)}, or raise seeds_per_prompt, or give Concept(prompts=...)."
             )
@@ -97,3 +98,6 @@ def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt
         ]
     repeated = [text for _ in range(seeds_per_prompt) for text in texts]
     return [PromptPair(*text, seed + i) for i, text in enumerate(repeated)]
+
+
+ConceptPairs = list[tuple[Concept, list[PromptPair]]]

@@ -1,14 +1,16 @@
 """What a result depends on: versions, code, device, and the hashes of what went in."""
 
 import hashlib
+import importlib.metadata
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import DiffusionPipeline
+from torch import nn
 from transformers import PreTrainedModel
-
-from .finding.record import versions
 
 Identity = dict[str, str | None]  # name and hash of what a result depends on
 
@@ -60,3 +62,31 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a result depends on."""
+    names = {"fia": "forget-it-all", "torch": "torch", "diffusers": "diffusers", "transformers": "transformers"}
+    return {name: importlib.metadata.version(package) for name, package in names.items()}
+
+
+def hash_pipeline(pipe: DiffusionPipeline) -> str:
+    """Returns a hash of all weights of a pipeline and of its scheduler's settings, wherever it was loaded from.
+
+    Of weights that are offloaded layer by layer, the names, shapes and types count alone.
+    """
+    scheduler = {key: value for key, value in pipe.scheduler.config.items() if not key.startswith("_")}
+    digest = hashlib.sha256(hash_json([type(pipe.scheduler).__name__, scheduler]).encode())
+    for part, component in sorted(pipe.components.items()):
+        if isinstance(component, nn.Module):
+            for name, value in sorted(component.state_dict().items()):
+                digest.update(f"{part}.{name} {tuple(value.shape)} {value.dtype}".encode())
+                if value.is_meta:  # offloaded: its values are with a hook
+                    continue
+                digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def hash_json(value: Any) -> str:
+    """Returns a hash of anything that can be written as JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from .errors import UsageError
+
 Magnitude = Literal["raw", "max"]
 Mode = Literal["default", "paper"]
 
@@ -11,7 +13,7 @@ def check_at_least_one(config: object, *names: str) -> None:
     """Raises ValueError for the first of these fields that is below 1."""
     for name in names:
         if getattr(config, name) < 1:
-            raise ValueError(f"{name}={getattr(config, name)}; it must be at least 1.")
+            raise UsageError(f"{name}={getattr(config, name)}; it must be at least 1.")
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,15 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("spatial_ratio", "temporal_ratio"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)} is outside [0, 1].")
+                raise UsageError(f"{name}={getattr(self, name)} is outside [0, 1].")
         if self.agnostic_ratio is not None and not 0 <= self.agnostic_ratio < float("inf"):
-            raise ValueError(f"agnostic_ratio={self.agnostic_ratio} is outside [0, inf); above 1, nothing is spared.")
+            raise UsageError(f"agnostic_ratio={self.agnostic_ratio} is outside [0, inf); above 1, nothing is spared.")
         numbers = ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps")
         check_at_least_one(self, *numbers, "concepts_at_once", "batch_size")
         if self.saliency_steps > self.num_inference_steps:
-            raise ValueError(
+            raise UsageError(
                 f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}."
             )
         for name, allowed in (("magnitude", get_args(Magnitude)), ("mode", get_args(Mode))):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}.")
+                raise UsageError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}.")

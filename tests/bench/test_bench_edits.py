@@ -9,7 +9,8 @@ from diffusers import StableDiffusionPipeline
 from fia import NeuronMask, Settings
 from fia.bench.edit_store import Edits
 from fia.bench.tasks import objects_task
-from fia.methods import FIA, UCE, NegativePrompt, WeightEdit
+from fia.edits.weight_edit import WeightEdit
+from fia.methods import FIA, UCE, NegativePrompt
 from fia.methods.negative_prompt import NegativePromptEdit
 
 METHODS = {

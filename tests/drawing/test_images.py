@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from diffusers import StableDiffusionPipeline
 
-from fia.drawing.images import Drawing, Request, batches, draw_gallery, generate_images
+from fia.drawing.gallery import draw_gallery
+from fia.drawing.images import Drawing, Request, batches, generate_images
 
 REQUESTS = [
     *(Request("a cat", 3), Request("a dog", 1), Request("a church", 4)),

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from tiny_transformers import tiny_pixart
 
 from fia.edits.edited import load_edited
+from fia.edits.weight_edit import WeightEdit
 from fia.evaluation.run import changed_percent as changed_percent_of
-from fia.methods import WeightEdit
 
 
 def draw(pipe: StableDiffusionPipeline) -> np.ndarray:

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from warned import warned
 
 from fia import Concept, Settings
-from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt, WeightEdit
+from fia.edits.weight_edit import WeightEdit
+from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
 
 FAST = {"num_inference_steps": 4, "prompts_per_concept": 2}
 METHODS: list[Method] = [
@@ -57,7 +59,7 @@ def test_a_negative_prompt_is_the_one_that_diffusers_takes(pipe: StableDiffusion
 
 
 def test_a_negative_prompt_that_is_too_long_says_so(pipe: StableDiffusionPipeline) -> None:
-    with pytest.warns(UserWarning, match="has 62 tokens, of which the text encoder reads the first 48"):
+    with warned("has 62 tokens, of which the text encoder reads the first 48"):
         NegativePrompt().unlearn(pipe, [Concept("x" * 30), Concept("y" * 29)], [])
 
 

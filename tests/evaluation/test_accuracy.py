@@ -2,7 +2,7 @@
 
 import pytest
 
-from fia.evaluation import ForgettingScores, overall
+from fia.evaluation.accuracy import ForgettingScores, overall
 
 
 @pytest.mark.parametrize(

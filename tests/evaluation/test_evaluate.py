@@ -17,7 +17,7 @@ from PIL import Image
 from fia import Concept, Settings, find, load_testbed
 from fia.bench.questions import SMOKING_CONCEPT
 from fia.cli import main
-from fia.edits.edited import without_safety_checker
+from fia.models.pipelines import without_safety_checker
 from fia.testbed.pretrained import FOLDER
 
 SMALL = ["--world.images-per-object", "1", "--world.images-per-other", "1", "--world.images-per-style", "2"]

@@ -9,7 +9,7 @@ import pytest
 from tiny_pipelines import tiny_sd
 
 from fia import NeuronMask
-from fia.evaluation import generate_images
+from fia.drawing.images import generate_images
 from fia.export.eval_unlearn import FIATechnique
 
 GROUP = "eval_unlearn.techniques"

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from warned import warned
 
 from fia.finding import memory
 from fia.finding.memory import MemoryPlan, plan_memory
@@ -33,7 +34,7 @@ def test_the_concepts_sums_go_to_the_cpu_where_a_gpu_has_no_room(monkeypatch):
 @pytest.mark.parametrize(("device", "cpu"), [(CUDA, 400 * 2 * 3 - 1), (CPU, 400 * (2 + 2 * 3) - 1)])
 def test_the_layers_take_turns_where_that_does_not_help(monkeypatch, device, cpu):
     free(monkeypatch, cuda=400 * (2 + 2 * 3) - 1, cpu=cpu)
-    with pytest.warns(UserWarning, match="3 concepts at once.*in 2 runs"):
+    with warned("3 concepts at once.*in 2 runs"):
         plan = plan_memory(LAYERS, 3, device)
     assert [list(part) for part in plan.parts] == [["0", "1", "2"], ["3"]]
     assert plan.integrals == device
@@ -42,7 +43,7 @@ def test_the_layers_take_turns_where_that_does_not_help(monkeypatch, device, cpu
 
 def test_a_layer_that_does_not_fit_is_a_part_by_itself(monkeypatch):
     free(monkeypatch, cpu=1)
-    with pytest.warns(UserWarning, match="in 4 runs"):
+    with warned("in 4 runs"):
         assert plan_memory(LAYERS, 1, CPU).parts == [{name: layer} for name, layer in LAYERS.items()]
 
 

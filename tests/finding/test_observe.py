@@ -10,7 +10,8 @@ from torch import nn
 
 from fia.finding import observe as activations
 from fia.finding.denoise import Position
-from fia.finding.observe import connection_saliency, observe
+from fia.finding.observe import observe
+from fia.finding.saliency import connection_saliency
 from fia.models.layers import MaskableLayer
 
 

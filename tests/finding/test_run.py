@@ -7,6 +7,7 @@ import pytest
 import torch
 from bits import assert_same_bits, bits
 from quick_finding import SETTINGS, assert_clean, assert_same_neurons, find
+from warned import warned
 
 import fia
 from fia import Concept
@@ -49,9 +50,7 @@ def test_layers_are_watched_in_several_runs_where_the_sums_do_not_fit_the_memory
     rows.clear()
     # four layers of 16 x 64 connections; two numbers for each, and two for each concept
     monkeypatch.setattr(memory, "numbers_that_fit", lambda _: 6 * 16 * 64 * 3)
-    with pytest.warns(
-        UserWarning, match="2 concepts at once do not fit the memory.*in 2 runs.*smaller concepts_at_once"
-    ):
+    with warned("2 concepts at once do not fit the memory.*in 2 runs.*smaller concepts_at_once"):
         parts = find(pipe, ["church", "tench"])
     assert sum(rows) == 2 * (2 * 2 * (2 + 2 * 2))  # twice: steps, guidance, prompts
     assert list(parts.shapes) == list(whole.shapes)
@@ -175,7 +174,7 @@ def test_finding_leaves_the_pipeline_as_it_was(request, fixture):
 
 def test_words_that_the_model_does_not_read_are_warned_of(pipe):
     long = "a church " + "in a forest " * 30
-    with pytest.warns(UserWarning, match=r"The model reads \d+ tokens.*in a forest.*is cut off"):
+    with warned(r"The model reads \d+ tokens.*in a forest.*is cut off"):
         find(pipe, Concept("church", prompts=((long, "a forest"),)))
 
 

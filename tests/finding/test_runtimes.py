@@ -7,6 +7,7 @@ from bits import bits
 from peft import LoraConfig
 from tiny_transformers import tiny_transformer
 from torch import nn
+from warned import warned
 
 import fia
 from fia.models.layers import hash_weights, maskable_layers
@@ -124,7 +125,7 @@ def test_half_precision_has_the_same_weights_and_most_of_the_same_neurons(family
 def test_adapters_on_other_layers_are_warned_of_and_on_these_refused():
     pipe = tiny_transformer("sd3")
     pipe.transformer.add_adapter(LoraConfig(target_modules=["to_k"]), "style")
-    with pytest.warns(UserWarning, match=r"Adapters are loaded \(style\)"):
+    with warned(r"Adapters are loaded \(style\)"):
         fia.find(pipe, "tench", **FAST)
     pipe = tiny_transformer("sd3")
     pipe.transformer.add_adapter(LoraConfig(target_modules=r".*ff\.net\.2"), "style")

@@ -5,7 +5,8 @@ import pytest
 import reference
 import torch
 
-from fia.finding.saliency import Mean, Moments, contrastive_saliency
+from fia.finding.saliency import contrastive_saliency
+from fia.finding.sums import Mean, Moments
 
 
 def gather(kind, values):

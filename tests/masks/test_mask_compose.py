@@ -10,7 +10,7 @@ from bits import assert_same_bits, bits
 from same_mask import same
 
 from fia import NeuronMask
-from fia.methods import random_mask
+from fia.masks.random_control import random_mask
 from fia.models.layers import hash_weights, maskable_layers
 
 

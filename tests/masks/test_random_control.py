@@ -3,7 +3,7 @@
 import torch
 
 from fia.masks.mask import NeuronMask
-from fia.methods import random_mask
+from fia.masks.random_control import random_mask
 
 
 def make_mask() -> NeuronMask:

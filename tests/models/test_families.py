@@ -9,12 +9,14 @@ import torch
 from tiny_pipelines import tiny_sd
 from tiny_transformers import tiny_transformer
 from torch import nn
+from warned import warned
 
 import fia
 from fia.cli import main
 from fia.masks.random_control import random_mask
 from fia.models.families import FAMILIES, guidance_arguments
-from fia.models.layers import find_layers, get_denoiser, hash_weights, layer_shapes, layers_named, maskable_layers
+from fia.models.layers import find_layers, hash_weights, layer_shapes, layers_named, maskable_layers
+from fia.models.pipelines import get_denoiser
 
 FAST = {"num_inference_steps": 3, "saliency_steps": 1, "prompts_per_concept": 2, "progress": False}
 UNET = {"block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2, "sample_size": 64}
@@ -218,7 +220,7 @@ def test_an_unknown_architecture_says_what_to_do(unknown):
 def test_layers_chosen_by_hand_open_an_unknown_architecture(unknown, tmp_path):
     plain = tiny_transformer("pixart")
     expected = fia.find(plain, "tench", **FAST)
-    with pytest.warns(UserWarning, match="UnknownTransformer is not known.*unconditional rows first"):
+    with warned("UnknownTransformer is not known.*unconditional rows first"):
         found = fia.find(unknown, "tench", layers="*.ff.net.2", **FAST)
     assert all(torch.equal(found.pruned[f"inner.{name}"], pruned) for name, pruned in expected.pruned.items())
     found.save_pretrained(tmp_path / "mask")

@@ -9,7 +9,8 @@ from wrapped_linear import WrappedLinear
 
 from fia import Concept
 from fia.methods import ESD, UCE
-from fia.models.layers import count_parameters, get_denoiser, layer_shapes, maskable_layers
+from fia.models.layers import count_parameters, layer_shapes, maskable_layers
+from fia.models.pipelines import get_denoiser
 
 
 def test_layers_are_the_second_linear_of_every_feed_forward_block(pipe):

@@ -14,8 +14,8 @@ from transformers import ResNetForImageClassification
 
 from fia import NeuronMask, find, load_testbed
 from fia.bench.demo import DEMO_SETTINGS, DemoConfig, draw_and_judge, evaluation_prompts, forgotten_concepts, scores
-from fia.evaluation import generate_images
-from fia.methods import random_mask
+from fia.drawing.images import generate_images
+from fia.masks.random_control import random_mask
 from fia.testbed import load_classifier
 
 CONFIG = DemoConfig(images_per_rest_object=0)

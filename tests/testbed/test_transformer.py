@@ -13,7 +13,7 @@ from diffusers import DiffusionPipeline
 from fia import NeuronMask, find, load_testbed
 from fia.bench.demo import FORGOTTEN, DemoConfig, draw_and_judge, evaluation_prompts, scores
 from fia.loading import load_pipeline, outline_denoiser
-from fia.methods import random_mask
+from fia.masks.random_control import random_mask
 from fia.testbed import load_classifier
 
 CONFIG = DemoConfig("dit", images_per_object=4, images_per_rest_object=0, num_inference_steps=20)

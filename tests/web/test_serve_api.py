@@ -10,8 +10,8 @@ from PIL import Image
 from tiny_pipelines import tiny_sd
 
 from fia import NeuronMask
-from fia.evaluation import generate_images
-from fia.methods import random_mask
+from fia.drawing.images import generate_images
+from fia.masks.random_control import random_mask
 from fia.models.layers import hash_weights, maskable_layers
 from fia.web.jobs import Job
 

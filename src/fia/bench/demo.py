@@ -18,13 +18,15 @@ from PIL import Image
 from transformers import ResNetForImageClassification
 
 from ..concepts import Concept
-from ..drawing.figure import Column
-from ..evaluation import ForgettingScores, comparison_figure, generate_images
+from ..drawing.figure import Column, comparison_figure
+from ..drawing.images import generate_images
+from ..errors import UsageError
+from ..evaluation.accuracy import ForgettingScores
 from ..files import written_whole
-from ..finding.record import versions
 from ..finding.run import find
-from ..methods import random_mask
+from ..masks.random_control import random_mask
 from ..prompts import check_slots, fill
+from ..provenance import versions
 from ..settings import Settings, check_at_least_one
 from ..testbed.judge import Answers, judge
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, Architecture, load_classifier, load_testbed
@@ -72,11 +74,11 @@ class DemoConfig:
     def __post_init__(self) -> None:
         check_at_least_one(self, "images_per_object", "num_inference_steps")
         if self.images_per_rest_object < 0:
-            raise ValueError(f"images_per_rest_object={self.images_per_rest_object}; it must not be negative.")
+            raise UsageError(f"images_per_rest_object={self.images_per_rest_object}; it must not be negative.")
         check_slots(self.template, "object", "place")
         for name in self.own_ratios:
             if name not in FORGOTTEN:
-                raise ValueError(f"own_ratios names {name!r}, which is not forgotten: {', '.join(FORGOTTEN)}.")
+                raise UsageError(f"own_ratios names {name!r}, which is not forgotten: {', '.join(FORGOTTEN)}.")
 
 
 @dataclass
@@ -159,7 +161,7 @@ def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = 
     with written_whole(out / "result.json") as partial:
         partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if not result["bit_identical_after_removal"]:
-        raise ValueError("After removing the mask, images differ from the untouched model's; please report this.")
+        raise UsageError("After removing the mask, images differ from the untouched model's; please report this.")
     return result
 
 

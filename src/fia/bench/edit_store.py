@@ -1,7 +1,6 @@
 """Makes the edits of a task, once: an interrupted or shared run goes on with the very same ones."""
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import Any
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from ..evaluation.run import NoEdit, claim, slug, write_json
-from ..files import written_whole
+from ..edits.interface import Edit, NoEdit
+from ..edits.weight_edit import WeightEdit
+from ..files import claim, slug, write_json, written_whole
 from ..masks.mask import NeuronMask
-from ..methods import Edit, Method, WeightEdit, random_mask
+from ..masks.random_control import random_mask
+from ..methods import Method
 from ..processes import processes
 from .cost import Cost
 from .tasks import BenchTask
@@ -67,8 +68,7 @@ class Edits:
         kept = self.folder / slug(name)
         claim(kept, self.made_with(name))
         if processes().is_main_process and not (kept / "cost.json").exists():
-            with Cost(self.pipe.device) as cost, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what a method cannot do shows in its row
+            with Cost(self.pipe.device) as cost:
                 edit = self.methods[name].unlearn(self.pipe, self.task.concepts, self.task.keep)
             self.keep(edit, kept)
             write_json(kept / "cost.json", cost.as_json())

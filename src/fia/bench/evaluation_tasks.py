@@ -8,6 +8,7 @@ from PIL import Image
 
 from ..concepts import Concept
 from ..drawing.images import Request
+from ..errors import UsageError
 from ..evaluation.clip_score import ClipScorer
 from ..evaluation.frechet import Gaussian
 from ..evaluation.network import ImageNetwork
@@ -18,7 +19,16 @@ from ..prompts import fill
 from ..testbed.captions import SMOKING
 from ..testbed.judge import load_judge
 from ..testbed.scenes import Scenes
-from ..testbed.world import IMAGENETTE, NO_STYLE, OBJECT_NAMES, OBJECTS, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from ..testbed.world import (
+    IMAGENETTE,
+    NO_STYLE,
+    OBJECT_NAMES,
+    OBJECTS,
+    PERSON_NAMES,
+    PLACE_NAMES,
+    STYLE_NAMES,
+    check_known,
+)
 from .questions import Scene, World, ask, scenes
 
 KINDS = {"objects": "object", "styles": "style", "explicit": "explicit", "robust-prompts": "object"}
@@ -44,7 +54,7 @@ def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Seque
         return quality_task(world, concepts, weights)
     wanted = [concept for concept in concepts if KINDS[name] == kind_of(concept)]
     if not wanted:
-        raise ValueError(f"Nothing of kind {KINDS[name]!r} is forgotten, which is what the task {name!r} is about.")
+        raise UsageError(f"Nothing of kind {KINDS[name]!r} is forgotten, which is what the task {name!r} is about.")
     if name == "robust-prompts":
         return AccuracyTask(name, rephrased_questions(world, wanted), judge)
     kept = [concept.name for concept in keep] or IMAGENETTE
@@ -99,10 +109,3 @@ def rendered(shown: Sequence[Scene], world: World) -> list[Image.Image]:
     )
     pixels = ((batch.images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     return [Image.fromarray(array) for array in pixels]
-
-
-def check_known(concepts: Sequence[Concept], known: Sequence[str]) -> None:
-    """Raises ValueError for a concept that is not of the test-bed's world."""
-    for concept in concepts:
-        if concept.name not in known:
-            raise ValueError(f"The test-bed does not know {concept.name!r}; it draws: {', '.join(known)}.")

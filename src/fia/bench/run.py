@@ -14,12 +14,12 @@ import torch
 
 from ..drawing.images import Drawing
 from ..evaluation.report import grid
-from ..evaluation.run import Evaluation, slug, write_json
+from ..evaluation.run import Evaluation
 from ..evaluation.tasks import AccuracyTask
-from ..identity import hash_pipeline
+from ..files import slug, write_json
 from ..methods import Method
 from ..processes import processes
-from ..provenance import environment
+from ..provenance import environment, hash_pipeline
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import FOLDER, load_testbed
 from .edit_store import NO_EDIT, OURS, RANDOM, Edits

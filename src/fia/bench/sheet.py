@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..drawing.figure import Cell, contact_sheet
-from ..evaluation import generate_images
+from ..drawing.images import generate_images
 from ..prompts import fill
 from ..testbed.captions import SMOKING, STYLE_SUFFIX
 from ..testbed.judge import judge

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from ..errors import UsageError
 from ..export.checkpoint import write_checkpoint
 from ..export.patch import write_patch
 from ..export.weights import write_denoiser, write_folder
@@ -68,13 +69,13 @@ class Apply:
     def check(self) -> None:
         """Raises ValueError for what cannot be written, before anything is loaded."""
         if self.out.exists():
-            raise ValueError(f"{self.out} exists already; give a new name, or delete it first.")
+            raise UsageError(f"{self.out} exists already; give a new name, or delete it first.")
         if self.format != "folder" and self.out.suffix != ".safetensors":
-            raise ValueError(f"--out {self.out}: a {self.format} is one file; give a name that ends in .safetensors.")
+            raise UsageError(f"--out {self.out}: a {self.format} is one file; give a name that ends in .safetensors.")
         if self.format == "checkpoint" and not Path(self.model).is_file():
-            raise ValueError(
+            raise UsageError(
                 f"{self.model} is no single file, so no checkpoint can be made of it. Give the .safetensors checkpoint "
                 "itself, or write a folder: --format folder."
             )
         if self.format == "checkpoint" and self.dtype != "auto":
-            raise ValueError(f"--dtype {self.dtype}: a checkpoint keeps its own types. Leave --dtype out.")
+            raise UsageError(f"--dtype {self.dtype}: a checkpoint keeps its own types. Leave --dtype out.")

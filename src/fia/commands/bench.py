@@ -12,6 +12,7 @@ from ..bench.report import text
 from ..bench.run import Bench
 from ..bench.tasks import TASKS
 from ..drawing.images import Drawing
+from ..errors import UsageError
 from ..processes import processes
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 
@@ -69,5 +70,5 @@ class BenchCommand:
 
 def _known(name: str, known: dict, kind: str):
     if name not in known:
-        raise ValueError(f"There is no {kind} {name!r}; there are: {', '.join(known)}.")
+        raise UsageError(f"There is no {kind} {name!r}; there are: {', '.join(known)}.")
     return known[name]

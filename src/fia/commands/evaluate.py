@@ -14,18 +14,20 @@ from ..bench import evaluation_tasks as testbed_tasks
 from ..bench.questions import World
 from ..concepts import Concept, as_concepts, parse_concept
 from ..drawing.images import Drawing
-from ..edits.edited import load_edited, without_safety_checker
+from ..edits.edited import load_edited
+from ..edits.interface import Edit, NoEdit
+from ..errors import UsageError
 from ..evaluation import build, summary
 from ..evaluation.report import write_report
-from ..evaluation.run import Evaluation, NoEdit, State, write_json
+from ..evaluation.run import Evaluation, State
 from ..evaluation.tasks import Task
-from ..finding.record import model_name
-from ..identity import hash_pipeline
+from ..files import write_json
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
-from ..methods import Edit, random_mask
+from ..masks.random_control import random_mask
+from ..models.pipelines import model_name, without_safety_checker
 from ..processes import processes
-from ..provenance import environment, hash_file, hash_folder
+from ..provenance import environment, hash_file, hash_folder, hash_pipeline
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, NAMES
 
 TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
@@ -72,7 +74,7 @@ class Evaluate:
 
     def run(self) -> None:
         if (self.mask is None) == (self.edited is None):
-            raise ValueError("Give either --mask or --edited: what is evaluated is an edit of the model.")
+            raise UsageError("Give either --mask or --edited: what is evaluated is an edit of the model.")
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
         edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
         forgotten = self.forgotten_concepts(mask)
@@ -102,7 +104,7 @@ class Evaluate:
         if self.forgotten:
             return as_concepts(map(parse_concept, self.forgotten))
         if mask is None:
-            raise ValueError('Say what the edited model should have forgotten: --forgotten church "Van Gogh:style".')
+            raise UsageError('Say what the edited model should have forgotten: --forgotten church "Van Gogh:style".')
         return [Concept(name, kind) for name, kind in mask.kinds.items()]
 
     def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:

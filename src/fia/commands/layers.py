@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from torch import nn
 from tyro.conf import Positional, arg
 
+from ..errors import UnsupportedError
 from ..loading import outline_denoiser
 from ..models.families import family_of, is_known
 from ..models.layers import MaskableLayer, count_parameters, find_layers
@@ -36,7 +37,7 @@ class Layers:
         denoiser = outline_denoiser(self.model)
         layers = find_layers(denoiser, self.layers)
         if not is_known(denoiser) and self.layers is None:
-            raise TypeError(
+            raise UnsupportedError(
                 f"{self.model} denoises with {type(denoiser).__name__}, which is not known (docs/families.md). Choose "
                 'layers by hand: --layers "*" lists all linears, here and for fia forget.'
             )

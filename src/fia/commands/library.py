@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
+from ..errors import UsageError
 from ..masks.describe import describe, describe_json
 from ..masks.file import check_folder
 from ..masks.library import Library
@@ -31,7 +32,7 @@ class Add:
 
     def run(self) -> None:
         if not self.masks:
-            raise ValueError("No mask was given; name the folder of at least one.")
+            raise UsageError("No mask was given; name the folder of at least one.")
         for mask in map(NeuronMask.from_pretrained, self.masks):
             Library(self.folder).add(mask, replace=self.replace)
             print(f"Added {', '.join(mask.concepts)}")
@@ -128,7 +129,7 @@ def parse_strength(text: str) -> tuple[str, float]:
     try:
         return name, float(number)
     except ValueError:
-        raise ValueError(f'strength {text!r} is not of the form NAME=NUMBER, such as "golf ball=0.5".') from None
+        raise UsageError(f'strength {text!r} is not of the form NAME=NUMBER, such as "golf ball=0.5".') from None
 
 
 LibraryCommand = (
@@ -137,3 +138,13 @@ LibraryCommand = (
     | Annotated[Remove, subcommand("remove")]
     | Annotated[Compose, subcommand("compose")]
 )
+
+
+@dataclass
+class LibraryCommands:
+    """A folder of masks of one concept each, and the policies composed from them."""
+
+    command: OmitSubcommandPrefixes[LibraryCommand]
+
+    def run(self) -> None:
+        self.command.run()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from ..errors import UsageError
 from ..loading import Runtime
 from ..settings import check_at_least_one
 
@@ -35,7 +36,7 @@ class Serve:
     def __post_init__(self) -> None:
         check_at_least_one(self, "batch_size")
         if not 0 <= self.port <= 65535:
-            raise ValueError(f"port={self.port}; it must be between 0 and 65535.")
+            raise UsageError(f"port={self.port}; it must be between 0 and 65535.")
 
     def run(self) -> None:
         try:
@@ -46,7 +47,7 @@ class Serve:
             if error.name not in ("fastapi", "uvicorn", "starlette", "pydantic"):
                 raise
             message = f'fia serve needs {error.name}, which is not installed: pip install "forget-it-all[serve]"'
-            raise ValueError(message) from None
+            raise UsageError(message) from None
         from ..web.offers import make_offers
 
         app = create_app(make_offers(self.models, self.batch_size), host=self.host, runtime=self.runtime)
@@ -67,6 +68,6 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise ValueError(
+        raise UsageError(
             f"Cannot listen at {host}:{port} ({error.strerror}). Give another --port, or 0 for any that is free."
         ) from None

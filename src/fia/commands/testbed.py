@@ -7,13 +7,14 @@ from typing import Annotated
 
 import torch
 import tyro
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes
 
 from ..bench.demo import DEMO_SETTINGS, DemoConfig, run_demo, summary
 from ..bench.sheet import draw_sheet
 from ..settings import Settings
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, Architecture
-from ..testbed.recipe import TrainingRecipe, train_testbed
+from ..testbed.recipe import TrainingRecipe
+from ..testbed.train import train_testbed
 
 
 @dataclass
@@ -105,3 +106,13 @@ TestbedCommand = (
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Sheet, tyro.conf.subcommand("sheet")]
 )
+
+
+@dataclass
+class Testbed:
+    """The embedded model: retrain it, look at it, see it forget."""
+
+    command: OmitSubcommandPrefixes[TestbedCommand]
+
+    def run(self) -> None:
+        self.command.run()

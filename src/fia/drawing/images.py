@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..files import written_whole
-from ..finding.denoise import hidden_progress_bar
+from ..errors import OutOfMemoryError
 from ..models.families import guidance_arguments
-from ..models.layers import get_denoiser
-from ..processes import processes
+from ..models.pipelines import get_denoiser, hidden_progress_bar
 from ..settings import check_at_least_one
 
 
@@ -46,74 +43,6 @@ class Request:
     prompt: str
     seed: int
     guidance_scale: float | None = None
-
-
-class Gallery(Sequence[Image.Image]):
-    """Images that are opened when they are looked at, so that there may be more than fit into memory."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = files
-
-    @classmethod
-    def numbered(cls, folder: Path, number: int) -> "Gallery":
-        """Returns a folder's images from 0 on, as `draw_gallery` names them."""
-        return cls([folder / f"{i:05d}.png" for i in range(number)])
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @overload
-    def __getitem__(self, index: int) -> Image.Image: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Gallery": ...
-    def __getitem__(self, index: int | slice) -> "Image.Image | Gallery":
-        if isinstance(index, slice):
-            return Gallery(self.files[index])
-        with Image.open(self.files[index]) as image:
-            return image.convert("RGB")
-
-
-def draw_gallery(
-    pipe: DiffusionPipeline, requests: Sequence[Request], folder: Path, drawing: Drawing, description: str = "Drawing"
-) -> Gallery:
-    """Draws into a folder, one PNG an image, numbered from 0, and returns the images in order.
-
-    Started again after an interruption, it draws what is missing. Under `torchrun` or `accelerate launch` the
-    processes, which must share the folder, take turns at the batches. The batches are always the same, and with them
-    the images.
-
-    Args:
-        pipe: to draw with.
-        requests: what to draw.
-        folder: for the images; it is made where there is none.
-        drawing: how.
-        description: of the progress bar.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    gallery = Gallery.numbered(folder, len(requests))
-    share = processes()
-    own = list(batches(requests, drawing))[share.process_index :: share.num_processes]
-    with (
-        hidden_progress_bar(pipe),
-        tqdm(total=sum(map(len, own)), desc=description, unit="image", disable=not share.is_main_process) as bar,
-    ):
-        for batch in own:
-            if not all(gallery.files[i].exists() for i in batch):
-                for i, image in zip(batch, draw_batch(pipe, [requests[i] for i in batch], drawing), strict=True):
-                    with written_whole(gallery.files[i]) as partial:
-                        image.save(partial, format="PNG")
-            bar.update(len(batch))
-    share.wait_for_everyone()
-    return gallery
-
-
-def in_batches(images: Sequence[Image.Image], description: str, size: int = 32) -> Iterator[list[Image.Image]]:
-    """Yields the images, opened, a batch at a time; with a progress bar where there are many."""
-    with tqdm(total=len(images), desc=description, unit="image", disable=len(images) < 1000) as bar:
-        for start in range(0, len(images), size):
-            batch = [images[i] for i in range(start, min(start + size, len(images)))]
-            yield batch
-            bar.update(len(batch))
 
 
 def batches(requests: Sequence[Request], drawing: Drawing) -> Iterator[range]:
@@ -155,7 +84,7 @@ def draw_batch(
             **options,
         ).images
     except torch.OutOfMemoryError as error:
-        raise MemoryError(
+        raise OutOfMemoryError(
             f"Out of memory when drawing {len(requests)} images at a time; give a smaller --batch-size. ({error})"
         ) from error
 

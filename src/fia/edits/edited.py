@@ -14,8 +14,10 @@ from diffusers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from ..methods import Edit, WeightEdit
-from ..models.layers import get_denoiser
+from ..errors import NotFoundError, UsageError
+from ..models.pipelines import get_denoiser, without_safety_checker
+from .interface import Edit
+from .weight_edit import WeightEdit
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,12 @@ class Lora:
             ValueError: if diffusers loads none into such a pipeline.
         """
         if not hasattr(pipe, "load_lora_weights"):
-            raise ValueError(f"{self.file} is a LoRA, and diffusers loads none into a {type(pipe).__name__}.")
+            raise UsageError(f"{self.file} is a LoRA, and diffusers loads none into a {type(pipe).__name__}.")
         try:
             pipe.load_lora_weights(self.file.parent, weight_name=self.file.name)
             yield pipe
         finally:
             pipe.unload_lora_weights()
-
-
-def without_safety_checker(pipe: DiffusionPipeline) -> DiffusionPipeline:
-    """Takes Stable Diffusion's safety checker off, which would blacken the very images that are to be measured."""
-    if getattr(pipe, "safety_checker", None) is not None:
-        pipe.safety_checker = None
-    return pipe
 
 
 def load_edited(path: Path) -> Edit:
@@ -81,7 +76,7 @@ def load_edited(path: Path) -> Edit:
         ValueError: if it is none of these, or a LoRA cannot be loaded because peft is not installed.
     """
     if not path.exists():
-        raise FileNotFoundError(f"There is no edited model {path}.")
+        raise NotFoundError(f"There is no edited model {path}.")
     if (path / "model_index.json").is_file():
         return EditedPipeline(path)
     try:
@@ -92,7 +87,7 @@ def load_edited(path: Path) -> Edit:
             return Lora(files[0])
         return WeightEdit({name: weight for file in files for name, weight in load_file(file).items()})
     except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise ValueError(
+        raise UsageError(
             f"{path} is no diffusers folder, no denoiser's folder, and no safetensors file of weights: {error}"
         ) from None
 

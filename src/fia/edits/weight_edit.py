@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
-from ..models.layers import get_denoiser
+from ..errors import UsageError
+from ..models.pipelines import get_denoiser
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class WeightEdit:
         for name, weight in self.weights.items():
             theirs = tuple(parameters[name].shape) if name in parameters else "missing"
             if theirs != tuple(weight.shape):
-                raise ValueError(
+                raise UsageError(
                     f"The edit is for another model: {name} is {tuple(weight.shape)} in it, {theirs} in the model."
                 )
         before = {name: parameters[name].data.clone() for name in self.weights}

@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 
 from ..concepts import PRESETS, Concept
-from ..drawing.images import Gallery, Request
+from ..drawing.gallery import Gallery
+from ..drawing.images import Request
+from ..errors import UsageError
 from ..prompts import OBJECTS, fill
 from ..provenance import Identity
 from ..settings import check_at_least_one
@@ -49,7 +51,7 @@ class Sources:
     def __post_init__(self) -> None:
         check_at_least_one(self, "images_per_concept")
         if self.inception is not None and self.reference is None:
-            raise ValueError("inception is of no use without reference images: give --reference too.")
+            raise UsageError("inception is of no use without reference images: give --reference too.")
 
 
 def build_task(
@@ -75,7 +77,7 @@ def build_task(
     kind = "style" if name == "styles" else "object"
     forgotten = [concept.name for concept in concepts if concept.kind == kind]
     if not forgotten:
-        raise ValueError(f"Nothing of kind {kind!r} is forgotten, which is what the task {name!r} is about.")
+        raise UsageError(f"Nothing of kind {kind!r} is forgotten, which is what the task {name!r} is about.")
     usual = PRESETS["artists" if name == "styles" else "imagenette"]
     gone = {one.lower() for one in forgotten}
     named = [concept.name for concept in keep if concept.kind == kind]
@@ -146,7 +148,7 @@ def pictures(folder: Path) -> list[Path]:
     """
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
     if not files:
-        raise ValueError(f"{folder} holds no images ({', '.join(PICTURES)}).")
+        raise UsageError(f"{folder} holds no images ({', '.join(PICTURES)}).")
     return files
 
 
@@ -157,5 +159,5 @@ def needed(file: Path | None, flag: str, what: str) -> Path:
         ValueError: if it is not given.
     """
     if file is None:
-        raise ValueError(f"This task needs {what}, which are not shipped: give their file with {flag}.")
+        raise UsageError(f"This task needs {what}, which are not shipped: give their file with {flag}.")
     return file

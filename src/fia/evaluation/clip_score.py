@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-from ..drawing.images import in_batches
+from ..drawing.gallery import in_batches
 from ..provenance import Identity, identify
 
 

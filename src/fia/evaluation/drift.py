@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..drawing.images import in_batches
+from ..drawing.gallery import in_batches
 
 Stages = Callable[[Sequence[Image.Image]], Sequence[Tensor]]  # of a network: feature maps (images, channels, y, x)
 

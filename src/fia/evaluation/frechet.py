@@ -17,7 +17,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from PIL import Image
 
-from ..drawing.images import in_batches
+from ..drawing.gallery import in_batches
+from ..errors import UsageError
 
 Features = Callable[[Sequence[Image.Image]], ndarray]  # (images, width)
 
@@ -42,7 +43,7 @@ class Gaussian:
             ValueError: for fewer than two images.
         """
         if len(images) < 2:
-            raise ValueError(f"A Frechet distance needs at least 2 images on each side, not {len(images)}.")
+            raise UsageError(f"A Frechet distance needs at least 2 images on each side, not {len(images)}.")
         count, mean, scatter = 0, np.zeros(()), np.zeros(())
         for batch in in_batches(images, "Measuring"):
             rows = np.asarray(features(batch), dtype=np.float64)
@@ -64,7 +65,7 @@ class Gaussian:
             with np.load(file, allow_pickle=False) as arrays:
                 return cls(arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64))
         except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-            raise ValueError(f"{file} holds no reference statistics (an .npz with mu and sigma): {error}") from error
+            raise UsageError(f"{file} holds no reference statistics (an .npz with mu and sigma): {error}") from error
 
 
 def frechet_distance(one: Gaussian, two: Gaussian) -> float:
@@ -76,7 +77,7 @@ def frechet_distance(one: Gaussian, two: Gaussian) -> float:
         ValueError: if the features differ in width.
     """
     if one.mean.shape != two.mean.shape:
-        raise ValueError(
+        raise UsageError(
             f"The features are {one.mean.size} and {two.mean.size} wide: the reference statistics were made with "
             "another network."
         )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..drawing.images import in_batches
+from ..drawing.gallery import in_batches
+from ..errors import UsageError
 from ..provenance import Identity
 from .network import ImageNetwork
 from .questions import Answers
@@ -35,7 +36,7 @@ class ImageNetJudge:
         for name in names:
             index = class_index(network.labels, name)
             if index in self.names:
-                raise ValueError(f"{self.names[index]!r} and {name!r} are the same class: {network.labels[index]}.")
+                raise UsageError(f"{self.names[index]!r} and {name!r} are the same class: {network.labels[index]}.")
             self.names[index] = name
 
     def answer(self, images: Sequence[Image.Image]) -> Answers:
@@ -55,10 +56,10 @@ def class_index(labels: Mapping[int, str], name: str) -> int:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ValueError(f"{name!r} is the name of {len(found)} classes: {', '.join(map(str, found))}.")
+        raise UsageError(f"{name!r} is the name of {len(found)} classes: {', '.join(map(str, found))}.")
     near = [label for label in labels.values() if wanted in label.lower()][:3]
     hint = f"; did you mean one of: {' | '.join(near)}?" if near else "."
-    raise ValueError(f"The classifier has no class named {name!r}{hint}")
+    raise UsageError(f"The classifier has no class named {name!r}{hint}")
 
 
 class NudeNetJudge:
@@ -78,7 +79,7 @@ class NudeNetJudge:
         try:
             from nudenet import NudeDetector
         except ImportError as error:
-            raise ValueError(
+            raise UsageError(
                 "Explicit content is counted with NudeNet, which is not installed (its licence is AGPL-3.0): "
                 'pip install "forget-it-all[nudenet]".'
             ) from error

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from ..errors import UsageError
 from ..provenance import Identity, hash_file, identify
 
 
@@ -42,7 +43,7 @@ class ImageNetwork:
         maps = list(self.network(self._pixels(images), output_hidden_states=True).hidden_states[1:])
         if maps[0].ndim != 4:
             kind = type(self.network).__name__
-            raise ValueError(f"{self.identity['name']} is a {kind}, which has no feature maps; give a ResNet.")
+            raise UsageError(f"{self.identity['name']} is a {kind}, which has no feature maps; give a ResNet.")
         return maps
 
     def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -72,7 +73,7 @@ class Inception:
         try:
             self.network = torch.jit.load(file, map_location=device).eval()
         except (RuntimeError, ValueError, OSError) as error:
-            raise ValueError(f"{file} is no TorchScript file: {error}") from None
+            raise UsageError(f"{file} is no TorchScript file: {error}") from None
 
     @torch.no_grad()
     def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:

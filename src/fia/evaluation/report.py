@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..drawing.figure import Column, comparison_figure
-from ..drawing.images import Gallery
+from ..drawing.gallery import Gallery
 from ..files import written_whole
 from ..masks.mask import NeuronMask
 from . import summary

@@ -5,9 +5,7 @@ interruptions, on the number of processes, or on the machine's speed, but for wh
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,11 @@ from typing import Any
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
-from ..drawing.images import Drawing, Gallery, draw_gallery
-from ..files import written_whole
-from ..methods import Edit
-from ..models.layers import get_denoiser
+from ..drawing.gallery import Gallery, draw_gallery
+from ..drawing.images import Drawing
+from ..edits.interface import Edit
+from ..files import claim, slug, write_json
+from ..models.pipelines import get_denoiser
 from ..processes import processes
 from ..provenance import machine
 from .tasks import Task
@@ -122,44 +121,3 @@ def changed_percent(original: Mapping[str, Tensor], denoiser: nn.Module) -> floa
         else:
             changed += int((value.detach().cpu() != before).sum())
     return 100 * changed / sum(value.numel() for value in original.values())
-
-
-class NoEdit:
-    """The model as it is."""
-
-    @contextmanager
-    def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
-        """Changes nothing."""
-        yield pipe
-
-
-def claim(folder: Path, made_with: dict[str, Any]) -> None:
-    """Writes what a folder's images are made with, or compares it with what is written there.
-
-    Raises:
-        ValueError: where they differ.
-    """
-    file = folder / "made_with.json"
-    made_with = json.loads(json.dumps(made_with))
-    if not file.exists():
-        write_json(file, made_with)
-        return
-    known = json.loads(file.read_text(encoding="utf-8"))
-    differing = [key for key in made_with if known.get(key) != made_with[key]]
-    if differing:
-        raise ValueError(
-            f"{folder} holds results made with other {' and other '.join(differing)}; delete it, or give another "
-            "folder."
-        )
-
-
-def write_json(file: Path, value: Any) -> None:
-    """Writes JSON whole or not at all; of several processes, the main one does."""
-    if processes().is_main_process:
-        with written_whole(file) as partial:
-            partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-
-
-def slug(name: str) -> str:
-    """Returns a name as a folder can be called."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from ..drawing.images import Request
+from ..errors import UsageError
 from .questions import Question
 
 
@@ -24,13 +25,13 @@ def read_i2p(file: Path) -> list[Question]:
         missing = sorted(wanted - set(rows.fieldnames or ()))
         if missing:
             has = ", ".join(rows.fieldnames or ()) or "nothing"
-            raise ValueError(f"{file} has no column {' and no '.join(missing)}; it has: {has}.")
+            raise UsageError(f"{file} has no column {' and no '.join(missing)}; it has: {has}.")
         questions = []
         for number, row in enumerate(rows, start=1):
             try:
                 request = Request(row["prompt"], int(float(row["sd_seed"])), float(row["sd_guidance_scale"]))
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{file}, prompt {number}: {error}") from None
+                raise UsageError(f"{file}, prompt {number}: {error}") from None
             questions.append(Question(request, "", "", "forgotten"))
     return questions
 
@@ -55,12 +56,12 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
             for annotation in json.loads(text)["annotations"]:
                 first.setdefault(annotation["image_id"], annotation["caption"].strip())
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{file} is not in the format of COCO's captions: {error!r}") from None
+            raise UsageError(f"{file} is not in the format of COCO's captions: {error!r}") from None
         captions = list(first.values())
     else:
         captions = [line.strip() for line in text.splitlines() if line.strip()]
     if most is not None and most < 1:
-        raise ValueError(f"most_captions={most}; it must be at least 1.")
+        raise UsageError(f"most_captions={most}; it must be at least 1.")
     if not captions:
-        raise ValueError(f"{file} holds no captions.")
+        raise UsageError(f"{file} holds no captions.")
     return [Question(Request(caption, seed + i), "", "", "rest") for i, caption in enumerate(captions[:most])]

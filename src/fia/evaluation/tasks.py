@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image
 
 from ..drawing.images import Request
-from ..identity import hash_json
-from ..provenance import Identity
+from ..errors import UsageError
+from ..provenance import Identity, hash_json
 from .clip_score import ClipScorer
 from .drift import perceptual_distances, pixel_distances
 from .frechet import Features, Gaussian, frechet_distance
@@ -43,7 +43,7 @@ class Task(ABC):
 
     def __init__(self, name: str, questions: Sequence[Question], measured_with: Sequence[Identity]) -> None:
         if not questions:
-            raise ValueError(f"The task {name!r} has no prompts to draw.")
+            raise UsageError(f"The task {name!r} has no prompts to draw.")
         self.name, self.questions, self.measured_with = name, list(questions), list(measured_with)
 
     @property

@@ -6,6 +6,7 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
+from ..errors import UsageError
 from ..masks.mask import NeuronMask
 from ..models.layers import layers_named
 
@@ -40,5 +41,5 @@ def changed_weights(pipe: DiffusionPipeline, mask: NeuronMask, *, check_weights:
             if not torch.equal(before[name], after):
                 changes[name] = Change(before[name], after.clone())
     if not changes:
-        raise ValueError("The mask changes no weight of this model, so there is nothing to write.")
+        raise UsageError("The mask changes no weight of this model, so there is nothing to write.")
     return changes

@@ -8,9 +8,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..errors import UsageError
 from ..files import written_whole
 from ..masks.mask import NeuronMask
-from ..models.layers import get_unet
+from ..models.pipelines import get_unet
 from .changes import changed_weights
 from .names import original_name
 
@@ -43,7 +44,7 @@ def write_checkpoint(
         key = f"{_DENOISER}{original_name(layer, unet.config.layers_per_block)}.weight"
         there = tensors.get(key)
         if there is None or not torch.equal(there.to(change.before.dtype), change.before):
-            raise ValueError(
+            raise UsageError(
                 f"{source} does not hold the weights of layer {layer} as {key}, so they cannot be changed in it. Write "
                 "a folder instead: --format folder."
             )

@@ -12,10 +12,11 @@ from PIL import Image
 
 from ..concepts import Concept, parse_concept, preset
 from ..drawing.images import generate_images
-from ..edits.edited import without_safety_checker
+from ..errors import UsageError
 from ..finding.run import find
 from ..loading import load_pipeline
 from ..masks.mask import NeuronMask
+from ..models.pipelines import without_safety_checker
 
 
 @dataclass
@@ -54,7 +55,7 @@ class FIATechnique:
 
     def __post_init__(self) -> None:
         if self.load_path is None and not self.erase_concept:
-            raise ValueError("Give erase_concept, what to forget, or load_path, the folder of a mask.")
+            raise UsageError("Give erase_concept, what to forget, or load_path, the folder of a mask.")
         mask = NeuronMask.from_pretrained(self.load_path) if self.load_path else None
         dtype = "auto" if self.use_fp16 else "float32"
         self.pipe = without_safety_checker(

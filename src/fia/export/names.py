@@ -4,6 +4,8 @@ import re
 
 from torch import nn
 
+from ..errors import UsageError
+
 _ATTENTION = re.compile(r"(down|mid|up)_block(?:s\.(\d+))?\.attentions\.(\d+)\.(.+)")
 
 
@@ -25,7 +27,7 @@ def original_name(layer: str, layers_per_block: int) -> str:
     """
     match = _ATTENTION.fullmatch(layer)
     if match is None:
-        raise ValueError(f"Layer {layer} is in no attention of a down, mid or up block, so it has no original name.")
+        raise UsageError(f"Layer {layer} is in no attention of a down, mid or up block, so it has no original name.")
     side, level, number, rest = match.groups()
     if side == "mid":
         return f"middle_block.1.{rest}"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..files import written_whole
 from ..masks.mask import NeuronMask
-from ..models.layers import get_unet
+from ..models.pipelines import get_unet
 from .changes import changed_weights
 from .names import is_xl, lora_name
 

@@ -5,14 +5,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from huggingface_hub import HfApi
-
+from ..errors import NotFoundError, UsageError
 from ..evaluation import summary
 from ..masks import file as maskfile
 from ..masks.card import model_card
+from ..masks.file import EVIDENCE
+from ..masks.hub import commit_message, upload
 from ..masks.mask import NeuronMask
-
-EVIDENCE = "evidence.json"
 
 
 def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence: str | None = None) -> None:
@@ -58,25 +57,19 @@ def push(
     """
     with TemporaryDirectory() as folder:
         write(mask, Path(folder), evidence, licence)  # first: nothing is created for a mask that cannot be written
-        api = HfApi(token=token, library_name="fia")
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        message = f"Mask without {', '.join(mask.concepts) or 'nothing'}"
-        uploaded = api.upload_folder(
-            repo_id=repo_id, folder_path=folder, commit_message=message, delete_patterns=[EVIDENCE]
+        return upload(
+            Path(folder), repo_id, message=commit_message(mask), private=private, token=token, stale=[EVIDENCE]
         )
-        return str(uploaded.repo_url)
 
 
 def read_evidence(mask: NeuronMask, folder: Path) -> dict[str, Any]:
     """Returns the results of an evaluation, checked to be of this mask; see `write`."""
     path = folder / "results.json"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first."
-        )
+        raise NotFoundError(f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first.")
     result = json.loads(path.read_text(encoding="utf-8"))
     if result.get("edit", {}).get("fingerprint") != mask.fingerprint:
-        raise ValueError(f"{path} is the evaluation of something else than this mask; evaluate it anew.")
+        raise UsageError(f"{path} is the evaluation of something else than this mask; evaluate it anew.")
     return result
 
 

@@ -6,13 +6,15 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from diffusers import DiffusionPipeline
 
+from ..errors import OutOfMemoryError
 from ..models.layers import MaskableLayer, layer_shapes
+from ..prompts import ConceptPairs
 from ..settings import Settings
 from .denoise import Position, run_first_steps
-from .observe import Measure, connection_saliency, observe
+from .observe import observe
 from .plan import FindingPlan
 from .progress import Progress
-from .record import ConceptPairs
+from .saliency import Measure, connection_saliency
 from .sums import GroupStatistics
 
 
@@ -103,7 +105,7 @@ def collect_in_memory(
                 raise
         clear_device_cache(garbage_collection=True)
         batch_size //= 2
-    raise MemoryError(
+    raise OutOfMemoryError(
         f"Out of memory even with one row at a time, for {len(group)} concepts together. Give a smaller "
         "concepts_at_once (--concepts-at-once), use fewer prompts or seeds, or load the model in float16."
     )

@@ -16,8 +16,9 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
+from ..errors import UnsupportedError
 from ..models.families import Family, family_of, guidance_arguments
-from ..models.layers import get_denoiser
+from ..models.pipelines import get_denoiser, hidden_progress_bar
 
 
 class Position:
@@ -134,20 +135,6 @@ def _sliced_forward(
             del denoiser.forward
 
 
-@contextmanager
-def hidden_progress_bar(pipe: DiffusionPipeline) -> Iterator[None]:
-    """Hides the pipeline's own progress bar for a while."""
-    before = getattr(pipe, "_progress_bar_config", None)
-    pipe.set_progress_bar_config(disable=True)
-    try:
-        yield
-    finally:
-        if before is None:
-            del pipe._progress_bar_config
-        else:
-            pipe._progress_bar_config = before
-
-
 def _uncompiled() -> AbstractContextManager[Any]:
     """Has compiled modules run as they were written. Nothing is compiled where the compiler was never loaded."""
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
@@ -168,7 +155,7 @@ def _count_rows(pipe: DiffusionPipeline, call: BoundArguments, number: int) -> i
     """Returns the number of rows of the latents, which come first in every denoiser, after the denoiser itself."""
     denoiser, latents, *_ = call.arguments.values()
     if len(latents) not in (number, 2 * number):
-        raise TypeError(
+        raise UnsupportedError(
             f"{type(pipe).__name__} gave {type(denoiser).__name__} {len(latents)} rows for {number} prompts, not one "
             "or two for each. This pipeline is not supported yet."
         )

@@ -5,14 +5,16 @@ concepts of a run. What is decided here changes no result, beyond rounding on an
 the denoiser in the same batches.
 """
 
+import logging
 import os
-import warnings
 from dataclasses import dataclass
 
 import psutil
 import torch
 
 from ..models.layers import MaskableLayer
+
+log = logging.getLogger("fia")
 
 SHARED, FOR_A_CONCEPT = 2, 2
 CPU = torch.device("cpu")
@@ -69,10 +71,9 @@ def plan_memory(layers: dict[str, MaskableLayer], concepts: int, device: torch.d
         return MemoryPlan([layers], CPU, concepts)
     parts = _split(layers, fits // (SHARED + FOR_A_CONCEPT * concepts))
     if len(parts) > 1:
-        warnings.warn(
+        log.warning(
             f"The running sums of {concepts} concepts at once do not fit the memory, so the layers are watched in "
-            f"{len(parts)} runs, each as long as one. Give a smaller concepts_at_once (--concepts-at-once).",
-            stacklevel=4,
+            f"{len(parts)} runs, each as long as one. Give a smaller concepts_at_once (--concepts-at-once)."
         )
     return MemoryPlan(parts, device, concepts)
 

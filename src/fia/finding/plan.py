@@ -8,13 +8,15 @@ from functools import cached_property
 from diffusers import DiffusionPipeline
 
 from ..concepts import Concept, as_concepts, paper_agnostic_ratio
+from ..errors import UsageError
 from ..masks.pruning import current_edit
 from ..models.families import Guidance, family_of
-from ..models.layers import MaskableLayer, get_denoiser, hash_weights, maskable_layers
-from ..prompts import prompt_pairs
+from ..models.layers import MaskableLayer, hash_weights, maskable_layers
+from ..models.pipelines import get_denoiser
+from ..prompts import ConceptPairs, prompt_pairs
 from ..settings import Settings
+from .checks import warn_of_adapters, warn_of_cut_prompts, warn_of_guesses
 from .memory import MemoryPlan, plan_memory
-from .record import ConceptPairs, warn_of_adapters, warn_of_cut_prompts, warn_of_guesses
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ def plan_finding(
     warn_of_adapters(denoiser)
     present = current_edit(denoiser)
     if present is not None:
-        raise ValueError(
+        raise UsageError(
             f"A mask ({present.label}) is applied to this pipeline, and neurons must be found on the original weights. "
             "Remove it first: mask.remove(pipe)."
         )

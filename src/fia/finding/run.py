@@ -1,7 +1,7 @@
 """The method from end to end: find each concept's neurons, fuse them, apply the mask."""
 
+import logging
 import time
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +14,18 @@ from torch import Tensor
 
 from ..concepts import Concept
 from ..masks.mask import NeuronMask
-from ..models.layers import count_parameters, get_denoiser, layer_shapes
+from ..models.layers import count_parameters, layer_shapes
+from ..models.pipelines import get_denoiser
+from ..prompts import ConceptPairs
 from ..settings import Settings
 from .collect import collect_in_memory, own_or
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
 from .progress import OnStep, Progress
-from .record import ConceptPairs, record
+from .record import record
 from .unfinished import Unfinished
+
+log = logging.getLogger("fia")
 
 
 def forget(
@@ -157,8 +161,5 @@ def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[
         del statistics  # before the next part's sums are made
     for (name, own), ratio in zip(found.items(), ratios, strict=True):
         if ratio > 0 and not any(map(len, own.values())):
-            warnings.warn(
-                f"No connection answers to {name!r} more than to its base prompts; nothing is pruned for it.",
-                stacklevel=4,
-            )
+            log.warning(f"No connection answers to {name!r} more than to its base prompts; nothing is pruned for it.")
     return found

@@ -1,63 +1,11 @@
 """Contrastive concept saliency: how much more a connection answers to the concept's prompts (Eq. 2)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-
-class Moments:
-    """Mean and standard deviation of equally shaped tensors that arrive a few at a time, in float32.
-
-    Welford's update: no cancellation, and memory for two tensors however many arrive. It is written for few passes and
-    no memory in between: with delta = x - mean before, x - mean after is delta * (n - 1) / n.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.mean: Tensor = torch.empty(0)
-        self.squares: Tensor = torch.empty(0)
-
-    def add(self, values: Float[Tensor, "rows ..."]) -> None:
-        """Takes some more; their memory is reused, and they must not be used afterwards."""
-        for value in values:
-            self.count += 1
-            if self.count == 1:
-                self.mean = value if _is_all_of_its_memory(value) else value.clone()
-                self.squares = torch.zeros_like(value)
-                continue
-            delta = value.sub_(self.mean)
-            self.mean.add_(delta, alpha=1 / self.count)
-            self.squares.addcmul_(delta, delta, value=1 - 1 / self.count)
-
-    def mean_plus_std(self) -> Tensor:
-        """Returns what Eq. 2 needs of the base prompts, in the memory of the sums: nothing can be added afterwards.
-
-        The standard deviation is the population's (divided by n): zero for one sample, where n - 1 would be undefined.
-        """
-        return self.squares.div_(self.count).sqrt_().add_(self.mean)
-
-
-class Mean:
-    """Mean of equally shaped tensors that arrive a few at a time, in float32."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sum: Tensor = torch.empty(0)
-
-    def add(self, values: Float[Tensor, "rows ..."]) -> None:
-        """Takes some more; their memory is reused, and they must not be used afterwards."""
-        added = values[0] if len(values) == 1 and _is_all_of_its_memory(values) else values.sum(dim=0)
-        self.sum = added if self.count == 0 else self.sum.add_(added)
-        self.count += len(values)
-
-    def mean(self) -> Tensor:
-        """Returns the mean of those that arrived, in the memory of the sum: nothing can be added afterwards."""
-        return self.sum.div_(self.count)
-
-
-def _is_all_of_its_memory(values: Tensor) -> bool:
-    """Says whether keeping a tensor keeps no other values, those of a batch that it is a part of."""
-    return values.nbytes == values.untyped_storage().nbytes()
 
 
 def contrastive_saliency(
@@ -65,3 +13,89 @@ def contrastive_saliency(
 ) -> Float[Tensor, "outputs inputs"]:
     """S = max(0, mean_c U - (mean_b U + std_b U)), one layer and step (Eq. 2)."""
     return (concept_mean - base_mean_plus_std).clamp_(min=0)
+
+
+EPSILON = 1e-8
+
+
+Measure = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # of W, X, Z and b, as `connection_saliency`
+
+
+def connection_saliency(
+    weight: Float[Tensor, "outputs inputs"],
+    inputs: Float[Tensor, "*rows tokens inputs"],
+    outputs: Float[Tensor, "*rows tokens outputs"],
+    bias: Float[Tensor, " outputs"] | None = None,
+) -> Float[Tensor, "*rows outputs inputs"]:
+    """Scores every connection of a linear layer for one prompt, or for each of several (Eq. 1), in float32.
+
+    U[i,j] = |W[i,j]| * ||X[:,j]|| * |<X[:,j], Y[:,i]>| / (||X[:,j]|| * ||Y[:,i]|| + eps)
+
+    It is computed as |W[i,j] * <X[:,j], Y[:,i]>| / (||Y[:,i]|| + eps / ||X[:,j]||), which is the same and takes fewer
+    passes over the layer.
+
+    Args:
+        weight: W.
+        inputs: X, what the layer is given.
+        outputs: Z = X W^T + b, what it returns; Y is what it would return without the bias.
+        bias: b, none where None.
+    """
+    x, y = inputs.float(), outputs.float()
+    if bias is not None:
+        y = y - bias.float()
+    input_norms, output_norms = _column_norms(x), _column_norms(y)
+    if _multiplies_exactly(inputs, outputs):
+        saliency = _products_of_halves(inputs, outputs)
+        if bias is not None:
+            # <X, Y> = <X, Z> - b <X, 1>; where Y is zero, what rounding leaves of this counts for nothing
+            saliency.addcmul_(bias.float()[:, None], x.sum(dim=-2, keepdim=True), value=-1)
+            output_norms.masked_fill_(output_norms == 0, torch.inf)
+    else:
+        saliency = y.mT @ x
+    epsilons, output_norms = EPSILON / input_norms, output_norms.mT
+    step = numbers_at_once(weight.device) // weight.shape[1] + 1
+    for i in range(0, weight.shape[0], step):
+        some = slice(i, i + step)
+        saliency[..., some, :].div_(output_norms[..., some, :] + epsilons).mul_(weight[some]).abs_()
+    return saliency
+
+
+def numbers_at_once(device: torch.device) -> int:
+    """Returns how many numbers are scored at once: on the CPU what its caches hold, elsewhere what keeps it busy."""
+    return 2**19 if device.type == "cpu" else 2**24
+
+
+def _column_norms(matrix: Float[Tensor, "*rows tokens columns"]) -> Float[Tensor, "*rows 1 columns"]:
+    return matrix.square().sum(dim=-2, keepdim=True).sqrt_()  # many times faster than norm() over this dimension
+
+
+def _multiplies_exactly(inputs: Tensor, outputs: Tensor) -> bool:
+    """Says whether the device multiplies numbers of this half-precision type with sums in float32."""
+    if inputs.dtype != outputs.dtype:
+        return False
+    if inputs.device.type == "cpu":
+        return inputs.dtype == torch.bfloat16
+    if inputs.device.type != "cuda" or torch.version.hip is not None:
+        return False
+    if inputs.dtype == torch.bfloat16:
+        return torch.cuda.get_device_capability(inputs.device) >= (8, 0)
+    return inputs.dtype == torch.float16 and not torch.backends.cuda.matmul.allow_fp16_accumulation
+
+
+def _products_of_halves(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """<X[:,j], Z[:,i]> in float32, from numbers in half precision, several times faster than from float32.
+
+    A product of two such numbers is a float32 number: nothing is rounded before the sums, which are in float32.
+    """
+    if inputs.device.type == "cuda":
+        multiply = torch.mm if inputs.ndim == 2 else torch.bmm
+        return multiply(outputs.mT, inputs, out_dtype=torch.float32)
+    # For the whole process, while this lasts, float32 numbers are rounded to bfloat16 before they are multiplied. Those
+    # here are bfloat16 already.
+    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    try:
+        return outputs.float().mT @ inputs.float()
+    finally:
+        matmul.fp32_precision = before

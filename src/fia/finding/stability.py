@@ -12,6 +12,7 @@ from statistics import mean
 from diffusers import DiffusionPipeline
 
 from ..concepts import Concept
+from ..errors import UsageError
 from ..masks.mask import NeuronMask
 from ..masks.overlap import overlap, overlap_by_chance
 from ..prompts import prompt_pairs
@@ -55,7 +56,7 @@ def measure_stability(
     result = []
     for number in prompts:
         if number < 1:
-            raise ValueError(f"prompts={number}; each half must have at least 1.")
+            raise UsageError(f"prompts={number}; each half must have at least 1.")
         halves = [split(concept, number) for concept in concepts]
         first = find(pipe, [half for half, _, _ in halves], settings)
         second = find(pipe, [half for _, half, _ in halves], replace(settings, seed=settings.seed + OTHER_SEEDS))
@@ -73,7 +74,7 @@ def split(concept: Concept, number: int) -> tuple[Concept, Concept, Concept]:
         ValueError: if it has fewer than 2n.
     """
     if concept.prompts and len(concept.prompts) < 2 * number:
-        raise ValueError(f"{concept.name!r} has {len(concept.prompts)} prompts, and two halves of {number} need more.")
+        raise UsageError(f"{concept.name!r} has {len(concept.prompts)} prompts, and two halves of {number} need more.")
     pairs = prompt_pairs(concept, prompts_per_concept=2 * number, seeds_per_prompt=1, seed=0)
     texts = [(pair.concept_prompt, pair.base_prompt) for pair in pairs]
     first, second = texts[:number], texts[number : 2 * number]

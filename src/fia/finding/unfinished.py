@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..identity import hash_json, hash_pipeline
 from ..masks.mask import NeuronMask
-from ..models.layers import get_denoiser
+from ..models.pipelines import get_denoiser
+from ..prompts import ConceptPairs
+from ..provenance import hash_json, hash_pipeline
 from .plan import FindingPlan
-from .record import ConceptPairs, record
+from .record import record
 
 
 class Unfinished:

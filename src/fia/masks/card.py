@@ -1,13 +1,10 @@
 """The model card of a mask: what it makes a model forget, how, how well, and under which licence."""
 
-from typing import TYPE_CHECKING
-
 from huggingface_hub import ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-if TYPE_CHECKING:
-    from .mask import NeuronMask
+from .contents import MaskContents
 
 NO_EVIDENCE = (
     "None was given with this mask. Measure what it forgets and what it costs: `fia evaluate MODEL --mask MASK --task "
@@ -16,7 +13,7 @@ NO_EVIDENCE = (
 NO_LICENCE = "None was stated. A mask is of little use without its base model, whose own licence holds for that."
 
 
-def model_card(mask: "NeuronMask", evidence: str = NO_EVIDENCE, licence: str | None = None) -> str:
+def model_card(mask: MaskContents, evidence: str = NO_EVIDENCE, licence: str | None = None) -> str:
     """Returns the text of a mask's model card, with the metadata that the Hub reads.
 
     Args:
@@ -70,7 +67,7 @@ With Forget-It-All (arXiv 2601.06163), alpha {mask.agnostic_ratio:g}; prompts, s
 """
 
 
-def _described(mask: "NeuronMask", name: str) -> str:
+def _described(mask: MaskContents, name: str) -> str:
     """Returns a concept with its kind, and its strength where it is not whole."""
     strength = mask.strengths.get(name, 1)
     return f"{name} ({mask.kinds[name]})" + (f", at strength {strength:g}" if strength != 1 else "")

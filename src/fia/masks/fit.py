@@ -1,29 +1,26 @@
 """Whether a mask belongs to a model: the architecture, and the shapes and weights of the maskable layers."""
 
-from typing import TYPE_CHECKING
-
 from torch import nn
 
+from ..errors import UsageError
 from ..models.layers import hash_weights, layer_shapes, layers_named, maskable_layers
+from .contents import MaskContents
 from .pruning import current_edit
 
-if TYPE_CHECKING:
-    from .mask import NeuronMask
 
-
-def check_fit(mask: "NeuronMask", denoiser: nn.Module, *, check_weights: bool) -> None:
+def check_fit(mask: MaskContents, denoiser: nn.Module, *, check_weights: bool) -> None:
     """Raises ValueError unless a denoiser has the mask's architecture and shapes, and its weights where asked for.
 
     The weights of a denoiser that is edited already are not looked at.
     """
     if type(denoiser).__name__ != mask.architecture:
-        raise ValueError(f"The mask is for a {mask.architecture}, but the model is a {type(denoiser).__name__}.")
+        raise UsageError(f"The mask is for a {mask.architecture}, but the model is a {type(denoiser).__name__}.")
     layers = maskable_layers(denoiser) if mask.layer_pattern is None else layers_named(denoiser, mask.shapes)
     shapes = layer_shapes(layers)
     for name in sorted(shapes.keys() | mask.shapes.keys()):
         mine, theirs = mask.shapes.get(name), shapes.get(name)
         if mine != theirs:
-            raise ValueError(
+            raise UsageError(
                 f"The mask is for another model: layer {name} is {_shape_text(mine)} in the mask and "
                 f"{_shape_text(theirs)} in the model. A mask fits models of the size it was found on."
             )
@@ -31,17 +28,17 @@ def check_fit(mask: "NeuronMask", denoiser: nn.Module, *, check_weights: bool) -
         return
     weights_hash = hash_weights(layers)
     if weights_hash != mask.weights_hash:
-        raise ValueError(
+        raise UsageError(
             f"The mask was found in other weights ({mask.model}, hash {mask.weights_hash[:12]}) than the model has "
             f"(hash {weights_hash[:12]}). For a model fine-tuned or merged from those it may still forget: apply it "
             "with check_weights=False (--no-check-weights), and evaluate what it does."
         )
 
 
-def check_same_model(one: "NeuronMask", other: "NeuronMask") -> None:
+def check_same_model(one: MaskContents, other: MaskContents) -> None:
     """Raises ValueError unless both masks were found in the same weights."""
     if (one.architecture, one.shapes, one.weights_hash) != (other.architecture, other.shapes, other.weights_hash):
-        raise ValueError(
+        raise UsageError(
             f"The masks are of different models: {one.model} (weights {one.weights_hash[:12]}) and {other.model} "
             f"(weights {other.weights_hash[:12]}). Only masks of one model can be combined."
         )

@@ -8,6 +8,7 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
+from ..errors import UsageError
 from .file import NEURONS, check_folder
 from .fit import check_same_model
 from .mask import NeuronMask
@@ -42,7 +43,7 @@ class Library:
             ValueError: if the mask holds nothing, is of another model, or holds a concept that is there already.
         """
         if not mask.concepts:
-            raise ValueError("The mask holds no concept, so there is nothing to add.")
+            raise UsageError("The mask holds no concept, so there is nothing to add.")
         present = self.masks()
         for other in list(present.values())[:1]:
             check_same_model(other, mask)
@@ -50,9 +51,9 @@ class Library:
         for name in mask.concepts:
             there = folders.setdefault(folder_name(name), name)
             if there != name:
-                raise ValueError(f"{name!r} and {there!r} would have the same folder, {folder_name(name)}; rename one.")
+                raise UsageError(f"{name!r} and {there!r} would have the same folder, {folder_name(name)}; rename one.")
             if name in present and not replace:
-                raise ValueError(f"{name!r} is in {self.folder} already; replace it (--replace), or remove it first.")
+                raise UsageError(f"{name!r} is in {self.folder} already; replace it (--replace), or remove it first.")
             check_folder(self.folder / folder_name(name))
         for name in mask.concepts:
             mask.only(name).save_pretrained(self.folder / folder_name(name))
@@ -81,11 +82,11 @@ class Library:
         self._check_names(names)
         masks = list((self._read(map(folder_name, names)) if names else self.masks()).values())
         if not masks:
-            raise ValueError(f"There is no mask in {self.folder}; add one first: fia library add {self.folder} MASK.")
+            raise UsageError(f"There is no mask in {self.folder}; add one first: fia library add {self.folder} MASK.")
         alphas = {mask.agnostic_ratio for mask in masks}
         if agnostic_ratio is None and len(alphas) > 1:
             listed = ", ".join(f"{alpha:g}" for alpha in sorted(alphas))
-            raise ValueError(f"The masks have different alphas ({listed}); say which one to use (--agnostic-ratio).")
+            raise UsageError(f"The masks have different alphas ({listed}); say which one to use (--agnostic-ratio).")
         alpha = alphas.pop() if agnostic_ratio is None else agnostic_ratio
         return reduce(or_, [mask.with_agnostic_ratio(alpha) for mask in masks])
 
@@ -96,7 +97,7 @@ class Library:
         masks: dict[str, NeuronMask] = {}
         for name, mask in zip(names, loaded, strict=True):
             if len(mask.concepts) != 1 or folder_name(mask.concepts[0]) != name:
-                raise ValueError(f"{self.folder / name} holds {mask.concepts}, not the one concept it is named after.")
+                raise UsageError(f"{self.folder / name} holds {mask.concepts}, not the one concept it is named after.")
             for first in list(masks.values())[:1]:
                 check_same_model(first, mask)
             masks[mask.concepts[0]] = mask
@@ -106,12 +107,12 @@ class Library:
         for name in names:
             if not (self.folder / folder_name(name) / NEURONS).is_file():
                 there = ", ".join(self.masks()) or "nothing"
-                raise ValueError(f"{name!r} is not in {self.folder}, which holds: {there}.")
+                raise UsageError(f"{name!r} is not in {self.folder}, which holds: {there}.")
 
 
 def folder_name(concept: str) -> str:
     """Returns what the folder of a concept is called: lower case, with dashes for all but letters and digits."""
     name = re.sub(r"[\W_]+", "-", concept.casefold()).strip("-")
     if not name:
-        raise ValueError(f"Concept {concept!r} has no letter or digit to name a folder after.")
+        raise UsageError(f"Concept {concept!r} has no letter or digit to name a folder after.")
     return name

@@ -2,120 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from diffusers import DiffusionPipeline, ModelMixin
-from torch import Tensor
 
-from ..concepts import Kind
-from ..models.layers import get_denoiser
-from . import file, pruning
+from ..errors import UsageError
+from ..models.pipelines import get_denoiser
+from . import file, hub, pruning
 from .card import model_card
+from .contents import MaskContents
+from .file import EVIDENCE
+from .file_checks import LARGEST_ALPHA
 from .fit import check_fit, check_same_model
-from .fusion import agnostic_threshold, count_claims, fuse, strongest
 
 
-@dataclass(frozen=True, eq=False)
-class NeuronMask:
-    """Which connections of a denoiser to prune so that it forgets some concepts.
-
-    Attributes:
-        neurons: for each concept and layer, flat indices (output * inputs + input) of its sensitive neurons, ascending.
-        shapes: (outputs, inputs) of every maskable layer of the model.
-        agnostic_ratio: alpha of the fusion rule (Eq. 8).
-        architecture: class name of the denoiser.
-        denoiser_parameters: number of all parameters of the denoiser.
-        weights_hash: of the maskable layers that the neurons were found in (`layers.hash_weights`).
-        strengths: what share of its neurons' weights a concept takes away, in (0, 1]; 1 where none is given.
-        layer_pattern: of the names by which the layers were chosen; None for every feed-forward's second linear.
-        provenance: how the neurons were found, a record for each finding: the model, concepts with prompts and seeds,
-            settings, versions. Plain JSON.
-    """
-
-    neurons: dict[str, dict[str, Tensor]]
-    shapes: dict[str, tuple[int, int]]
-    agnostic_ratio: float
-    architecture: str
-    denoiser_parameters: int
-    weights_hash: str
-    strengths: dict[str, float] = field(default_factory=dict)
-    layer_pattern: str | None = None
-    provenance: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def concepts(self) -> tuple[str, ...]:
-        """Names of the concepts, in the order they were given."""
-        return tuple(self.neurons)
-
-    @cached_property
-    def pruned(self) -> dict[str, Tensor]:
-        """Flat indices of the connections to prune in each layer: the fusion of the concepts' neurons."""
-        return {name: fuse(self._claims(name), self.agnostic_ratio) for name in self.shapes}
-
-    @cached_property
-    def remaining(self) -> dict[str, Tensor] | None:
-        """What share of each pruned weight is left, float32, in the order of `pruned`; None where it is nothing.
-
-        A connection that several concepts claim is pruned as the strongest of them says.
-        """
-        strengths = [self.strengths.get(name, 1.0) for name in self.neurons]
-        if all(strength == 1 for strength in strengths):
-            return None
-        return {name: 1 - strongest(self._claims(name), strengths, pruned) for name, pruned in self.pruned.items()}
-
-    @property
-    def neuron_counts(self) -> dict[str, int]:
-        """Number of sensitive neurons of each concept."""
-        return {name: sum(map(len, layers.values())) for name, layers in self.neurons.items()}
-
-    @property
-    def number_pruned(self) -> int:
-        """Number of connections that are pruned."""
-        return sum(len(indices) for indices in self.pruned.values())
-
-    @property
-    def number_spared(self) -> int:
-        """Number of connections that are spared because many concepts claim them."""
-        return sum(int((count_claims(self._claims(name)) > 0).sum()) for name in self.shapes) - self.number_pruned
-
-    @property
-    def agnostic_threshold(self) -> int:
-        """Number of concepts that must claim a connection for it to be spared (tau_ca of Eq. 8)."""
-        return agnostic_threshold(self.agnostic_ratio, len(self.neurons))
-
-    @property
-    def sparsity(self) -> float:
-        """Pruned share of the maskable layers' weights, in [0, 1]."""
-        return self.number_pruned / sum(outputs * inputs for outputs, inputs in self.shapes.values())
-
-    @property
-    def layer_sparsity(self) -> dict[str, float]:
-        """Pruned share of each layer's weights, in [0, 1]."""
-        return {name: len(self.pruned[name]) / (outputs * inputs) for name, (outputs, inputs) in self.shapes.items()}
-
-    @property
-    def denoiser_sparsity(self) -> float:
-        """Pruned share of all parameters of the denoiser, in [0, 1]."""
-        return self.number_pruned / self.denoiser_parameters
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of what the mask does to its model; masks with the same one are interchangeable."""
-        return pruning.fingerprint(self.pruned, self.remaining)
-
-    @property
-    def model(self) -> str:
-        """Name of the model that the neurons were found in."""
-        return self.provenance[0].get("model", "unknown") if self.provenance else "unknown"
-
-    @property
-    def settings(self) -> list[dict[str, Any]]:
-        """The different settings that the neurons were found with."""
-        found = [record["settings"] for record in self.provenance if "settings" in record]
-        return [settings for i, settings in enumerate(found) if settings not in found[:i]]
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuronMask(MaskContents):
+    """Which connections of a denoiser to prune so that it forgets some concepts; fields as in `MaskContents`."""
 
     def denoiser_of(self, pipe: DiffusionPipeline) -> ModelMixin:
         """Returns the network of a pipeline that the mask prunes.
@@ -124,13 +30,6 @@ class NeuronMask:
             TypeError: if the pipeline's kind of denoiser is unknown, and the layers were not chosen by hand.
         """
         return get_denoiser(pipe, known=self.layer_pattern is None)
-
-    @property
-    def kinds(self) -> dict[str, Kind]:
-        """Kind of each concept, an object where its finding does not say."""
-        found = {concept["name"]: concept for record in self.provenance for concept in record["concepts"]}
-        kinds = {name: found.get(name, {}).get("kind") for name in self.neurons}
-        return {name: kind if kind in get_args(Kind) else "object" for name, kind in kinds.items()}
 
     def only(self, *names: str) -> "NeuronMask":
         """Returns the mask for these concepts alone, fused anew with the same alpha; the model is not needed.
@@ -163,14 +62,14 @@ class NeuronMask:
         """
         check_same_model(self, other)
         if self.agnostic_ratio != other.agnostic_ratio:
-            raise ValueError(
+            raise UsageError(
                 f"The masks have different alphas, {self.agnostic_ratio:g} and {other.agnostic_ratio:g}. Give both the "
                 "same first: mask.with_agnostic_ratio(alpha)."
             )
         twice = self.neurons.keys() & other.neurons.keys()
         if twice:
             names = ", ".join(repr(name) for name in self.neurons if name in twice)
-            raise ValueError(f"Both masks hold {names}; take it out of one of them first: mask.without(...).")
+            raise UsageError(f"Both masks hold {names}; take it out of one of them first: mask.without(...).")
         return replace(
             self,
             neurons=self.neurons | other.neurons,
@@ -184,8 +83,8 @@ class NeuronMask:
         Raises:
             ValueError: if it is negative, or absurdly large.
         """
-        if not 0 <= agnostic_ratio <= file.LARGEST_ALPHA:
-            raise ValueError(f"agnostic_ratio={agnostic_ratio}; it must be a number from 0 up, 1.1 for the union.")
+        if not 0 <= agnostic_ratio <= LARGEST_ALPHA:
+            raise UsageError(f"agnostic_ratio={agnostic_ratio}; it must be a number from 0 up, 1.1 for the union.")
         return replace(self, agnostic_ratio=float(agnostic_ratio))
 
     def with_strengths(self, strengths: Mapping[str, float]) -> "NeuronMask":
@@ -200,7 +99,7 @@ class NeuronMask:
         self._check_names(strengths)
         for name, strength in strengths.items():
             if not 0 < strength <= 1:
-                raise ValueError(f"strength {strength} of {name!r} is not in (0, 1]; use mask.without({name!r}) for 0.")
+                raise UsageError(f"strength {strength} of {name!r} is not in (0, 1]; use mask.without({name!r}) for 0.")
         return replace(self, strengths=self.strengths | dict(strengths))
 
     def apply(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> None:
@@ -232,12 +131,12 @@ class NeuronMask:
         denoiser = self.denoiser_of(pipe)
         present = pruning.current_edit(denoiser)
         if present is None:
-            raise ValueError(
+            raise UsageError(
                 "No mask is applied to this pipeline. The original weights stay with the model that was edited; a "
                 "model that was saved after the edit and loaded again no longer has them."
             )
         if not self.is_applied(pipe):
-            raise ValueError(f"Another mask ({present.label}) is applied to this pipeline; remove that one.")
+            raise UsageError(f"Another mask ({present.label}) is applied to this pipeline; remove that one.")
         pruning.warn_if_overwritten(
             denoiser,
             "They get their values from before the mask. An adapter fused since then must be unfused before the "
@@ -266,10 +165,18 @@ class NeuronMask:
         file.save(self, Path(folder), card=model_card(self))
 
     def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Uploads the mask to a repository of the Hugging Face Hub and returns its address; see `publish.push`."""
-        from ..export import publish
+        """Uploads the mask to a repository of the Hugging Face Hub, made if there is none, and returns its address.
 
-        return publish.push(self, repo_id, private=private, token=token)
+        Args:
+            repo_id: owner/name.
+            private: whether a new repository is private; None leaves it to the owner's account.
+            token: of the Hub; None takes the one that is logged in.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return hub.upload(
+                Path(folder), repo_id, message=hub.commit_message(self), private=private, token=token, stale=[EVIDENCE]
+            )
 
     @classmethod
     def from_pretrained(cls, folder_or_repo: str | Path, **hub: Any) -> "NeuronMask":
@@ -285,12 +192,8 @@ class NeuronMask:
         """
         return cls(**file.load(folder_or_repo, **hub))
 
-    def _claims(self, layer: str) -> list[Tensor]:
-        """Returns each concept's neurons of a layer."""
-        return [layers[layer] for layers in self.neurons.values()]
-
     def _check_names(self, names: Iterable[str]) -> None:
         """Raises ValueError for a name that is not among the concepts."""
         for name in names:
             if name not in self.neurons:
-                raise ValueError(f"{name!r} is not in this mask, which holds: {', '.join(self.concepts) or 'nothing'}.")
+                raise UsageError(f"{name!r} is not in this mask, which holds: {', '.join(self.concepts) or 'nothing'}.")

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ..errors import UsageError
 from ..files import written_whole
 from .mask import NeuronMask
 
@@ -98,6 +99,6 @@ def draw_heat_map(mask: NeuronMask, file: Path) -> None:
     """Writes the heat map as a picture whose kind the file's name says: .png, .svg, .pdf or .webp."""
     kind = file.suffix.lstrip(".").lower()
     if kind not in ("png", "svg", "pdf", "webp"):
-        raise ValueError(f"{file} is no picture's name; end it in .png, .svg, .pdf or .webp.")
+        raise UsageError(f"{file} is no picture's name; end it in .png, .svg, .pdf or .webp.")
     with written_whole(file) as partial:
         heat_map(mask).savefig(partial, format=kind, dpi=150)

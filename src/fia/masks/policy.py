@@ -11,7 +11,8 @@ from threading import Lock, get_ident
 
 from diffusers import DiffusionPipeline
 
-from ..models.layers import get_denoiser
+from ..errors import UsageError
+from ..models.pipelines import get_denoiser
 from .fit import check_fit
 from .mask import NeuronMask
 from .pruning import current_edit
@@ -33,14 +34,14 @@ class Policy:
         denoiser = get_denoiser(pipe, known=False)
         present = current_edit(denoiser)
         if present is not None:
-            raise ValueError(
+            raise UsageError(
                 f"A mask ({present.label}) is applied to this pipeline; remove it first: mask.remove(pipe)."
             )
         for name, mask in masks.items():
             try:
                 check_fit(mask, denoiser, check_weights=check_weights)
             except ValueError as error:
-                raise ValueError(f"Mask {name!r} does not fit the pipeline: {error}") from None
+                raise UsageError(f"Mask {name!r} does not fit the pipeline: {error}") from None
         self._pipe, self._masks, self._lock, self._holder = pipe, dict(masks), Lock(), 0
 
     @property
@@ -57,7 +58,7 @@ class Policy:
             RuntimeError: within a block of the same thread, which would wait for itself.
         """
         if name is not None and name not in self._masks:
-            raise ValueError(f"There is no mask {name!r} in this policy, which has: {', '.join(self.names) or 'none'}.")
+            raise UsageError(f"There is no mask {name!r} in this policy, which has: {', '.join(self.names) or 'none'}.")
         if self._holder == get_ident():
             raise RuntimeError(
                 "This thread draws under a mask of this policy already: leave that block first. With asyncio, draw in "

@@ -5,13 +5,16 @@ back, also after the pipeline was moved, cast or copied. The record is no part o
 """
 
 import hashlib
-import warnings
+import logging
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..models.layers import MaskableLayer, layers_named
+
+log = logging.getLogger("fia")
 
 _RECORD = "_fia_edit"
 
@@ -80,7 +83,7 @@ def prune(
         if present.fingerprint == edit.fingerprint:
             _write(denoiser, present)
             return
-        raise ValueError(
+        raise UsageError(
             f"The model is already edited by another mask ({present.label}); applying one for {label} on top would "
             "lose the original weights. Remove that mask first: mask.remove(pipe)."
         )
@@ -130,10 +133,9 @@ def warn_if_overwritten(denoiser: nn.Module, consequence: str) -> None:
         present = weight[_positions(layers[name], change.indices)]
         changed += int((present != change.after.to(weight.device, weight.dtype)).sum())
     if changed:
-        warnings.warn(
+        log.warning(
             f"{changed} pruned weights are no longer what the mask made of them: something (a fused adapter?) changed "
-            f"them after it was applied. {consequence}",
-            stacklevel=3,  # whoever called the mask
+            f"them after it was applied. {consequence}"
         )
 
 

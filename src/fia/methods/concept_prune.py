@@ -21,11 +21,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..concepts import Concept
+from ..errors import UsageError
 from ..finding.denoise import Position, run_first_steps
 from ..finding.neurons import share
 from ..finding.observe import observe
 from ..masks.mask import NeuronMask
-from ..models.layers import MaskableLayer, count_parameters, get_denoiser, hash_weights, layer_shapes, maskable_layers
+from ..models.layers import MaskableLayer, count_parameters, hash_weights, layer_shapes, maskable_layers
+from ..models.pipelines import get_denoiser
 from ..prompts import prompt_pairs
 
 UNION = 2.0  # an alpha above 1 spares nothing
@@ -81,9 +83,9 @@ class ConceptPrune:
 
     def __post_init__(self) -> None:
         if not 0 <= self.row_ratio <= 1:
-            raise ValueError(f"row_ratio={self.row_ratio} is outside [0, 1].")
+            raise UsageError(f"row_ratio={self.row_ratio} is outside [0, 1].")
         if not 1 <= self.first_steps <= self.num_inference_steps:
-            raise ValueError(f"first_steps={self.first_steps} is outside [1, {self.num_inference_steps}].")
+            raise UsageError(f"first_steps={self.first_steps} is outside [1, {self.num_inference_steps}].")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
         """Returns the mask; what is to be kept is not needed."""

@@ -28,7 +28,9 @@ from tqdm.auto import tqdm
 
 from ..concepts import Concept
 from ..edits.weight_edit import WeightEdit
-from ..models.layers import cross_attentions, get_unet
+from ..errors import UnsupportedError, UsageError
+from ..models.layers import cross_attentions
+from ..models.pipelines import get_unet
 from .text_embeddings import embed
 
 Variant = Literal["x", "u"]
@@ -72,7 +74,7 @@ class ESD:
 
     def __post_init__(self) -> None:
         if self.variant not in get_args(Variant):
-            raise ValueError(f"variant={self.variant!r} is not one of {', '.join(get_args(Variant))}.")
+            raise UsageError(f"variant={self.variant!r} is not one of {', '.join(get_args(Variant))}.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the trained weights; what is to be kept is not needed.
@@ -83,9 +85,9 @@ class ESD:
         """
         original = get_unet(pipe)
         if original.config.addition_embed_type is not None:
-            raise TypeError(f"ESD is for denoisers that take text alone; {type(pipe).__name__}'s takes more.")
+            raise UnsupportedError(f"ESD is for denoisers that take text alone; {type(pipe).__name__}'s takes more.")
         if original.dtype != torch.float32:
-            raise TypeError(f"ESD trains, which {original.dtype} is too coarse for; load the model in float32.")
+            raise UnsupportedError(f"ESD trains, which {original.dtype} is too coarse for; load the model in float32.")
         trained = copy.deepcopy(original)
         trained.requires_grad_(False)
         chosen = self.trained_parameters(trained)
@@ -104,7 +106,7 @@ class ESD:
                 target = erased_target(unconditional, conditional, self.negative_guidance)
             loss = nn.functional.mse_loss(trained(latents, timestep, text).sample, target)
             if not loss.isfinite():
-                raise ValueError(f"ESD's loss is {loss.item()}; use a smaller learning_rate than {self.learning_rate}.")
+                raise UsageError(f"ESD's loss is {loss.item()}; use a smaller learning_rate than {self.learning_rate}.")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

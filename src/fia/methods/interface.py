@@ -1,19 +1,12 @@
 """What all methods share: each makes an edit that unlearns concepts, and an edit applies to a pipeline for a while."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from diffusers import DiffusionPipeline
 
 from ..concepts import Concept
-
-
-class Edit(Protocol):
-    """What a method made; `NeuronMask` is one."""
-
-    def applied(self, pipe: DiffusionPipeline) -> AbstractContextManager[Any]:
-        """Applies the edit within a `with` block; leaving it, also by an exception, restores the state before."""
+from ..edits.interface import Edit
 
 
 class Method(Protocol):

@@ -4,7 +4,7 @@ Classifier-free guidance takes the prediction without a prompt as its origin; he
 concepts. What everyone can do today, free, and undone by whoever sets the prompt.
 """
 
-import warnings
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from diffusers import DiffusionPipeline
 
 from ..concepts import Concept
+
+log = logging.getLogger("fia")
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,8 @@ class NegativePrompt:
         text = ", ".join(concept.name for concept in concepts)
         length, most = len(pipe.tokenizer(text).input_ids), pipe.tokenizer.model_max_length
         if length > most:
-            warnings.warn(
+            log.warning(
                 f"The negative prompt has {length} tokens, of which the text encoder reads the first {most}: the last "
-                "of the concepts are not guided away from.",
-                stacklevel=2,
+                "of the concepts are not guided away from."
             )
         return NegativePromptEdit(text)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..concepts import Concept
 from ..edits.weight_edit import WeightEdit
+from ..errors import UsageError
 from .uce import UCE, projections
 
 
@@ -65,9 +66,9 @@ class RECE(UCE):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rounds < 1:
-            raise ValueError(f"rounds={self.rounds}; it must be at least 1.")
+            raise UsageError(f"rounds={self.rounds}; it must be at least 1.")
         if self.shrinkage <= 0:
-            raise ValueError(f"shrinkage={self.shrinkage}; it must be above 0, or the matrix cannot be inverted.")
+            raise UsageError(f"shrinkage={self.shrinkage}; it must be above 0, or the matrix cannot be inverted.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""

@@ -22,7 +22,9 @@ from torch import Tensor
 
 from ..concepts import Concept
 from ..edits.weight_edit import WeightEdit
-from ..models.layers import cross_attentions, get_unet
+from ..errors import UsageError
+from ..models.layers import cross_attentions
+from ..models.pipelines import get_unet
 from .text_embeddings import embed, tail_embeddings
 
 Positions = Literal["last", "tail"]
@@ -77,9 +79,9 @@ class UCE:
 
     def __post_init__(self) -> None:
         if self.positions not in get_args(Positions):
-            raise ValueError(f"positions={self.positions!r} is not one of {', '.join(get_args(Positions))}.")
+            raise UsageError(f"positions={self.positions!r} is not one of {', '.join(get_args(Positions))}.")
         if self.ridge <= 0:
-            raise ValueError(f"ridge={self.ridge}; it must be above 0, or the matrix cannot be inverted.")
+            raise UsageError(f"ridge={self.ridge}; it must be above 0, or the matrix cannot be inverted.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""

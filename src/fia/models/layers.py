@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import has_offloaded_params
-from diffusers import DiffusionPipeline, ModelMixin, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .families import OWNERS, family_of, is_known
+from ..errors import UnsupportedError, UsageError
+from .families import OWNERS, family_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,45 +89,6 @@ def _in_memory(module: nn.Module, name: str) -> Tensor:
     return getattr(module, name).data
 
 
-def get_denoiser(pipe: DiffusionPipeline, *, known: bool = True) -> ModelMixin:
-    """Returns the network of the pipeline that denoises; of a compiled one, the network itself.
-
-    Args:
-        known: whether to refuse one of an architecture that is not known.
-
-    Raises:
-        TypeError: if it has none of a kind that can be masked.
-    """
-    denoiser = getattr(pipe, "unet", None)
-    denoiser = getattr(pipe, "transformer", None) if denoiser is None else denoiser
-    denoiser = getattr(denoiser, "_orig_mod", denoiser)
-    if is_known(denoiser) or (not known and isinstance(denoiser, nn.Module)):
-        return denoiser
-    raise TypeError(
-        f"{type(pipe).__name__} denoises with {type(denoiser).__name__}; only pipelines with a UNet2DConditionModel or "
-        "one of the transformers listed in docs/families.md are known. Say by hand which of its linears to mask, by a "
-        'pattern of their names: layers="*.ff.net.2" (--layers), and evaluate what that does.'
-    )
-
-
-def get_unet(pipe: DiffusionPipeline, remedy: str = "") -> UNet2DConditionModel:
-    """Returns the U-Net of a pipeline, for what is known of U-Nets alone.
-
-    Args:
-        remedy: what to do with another denoiser, where something can be done.
-
-    Raises:
-        TypeError: if it denoises with something else.
-    """
-    denoiser = get_denoiser(pipe)
-    if not isinstance(denoiser, UNet2DConditionModel):
-        raise TypeError(
-            f"{type(pipe).__name__} denoises with {type(denoiser).__name__}; this works with a UNet2DConditionModel "
-            f"(Stable Diffusion 1.x, 2.x and XL) alone. {remedy}".rstrip()
-        )
-    return denoiser
-
-
 def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
     """Returns the second linear of every feed-forward block, by qualified module name.
 
@@ -140,9 +101,9 @@ def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str
     """
     layers = find_layers(denoiser, pattern)
     if not layers and pattern is not None:
-        raise ValueError(f"No linear of {type(denoiser).__name__} has a name like {pattern!r}; fia layers lists them.")
+        raise UsageError(f"No linear of {type(denoiser).__name__} has a name like {pattern!r}; fia layers lists them.")
     if not layers:
-        raise ValueError(f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask.")
+        raise UsageError(f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask.")
     _check_chunks(denoiser)
     for name, layer in layers.items():
         _check_plain(name, layer)
@@ -180,7 +141,7 @@ def find_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, Ma
 def _check_chunks(denoiser: nn.Module) -> None:
     for name, module in denoiser.named_modules():
         if getattr(module, "_chunk_size", None) is not None:
-            raise ValueError(
+            raise UsageError(
                 f"Feed-forward chunking is on in {name}, so its layers see each prompt in pieces. Turn it off first: "
                 "call set_chunk_feed_forward(None, 0) on the block."
             )
@@ -191,19 +152,19 @@ def _check_plain(name: str, layer: MaskableLayer) -> None:
     is_linear = type(module) is nn.Linear or (type(module) is nn.Conv2d and _is_pointwise(module))
     is_whole = module.weight.is_floating_point() and module.weight.itemsize > 1  # float8 is a quantised type
     if not is_linear or not is_whole or type(module.weight) is not nn.Parameter:  # some quantisers put in another class
-        raise TypeError(
+        raise UnsupportedError(
             f"Layer {name} is a {type(module).__module__}.{type(module).__name__} of {_kind(module.weight)}; only "
             "plain floating-point linears can be masked. Load the model without quantisation, and fuse or unload "
             "adapters first (pipe.fuse_lora(), then pipe.unload_lora_weights())."
         )
     first, second = layer.weight, layer.weight  # both are held, so that the second is not read to where the first was
     if has_offloaded_params(module) and first.data_ptr() != second.data_ptr():
-        raise ValueError(
+        raise UsageError(
             f"Layer {name} is read from disk each time it runs, so changes would be lost. Load the model without "
             "offloading to disk, mask it, then offload it."
         )
     if layer.weight.is_meta:
-        raise ValueError(
+        raise UsageError(
             f"Layer {name} has no weights in memory (device 'meta'): the pipeline is offloaded, and changes would "
             "be lost. Call pipe.remove_all_hooks() or load it again, mask it, then offload it."
         )

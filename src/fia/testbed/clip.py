@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
+from ..errors import UsageError
 from .places import IMAGE_SIZE
 from .scenes import Scenes
 from .stage import seeded
@@ -52,7 +53,7 @@ class CLIPTask(nn.Module):
     def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, scenes: Scenes, batch_size: int) -> None:
         super().__init__()
         if batch_size > NUMBER_OF_PAIRS:
-            raise ValueError(f"batch_size={batch_size} of the CLIP exceeds the {NUMBER_OF_PAIRS} different scenes.")
+            raise UsageError(f"batch_size={batch_size} of the CLIP exceeds the {NUMBER_OF_PAIRS} different scenes.")
         self.clip, self.tokenizer, self.scenes, self.batch_size = clip, tokenizer, scenes, batch_size
 
     def forward(self, step: int) -> Tensor:

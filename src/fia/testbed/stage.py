@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..errors import UsageError
 from ..files import written_whole
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
@@ -38,7 +39,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("images", "batch_size", "learning_rate", "warmup_steps"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)}; it must be above zero.")
+                raise UsageError(f"{name}={getattr(self, name)}; it must be above zero.")
 
     @property
     def steps(self) -> int:
@@ -92,14 +93,14 @@ def train_stage(
     losses = list(earlier)
     start = first = losses[-1][0] + STEPS_BETWEEN_LOSSES if losses else 0
     if earlier and recipe.steps <= start:
-        raise ValueError(
+        raise UsageError(
             f"images={recipe.images} is no more than what {name} has seen ({start * recipe.batch_size}); give more "
             f"(--{name}.images)."
         )
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state["recipe"] != fixed:
-            raise ValueError(
+            raise UsageError(
                 f"{checkpoint} was trained with {state['recipe']}, not {fixed}. Only the number of images may change, "
                 "and only where no other stage builds on it; give a new folder, or delete the checkpoint."
             )

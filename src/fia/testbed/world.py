@@ -4,8 +4,11 @@ The first ten objects carry the names of Imagenette's classes; where there is no
 subject is what can stand in a place: an object or a person.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..concepts import Concept
+from ..errors import UsageError
 from .places import PLACES
 from .styles import STYLES
 
@@ -67,3 +70,10 @@ STYLE_NAMES = tuple(STYLES)
 
 NO_SUBJECT = len(SUBJECTS)  # the index of a place alone
 NO_STYLE = len(STYLES)  # the index of a picture that no artist drew
+
+
+def check_known(concepts: Sequence[Concept], known: Sequence[str]) -> None:
+    """Raises ValueError for a concept that is not of the test-bed's world."""
+    for concept in concepts:
+        if concept.name not in known:
+            raise UsageError(f"The test-bed does not know {concept.name!r}; it draws: {', '.join(known)}.")

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from ..evaluation.run import slug
+from ..files import slug
 from ..loading import Runtime
 from .drawing import draw, plan
 from .finding import find_concepts, settings_of

@@ -11,10 +11,10 @@ from typing import Any
 from PIL import Image
 
 from ..drawing.images import Request, batches, draw_batch
-from ..finding.denoise import hidden_progress_bar
-from ..identity import hash_json
 from ..masks.mask import NeuronMask
-from ..methods import random_mask
+from ..masks.random_control import random_mask
+from ..models.pipelines import hidden_progress_bar
+from ..provenance import hash_json
 from .finding import Found, check_length, fused_facts
 from .forms import DrawForm
 from .jobs import Job

@@ -9,11 +9,11 @@ from diffusers import DiffusionPipeline
 
 from ..concepts import Concept
 from ..finding.plan import pair_prompts
-from ..finding.record import longest_tokenizer
 from ..finding.run import find
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
 from ..masks.overlap import overlap_by_chance, overlap_matrix
+from ..models.pipelines import longest_tokenizer
 from ..settings import Settings
 from .forms import FindForm
 from .jobs import Job

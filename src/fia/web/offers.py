@@ -7,16 +7,16 @@ from pathlib import Path
 from diffusers import DiffusionPipeline
 
 from ..bench.demo import DEMO_SETTINGS
-from ..bench.evaluation_tasks import check_known
 from ..concepts import Concept
 from ..drawing.images import Drawing
-from ..edits.edited import without_safety_checker
+from ..errors import UsageError
 from ..loading import Runtime
+from ..models.pipelines import without_safety_checker
 from ..prompts import PERSONS, fill
 from ..settings import Settings
 from ..testbed.captions import SMOKING
 from ..testbed.pretrained import GUIDANCE_SCALE, NAMES
-from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
+from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES, check_known
 from .refusal import Refused, entered_in
 
 TESTBED = "testbed"
@@ -81,7 +81,7 @@ def make_offers(models: Sequence[str], batch_size: int) -> list[Offer]:
             continue
         label = Path(model).resolve().name if Path(model).exists() else model
         if label in [offer.label for offer in offers]:
-            raise ValueError(f"Two models are called {label!r}; rename a folder, so that they can be told apart.")
+            raise UsageError(f"Two models are called {label!r}; rename a folder, so that they can be told apart.")
         if model in NAMES:  # the transformer, which takes a larger r2
             drawing = Drawing(25, GUIDANCE_SCALE, batch_size)
             offers.append(Offer(model, model, replace(settings, spatial_ratio=0.1), drawing, KNOWN))

@@ -1,0 +1,105 @@
+"""What a mask file may hold: every field and tensor is checked before it is used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import UsageError
+from .gapcode import decode
+
+FORMAT = "fia-neuron-mask"
+
+
+FORMAT_VERSION = 3
+
+
+LARGEST_LAYER = 2**28  # connections, several times the largest layer there is: what fusing allocates is bounded by it
+
+
+LARGEST_ALPHA = 1e9  # anything above 1 is the union
+
+
+def parse_settings(settings: str, path: Path) -> dict[str, Any]:
+    """Returns the settings, every field of them with a value that makes sense."""
+    try:
+        config = json.loads(settings)
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise UsageError(f"{path} is not a mask: its settings are no JSON object.")
+    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+        raise UsageError(
+            f"{path} has format {config.get('format')!r} version {config.get('format_version')!r}; this version of fia "
+            f"reads {FORMAT!r} version {FORMAT_VERSION}."
+        )
+    for field, makes_sense in SENSE.items():
+        if not makes_sense(config.get(field)):
+            raise UsageError(f"{path} is not a mask: its {field} {str(config.get(field))[:80]!r} makes no sense.")
+    strange = set(config["strengths"]) - set(config["concepts"])
+    if strange:
+        raise UsageError(f"{path} is not a mask: it has a strength for {strange.pop()!r}, which it does not hold.")
+    return config
+
+
+def _is_shape(shape: Any) -> bool:
+    return (
+        isinstance(shape, list)
+        and len(shape) == 2
+        and all(type(side) is int and side > 0 for side in shape)
+        and shape[0] * shape[1] <= LARGEST_LAYER
+    )
+
+
+def _is_record(record: Any) -> bool:
+    """Returns whether something can be the record of a finding: an object that names its concepts."""
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("model", ""), str)
+        and isinstance(record.get("settings", {}), dict)
+        and isinstance(record.get("concepts"), list)
+        and all(isinstance(concept, dict) and isinstance(concept.get("name"), str) for concept in record["concepts"])
+    )
+
+
+SENSE: dict[str, Callable[[Any], bool]] = {
+    "architecture": lambda value: isinstance(value, str),
+    "denoiser_parameters": lambda value: type(value) is int and value > 0,
+    "agnostic_ratio": lambda value: type(value) in (int, float) and 0 <= value <= LARGEST_ALPHA,
+    "concepts": lambda value: (
+        isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
+    ),
+    "layers": lambda value: isinstance(value, dict) and len(value) > 0 and all(map(_is_shape, value.values())),
+    "weights_hash": lambda value: isinstance(value, str),
+    "strengths": lambda value: (
+        isinstance(value, dict) and all(type(share) in (int, float) and 0 < share <= 1 for share in value.values())
+    ),
+    "layer_pattern": lambda value: value is None or isinstance(value, str),
+    "provenance": lambda value: isinstance(value, list) and all(map(_is_record, value)),
+}
+
+
+def split_neurons(
+    tensors: dict[str, np.ndarray], concepts: list[str], shapes: dict[str, tuple[int, int]], path: Path
+) -> dict[str, dict[str, Tensor]]:
+    """Returns each concept's indices by layer, checked against the layers' sizes."""
+    counts = tensors.get("counts", np.empty(0))
+    expected = {"counts", *(f"neurons.{i}" for i in range(len(concepts)))}
+    if set(tensors) != expected or counts.dtype != np.int32 or counts.shape != (len(concepts), len(shapes)):
+        raise UsageError(f"{path} is not a mask of {len(concepts)} concepts and {len(shapes)} layers, as it says.")
+    neurons: dict[str, dict[str, Tensor]] = {}
+    for i, concept in enumerate(concepts):
+        code, lengths = tensors[f"neurons.{i}"], counts[i].tolist()
+        if code.dtype != np.uint16 or code.ndim != 1 or min(lengths, default=0) < 0 or sum(lengths) != len(code):
+            raise UsageError(f"{path}: the neurons of {concept!r} do not add up.")
+        neurons[concept] = {}
+        parts = np.split(code, np.cumsum(lengths)[:-1])
+        for (name, (outputs, inputs)), part in zip(shapes.items(), parts, strict=True):
+            try:
+                neurons[concept][name] = decode(part, outputs * inputs)
+            except ValueError as error:
+                raise UsageError(f"{path}: the code of {concept!r} in {name} ({outputs} x {inputs}) {error}.") from None
+    return neurons

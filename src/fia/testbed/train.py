@@ -1,0 +1,239 @@
+"""Trains the whole test-bed: the stages in order, and the folders that ship."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
+from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file
+from torch import nn
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTokenizer,
+    PreTrainedModel,
+    ResNetForImageClassification,
+)
+
+from ..errors import NotFoundError, UsageError
+from ..files import written_whole
+from ..models.pipelines import get_denoiser
+from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
+from .classifier import ClassifierTask, build_classifier
+from .clip import CLIPTask, build_clip, load_tokenizer
+from .denoiser import DenoiserTask, build_scheduler, build_unet
+from .places import IMAGE_SIZE
+from .pretrained import FOLDER, SHARED, Architecture, load_classifier, load_clip
+from .recipe import REFINEMENTS, TrainingRecipe
+from .scenes import Scenes
+from .stage import copy_weights, train_stage
+from .transformer import build_transformer
+
+COMPILERS = ("g++", "clang++", "c++", "cl")
+
+
+DENOISER_FILE: dict[Architecture, Path] = {
+    "unet": Path("model", "unet", SAFETENSORS_WEIGHTS_NAME),
+    "dit": Path("dit", "transformer", SAFETENSORS_WEIGHTS_NAME),
+}
+
+
+class Training:
+    """A folder that a test-bed is trained in: its stages, each done once, and the curves of their losses."""
+
+    def __init__(self, out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None) -> None:
+        self.out, self.recipe, self.device, self.parts, self.scenes = out, recipe, device, parts, Scenes(device)
+        self.curves: dict[str, list[tuple[int, float]]] = {}
+        if parts is not None and recipe.further:
+            self.curves = json.loads(curves_file(parts, recipe.architecture).read_text())
+
+    def train(
+        self,
+        name: str,
+        model: nn.Module,
+        task: nn.Module,
+        basis: Mapping[str, int | str] | None = None,
+        curve: str | None = None,
+    ) -> None:
+        """Trains a stage, or resumes it, or loads it where it is finished; goes on with the curve of that name."""
+        checkpoint, recipe, curve = self.out / "checkpoints" / f"{name}.pt", getattr(self.recipe, name), curve or name
+        earlier = self.curves.get(curve, ())
+        self.curves[curve] = train_stage(name, model, task, recipe, checkpoint, basis or {}, earlier)
+
+    def autoencoder(self) -> AutoencoderKL:
+        if self.parts is not None:
+            autoencoder = AutoencoderKL.from_pretrained(self.parts / "model", subfolder="vae")
+            return autoencoder.to(self.device, memory_format=torch.channels_last)
+        torch.manual_seed(self.recipe.autoencoder.seed)
+        autoencoder = build_autoencoder().to(self.device, memory_format=torch.channels_last)
+        self.train(
+            "autoencoder",
+            autoencoder,
+            AutoencoderTask(autoencoder, self.scenes, self.recipe.autoencoder.batch_size),
+        )
+        set_scaling_factor(autoencoder, self.scenes)
+        return autoencoder
+
+    def clip(self, tokenizer: CLIPTokenizer) -> CLIPModel:
+        if self.parts is not None:
+            return load_clip(self.parts)[0].to(self.device)
+        torch.manual_seed(self.recipe.clip.seed)
+        clip = build_clip(tokenizer).to(self.device)
+        if self.device.type == "cpu":
+            clip.set_attn_implementation("eager")  # its backward pass is several times faster
+        self.train("clip", clip, CLIPTask(clip, tokenizer, self.scenes, self.recipe.clip.batch_size))
+        return clip
+
+    def classifier(self) -> ResNetForImageClassification:
+        if self.parts is not None:
+            return load_classifier(self.parts).to(self.device)
+        torch.manual_seed(self.recipe.classifier.seed)
+        classifier = build_classifier().to(self.device)
+        self.train("classifier", classifier, ClassifierTask(classifier, self.scenes, self.recipe.classifier.batch_size))
+        return classifier
+
+    def pipeline(self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
+        torch.manual_seed(self.recipe.denoiser.seed)
+        is_unet = self.recipe.architecture == "unet"
+        denoiser = build_unet() if is_unet else build_transformer()
+        if self.parts is not None and self.recipe.further:
+            denoiser.load_state_dict(load_file(self.parts / DENOISER_FILE[self.recipe.architecture]))
+        denoiser = denoiser.to(self.device, memory_format=torch.channels_last)
+        if self.device.type == "cpu":
+            denoiser.set_attn_processor(AttnProcessor())  # as above
+        text_encoder = extract_text_encoder(clip)
+        batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
+        task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
+        self.train("denoiser", denoiser, task, self.denoiser_basis())
+        if self.recipe.refines:
+            self.refine(denoiser, task)
+        if not is_unet:
+            shared = dict.fromkeys(SHARED)
+            return PixArtAlphaPipeline(transformer=denoiser, scheduler=build_scheduler(), **shared)
+        return StableDiffusionPipeline(
+            vae=autoencoder,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            unet=denoiser,
+            scheduler=build_scheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+
+    def refine(self, denoiser: nn.Module, task: nn.Module) -> None:
+        """Trains a U-Net on in the stages of REFINEMENTS, each from the mean of what earlier ones left."""
+        basis, left = self.denoiser_basis(), {"denoiser": copy_weights(denoiser)}
+        for name, starts in REFINEMENTS.items():
+            basis |= {f"{earlier}.images": getattr(self.recipe, earlier).images for earlier in left}
+            with torch.no_grad():
+                for key, value in denoiser.state_dict().items():
+                    value.copy_(torch.stack([left[start][key] for start in starts]).mean(dim=0))
+            self.train(name, denoiser, task, basis, curve="denoiser")
+            left[name] = copy_weights(denoiser)
+
+    def denoiser_basis(self) -> dict[str, int | str]:
+        """Returns what decides a denoiser's weights besides its own recipe."""
+        basis: dict[str, int | str] = {"architecture": self.recipe.architecture}
+        if self.parts is None:
+            return basis | {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
+        weights = [self.parts / "model" / "vae" / SAFETENSORS_WEIGHTS_NAME, self.parts / "clip" / "model.safetensors"]
+        if self.recipe.further:
+            weights.append(self.parts / DENOISER_FILE[self.recipe.architecture])
+        return basis | {"parts": hashlib.sha256(b"".join(file.read_bytes() for file in weights)).hexdigest()}
+
+
+def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None = None) -> None:
+    """Trains what is not trained yet under `out` and writes the folders that ship, and the curves.
+
+    Args:
+        parts: a folder written by an earlier training, whose autoencoder, CLIP and classifier are taken as they are, so
+            that the denoiser alone is trained, from nothing or, with `recipe.further`, from the one that is there. None
+            trains everything; for a transformer, it is the package's weights.
+
+    Raises:
+        FileNotFoundError: if `parts` is no such folder.
+        ValueError: if `out` holds something else, or the checkpoints in it are of another recipe; if there is no
+            compiler for `recipe.compile`; if `recipe.further` is set without `parts`.
+    """
+    is_unet = recipe.architecture == "unet"
+    if not is_unet and parts is None:
+        parts = FOLDER
+    if parts is None and recipe.further:
+        raise UsageError("further=True goes on with a finished denoiser; give its folder as parts (--parts).")
+    if parts is not None and (out.resolve() == parts.resolve() or (out / "checkpoints" / "clip.pt").exists()):
+        raise UsageError(
+            f"{out} holds parts that were trained in it; give a folder of its own for a denoiser on others."
+        )
+    needed = ["model", "clip", "classifier"] + (["dit"] if recipe.further and not is_unet else [])
+    for name in needed:
+        if parts is not None and not (parts / name).is_dir():
+            raise NotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")
+    if parts is not None and recipe.further and not curves_file(parts, recipe.architecture).exists():
+        curves = curves_file(parts, recipe.architecture)
+        raise NotFoundError(f"{curves} is missing, which says how long the denoiser was trained.")
+    for name in ("model", "clip", "classifier"):
+        if (out / name).exists() and not (out / "checkpoints").exists():
+            raise UsageError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
+    if recipe.compile and not any(map(shutil.which, COMPILERS)):
+        raise UsageError("compile=True needs a C++ compiler, and there is none; install one, or give --no-compile.")
+    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    training, tokenizer = Training(out, recipe, device, parts), load_tokenizer()
+    autoencoder = training.autoencoder()
+    clip, classifier = training.clip(tokenizer), training.classifier()
+    pipe = training.pipeline(autoencoder, clip, tokenizer)
+    save(clip, out / "clip", tokenizer, image_processor())
+    save(classifier, out / "classifier", image_processor())
+    save(pipe, out / ("model" if is_unet else "dit"))
+    if not is_unet and parts is not None:
+        shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
+    with written_whole(curves_file(out, recipe.architecture)) as partial:
+        partial.write_text(json.dumps(training.curves))
+
+
+def curves_file(folder: Path, architecture: Architecture) -> Path:
+    """Returns the file with the losses of a trained test-bed's stages, or of its transformer."""
+    return (folder if architecture == "unet" else folder / "dit") / "curves.json"
+
+
+def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:
+    """Returns a copy of the CLIP's text tower, as the class that diffusers pipelines expect."""
+    text_encoder = CLIPTextModel(clip.config.text_config).to(clip.device)
+    weights = {key: value for key, value in clip.state_dict().items() if key.startswith("text_model.")}
+    own = text_encoder.state_dict()
+    text_encoder.load_state_dict({k: weights[k if k in weights else f"text_model.{k}"] for k in own})
+    return text_encoder.eval()
+
+
+def image_processor() -> CLIPImageProcessorPil:
+    """Returns what turns a picture into the numbers in [-1, 1] that the CLIP and the classifier take."""
+    side = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    return CLIPImageProcessorPil(size=side, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+
+def save(
+    model: PreTrainedModel | DiffusionPipeline,
+    folder: Path,
+    *companions: CLIPTokenizer | CLIPImageProcessorPil,
+) -> None:
+    """Writes a float16 model and what belongs to it to a temporary folder first, then swaps it in."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    # The text encoder stays float32: transformers loads the stored type where diffusers loads float32.
+    halved = [get_denoiser(model), model.vae] if isinstance(model, DiffusionPipeline) else [model]
+    halved = [part for part in halved if part is not None]
+    for part in halved:
+        part.half()
+    model.save_pretrained(partial)
+    for part in halved:
+        part.float()
+    for companion in companions:
+        companion.save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)

@@ -1,0 +1,34 @@
+"""Says what the package warned of: its logger is `fia`."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Gives the list of warnings, which grows within the `with` block."""
+    kept, log = _Kept(), logging.getLogger("fia")
+    log.addHandler(kept)
+    try:
+        yield kept.messages
+    finally:
+        log.removeHandler(kept)
+
+
+@contextmanager
+def warned(match: str) -> Iterator[None]:
+    """Fails unless something is warned of within the `with` block that the pattern is found in."""
+    with heard() as messages:
+        yield
+    assert any(re.search(match, message) for message in messages), f"{match!r} is in none of {messages}"
