@@ -1,0 +1,98 @@
+"""The settings that are recommended for a model and for what it shall forget.
+
+They were chosen by measuring (docs/settings.md), and are written here alone: the README, the tutorial, the local page
+and the demonstration find with them by giving none. For any other model, the defaults of `Settings` are the paper's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .concepts import Concept
+from .prompts import TEMPLATES
+from .settings import Settings
+
+FOUND_WITH = Settings(prompts_per_concept=30, guidance_scale=1.0)
+UNION = 1.01  # an alpha above 1 spares nothing
+
+
+@dataclass(frozen=True)
+class Case:
+    """Settings for some sets of concepts.
+
+    Attributes:
+        name: for people.
+        fits: whether a set of concepts is meant.
+        settings: recommended for it.
+        spatial_ratios: r2 of the concepts that take one of their own.
+    """
+
+    name: str
+    fits: Callable[[Sequence[Concept]], bool]
+    settings: Settings
+    spatial_ratios: Mapping[str, float] = field(default_factory=dict)
+
+
+def _all_of(kind: str) -> Callable[[Sequence[Concept]], bool]:
+    return lambda concepts: all(concept.kind == kind for concept in concepts)
+
+
+# The first case that fits is taken.
+CASES: dict[str, tuple[Case, ...]] = {
+    "testbed": (
+        Case(
+            "styles",
+            _all_of("style"),
+            replace(FOUND_WITH, spatial_ratio=0.2, agnostic_ratio=UNION),
+        ),
+        Case(
+            "smoking",
+            _all_of("explicit"),
+            replace(FOUND_WITH, spatial_ratio=0.15, agnostic_ratio=0.8, prompts_per_concept=4, seeds_per_prompt=8),
+        ),
+        Case(
+            "one or two objects",
+            lambda concepts: len(concepts) <= 2,
+            replace(FOUND_WITH, spatial_ratio=0.07, agnostic_ratio=UNION),
+            {"church": 0.15},
+        ),
+        Case(
+            "more objects, or several kinds",
+            lambda _: True,
+            replace(FOUND_WITH, spatial_ratio=0.025, agnostic_ratio=0.8),
+            {"church": 0.1, "parachute": 0.04},
+        ),
+    ),
+    "testbed-dit": (
+        Case(
+            "anything",
+            lambda _: True,
+            replace(FOUND_WITH, spatial_ratio=0.1, agnostic_ratio=0.8),
+        ),
+    ),
+}
+
+GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0}
+"""Guidance at which a model's judge recognises most; at Stable Diffusion's 7.5 the embedded model's images are cruder."""
+
+
+def recommend(model: str, concepts: Sequence[Concept]) -> tuple[Settings, list[Concept]]:
+    """Returns the settings recommended for a model, and the concepts, some of them with an r2 of their own.
+
+    Args:
+        model: its name.
+        concepts: to forget together; a ratio that one of them has stays.
+    """
+    case = next((case for case in CASES.get(model, ()) if case.fits(concepts)), None)
+    if case is None:
+        return Settings(), list(concepts)
+    own = case.spatial_ratios
+    most = min((len(TEMPLATES[concept.kind][2]) for concept in concepts if not concept.prompts), default=None)
+    settings = case.settings
+    if most is not None and most < settings.prompts_per_concept:
+        settings = replace(settings, prompts_per_concept=most)
+    return settings, [
+        replace(concept, spatial_ratio=own[concept.name])
+        if concept.name in own and concept.spatial_ratio is None
+        else concept
+        for concept in concepts
+    ]
