@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ..masks.mask import NeuronMask
-from ..models.pipelines import get_denoiser
 from ..prompts import ConceptPairs
 from ..provenance import hash_json, hash_pipeline
 from .plan import FindingPlan
@@ -42,9 +41,9 @@ class Unfinished:
         partial.rename(folder)
 
     def _key(self, group: ConceptPairs) -> str:
-        made_with: dict[str, Any] = record(self.plan.pipe, group, self.plan.settings, 0)
+        made_with: dict[str, Any] = record(self.plan, group, 0)
         del made_with["settings"]["agnostic_ratio"]  # it fuses what was found
-        config = dict(getattr(get_denoiser(self.plan.pipe, known=False), "config", {}))  # has the size of the picture
+        config = dict(getattr(self.plan.denoiser, "config", {}))  # has the size of the picture
         own = {key: value for key, value in config.items() if not key.startswith("_")}
         return hash_json([made_with, own, self._model])[:16]
 

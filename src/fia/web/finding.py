@@ -13,7 +13,7 @@ from ..finding.run import find
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
 from ..masks.overlap import overlap_by_chance, overlap_matrix
-from ..models.pipelines import longest_tokenizer
+from ..models.pipelines import longest_prompt
 from ..settings import Settings
 from .forms import FindForm
 from .jobs import Job
@@ -67,14 +67,13 @@ def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings:
 
 def check_length(pipe: DiffusionPipeline, prompts: Iterable[str], field: str) -> None:
     """Refuses prompts of which the model would not read the end."""
-    tokenizer = longest_tokenizer(pipe)
-    if tokenizer is None:
+    limit = longest_prompt(pipe)
+    if limit is None:
         return
-    longest = tokenizer.model_max_length
     for prompt in prompts:
-        tokens = len(tokenizer(prompt, truncation=False).input_ids)
-        if tokens > longest:
-            message = f"{prompt!r} has {tokens} tokens, and the model reads {longest}, both ends included; shorten it."
+        ignored = limit.ignored(prompt)
+        if ignored:
+            message = f"{prompt!r} is longer than the model's {limit.tokens} tokens; {ignored!r} is ignored."
             raise Refused(field, message)
 
 
