@@ -83,25 +83,22 @@ def describe(command: type) -> str:
 def field_docs(config: type) -> dict[str, str]:
     """Returns what stands below each field of a dataclass, in one line each."""
     docs: dict[str, str] = {}
-    for base in reversed(config.__mro__):
-        if base is object:
+    for base in reversed(config.__mro__[:-1]):  # without `object`
+        try:
+            source = inspect.getsource(base)
+        except OSError:  # it was made at run time
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
-        for field, below in pairwise(body):
-            if (
-                isinstance(field, ast.AnnAssign)
-                and isinstance(field.target, ast.Name)
-                and isinstance(below, ast.Expr)
-                and isinstance(below.value, ast.Constant)
-            ):
-                docs[field.target.id] = " ".join(str(below.value.value).split())
+        for field, below in pairwise(ast.parse(textwrap.dedent(source)).body[0].body):  # type: ignore[attr-defined]
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    docs[name] = " ".join(text.split())
     return docs
 
 
 @REGISTRY.struct_rule
 def _dataclass_as_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
     """Gives the fields of a dataclass their help, a metavar, and a hint at their default."""
-    if not dataclasses.is_dataclass(info.type):
+    if not dataclasses.is_dataclass(info.type) or hasattr(info.type, "__parameters__"):  # generic: tyro's own
         return None
     hints, docs = get_type_hints(info.type, include_extras=True), field_docs(info.type)
     fields = []
