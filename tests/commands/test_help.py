@@ -92,8 +92,14 @@ def test_words_that_cannot_be_read_are_explained(
     [
         (["evaluate", "testbed", "--out", "m", "--batch-size", "0"], "fia: batch_size=0; it must be at least 1.\n"),
         (["serve", "--port", "-1"], "fia: port=-1; it must be between 0 and 65535.\n"),
-        (["forget", "testbed", "a", "--out", "m", "--spatial-ratio", "2"], "fia: spatial_ratio=2.0 is outside [0, 1].\n"),
-        (["stability", "testbed", "church", "--saliency-steps", "0"], "fia: saliency_steps=0; it must be at least 1.\n"),
+        (
+            ["forget", "testbed", "a", "--out", "m", "--spatial-ratio", "2"],
+            "fia: spatial_ratio=2.0 is outside [0, 1].\n",
+        ),
+        (
+            ["stability", "testbed", "church", "--saliency-steps", "0"],
+            "fia: saliency_steps=0; it must be at least 1.\n",
+        ),
     ],
 )
 def test_what_is_out_of_range_is_explained_in_one_line(

@@ -111,7 +111,7 @@ def test_the_commands(mask, tmp_path, capsys):
     assert "golf ball                   object           1,600     0.9  tiny" in capsys.readouterr().out
     assert main(["library", "list", library, "--json"]) == 0
     assert [row["kind"] for row in json.loads(capsys.readouterr().out)] == ["object", "style"]
-    assert main(["library", "list", str(tmp_path)]) == 0
+    assert main(["library", "list", folder]) == 0
     assert "holds no mask" in capsys.readouterr().out
     assert main(["library", "list", str(tmp_path / "none")]) == 2
     assert "There is no folder" in capsys.readouterr().err
