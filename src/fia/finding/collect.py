@@ -9,12 +9,16 @@ from .denoise import run_first_steps
 from .observe import Observer
 from .plan import FindingPlan
 from .progress import Progress
-from .saliency import connection_saliency
+from .saliency import Measure
 from .sums import GroupStatistics
 
 
 def collect_statistics(
-    plan: FindingPlan, layers: dict[str, MaskableLayer], group: ConceptPairs, steps: Progress
+    plan: FindingPlan,
+    layers: dict[str, MaskableLayer],
+    group: ConceptPairs,
+    steps: Progress,
+    measure: Measure,
 ) -> GroupStatistics:
     """Runs the first steps for concepts with the same base prompts, and returns the sums that Eq. 3 needs.
 
@@ -25,6 +29,7 @@ def collect_statistics(
         layers: to watch.
         group: the concepts and their prompt pairs.
         steps: goes on by every step.
+        measure: scores the connections of a layer, as `connection_saliency` does.
 
     Raises:
         MemoryError: if one row at a time is too much.
@@ -51,7 +56,7 @@ def collect_statistics(
             count_ties=plan.settings.count_ties,
             device=plan.memory.integrals,
         )
-        with Observer(layers, connection_saliency, statistics.receive) as observer:
+        with Observer(layers, measure, statistics.receive) as observer:
             run_group(plan, group, observer, batch_size, steps)
         return statistics
 

@@ -21,6 +21,7 @@ from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
 from .progress import OnStep, Progress
 from .record import record
+from .saliency import connection_saliency
 from .unfinished import Unfinished
 
 log = logging.getLogger("fia")
@@ -148,7 +149,7 @@ def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[
     found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
     ratios = [plan.spatial_ratio(concept) for concept, _ in group]
     for layers in plan.memory.parts:
-        statistics = collect_statistics(plan, layers, group, steps)
+        statistics = collect_statistics(plan, layers, group, steps, connection_saliency)
         for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
             found[concept.name] |= {
                 name: select_neurons(layer.integrals[i].aggregate(plan.settings.magnitude), ratio).int().cpu()

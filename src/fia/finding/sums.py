@@ -108,14 +108,14 @@ class Moments:
 
     def __init__(self) -> None:
         self.count = 0
-        self.mean: Tensor
-        self.squares: Tensor
+        self.mean: Tensor | None = None
+        self.squares: Tensor | None = None
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
         """Takes some more; their memory is reused, and they must not be used afterwards."""
         for value in values:
             self.count += 1
-            if self.count == 1:
+            if self.mean is None or self.squares is None:
                 self.mean = value if _is_all_of_its_memory(value) else value.clone()
                 self.squares = torch.zeros_like(value)
                 continue
@@ -128,6 +128,8 @@ class Moments:
 
         The standard deviation is the population's (divided by n): zero for one sample, where n - 1 would be undefined.
         """
+        assert self.mean is not None
+        assert self.squares is not None
         return self.squares.div_(self.count).sqrt_().add_(self.mean)
 
 
@@ -136,16 +138,17 @@ class Mean:
 
     def __init__(self) -> None:
         self.count = 0
-        self.sum: Tensor
+        self.sum: Tensor | None = None
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
         """Takes some more; their memory is reused, and they must not be used afterwards."""
         added = values[0] if len(values) == 1 and _is_all_of_its_memory(values) else values.sum(dim=0)
-        self.sum = added if self.count == 0 else self.sum.add_(added)
+        self.sum = added if self.sum is None else self.sum.add_(added)
         self.count += len(values)
 
     def mean(self) -> Tensor:
         """Returns the mean of those that arrived, in the memory of the sum: nothing can be added afterwards."""
+        assert self.sum is not None
         return self.sum.div_(self.count)
 
 
