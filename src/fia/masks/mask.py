@@ -198,7 +198,7 @@ class NeuronMask(MaskContents):
             FileNotFoundError: if there is no mask.
             ValueError: if its file is cut off, altered, or not a mask.
         """
-        return cls(**file.load(folder_or_repo, **hub))
+        return cls(**vars(file.load(folder_or_repo, **hub)))
 
     def _is_on(self, denoiser: nn.Module) -> bool:
         """Returns whether an equal mask is applied to a denoiser."""
