@@ -2,25 +2,38 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: demo test fuzz lint format docs figures settings bench tuning ablations clean
+.PHONY: demo help test test-fast fuzz lint format docs wheel figures settings bench tuning ablations clean
 
 demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see runs/demo/
 	$(BIN)/fia testbed demo --out runs/demo
 
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
 test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-fast: $(INSTALLED)  ## the tests that are not slow and need no browser; under two minutes
+	$(PYTEST) -m "not slow and not browser"
 
 fuzz: $(INSTALLED)  ## damage mask files for a minute; each is loaded or refused
 	$(BIN)/python tests/fuzz_masks.py
 
-lint: $(INSTALLED)  ## lint, format and types
+lint: $(INSTALLED)  ## lint, format, types, and which layer imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: $(INSTALLED)  ## the documentation site; open runs/site/index.html
 	$(BIN)/sphinx-build -q -aE -W --keep-going -c docs . runs/site
+
+wheel: $(INSTALLED)  ## the distributions in dist/; the wheel runs the demonstration in an environment of its own
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	.ci/try-wheel $(BIN)/python
 
 figures: demo  ## the pictures and numbers of the README, of the pages in docs/ and of the model card
 	$(BIN)/fia testbed sheet --out docs/sheet.png
@@ -50,7 +63,8 @@ format: $(INSTALLED)  ## mend what lint can mend
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[lora,serve]" --group dev
 	touch $@
 
 clean:
