@@ -99,6 +99,7 @@ def test_an_output_that_is_its_bias_and_no_more_has_no_saliency():
     assert connection_saliency(weight, x, outputs, bias).count_nonzero() == 0
 
 
+@pytest.mark.usefixtures("any_types")
 def test_how_products_are_computed_elsewhere_is_left_as_it_was():
     weight, x, y = (tensor.bfloat16() for tensor in random_layer())
     matmul = torch.backends.mkldnn.matmul

@@ -141,7 +141,7 @@ def test_two_processes_find_the_mask_of_one(model, tmp_path):
 WAITING = """
 import sys, time
 from fia.__main__ import main
-from fia.unfinished import Unfinished
+from fia.finding.unfinished import Unfinished
 
 keep = Unfinished.keep
 
