@@ -9,10 +9,10 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from jaxtyping import config, install_import_hook
 from tiny_pipelines import tiny_sd, tiny_sdxl
 
-install_import_hook("fia", "checked_types.check")  # before fia is imported
+install_import_hook("fia", "checked_types.check")  # checks what is imported after it
 
-from fia import NeuronMask
-from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
+from fia import NeuronMask  # noqa: E402
+from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers  # noqa: E402
 
 torch.set_num_threads(1)
 
