@@ -98,6 +98,7 @@ def test_the_denoiser_is_the_unet(pipe):
     assert get_denoiser(pipe) is pipe.unet
 
 
+@pytest.mark.usefixtures("any_types")
 @pytest.mark.parametrize("name", ["unet", "transformer"])
 def test_a_pipeline_with_another_denoiser_is_refused(name):
     class OtherPipeline(DiffusionPipeline):
