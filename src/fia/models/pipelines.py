@@ -1,5 +1,6 @@
 """Pipelines: their denoiser, their names, and what they read and show."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from transformers import PreTrainedTokenizerBase
 
 from ..errors import UnsupportedError
 from .families import is_known
+
+log = logging.getLogger("fia")
 
 
 def get_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
@@ -120,8 +123,15 @@ def hidden_progress_bar(pipe: DiffusionPipeline) -> Iterator[None]:
             pipe._progress_bar_config = before
 
 
-def without_safety_checker(pipe: DiffusionPipeline) -> DiffusionPipeline:
-    """Takes Stable Diffusion's safety checker off, which would blacken the very images that are to be measured."""
+def without_safety_checker(pipe: DiffusionPipeline, remedy: str = "") -> DiffusionPipeline:
+    """Takes Stable Diffusion's safety checker off, if there is one, and warns of it.
+
+    It blackens images, among them those that are to be compared or measured.
+
+    Args:
+        remedy: a sentence on how to keep it, if that can be chosen.
+    """
     if getattr(pipe, "safety_checker", None) is not None:
+        log.warning(f"The model's safety checker is off: it blackens images that are to be compared. {remedy}".rstrip())
         pipe.safety_checker = None
     return pipe
