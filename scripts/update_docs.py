@@ -1,4 +1,4 @@
-"""Runs the pages of docs/, puts what they print now where they show it, and writes the table of recommended settings."""
+"""Runs the pages of docs/ and puts what they print now where they show it; writes the table of recommended settings."""
 
 from contextlib import chdir
 from pathlib import Path
