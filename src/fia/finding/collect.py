@@ -47,7 +47,6 @@ def collect_statistics(
             )
         return batch_size
 
-    @find_executable_batch_size(starting_batch_size=batch_size, reduce_batch_size_fn=halved)
     def collect(batch_size: int) -> GroupStatistics:
         statistics = GroupStatistics(
             layer_shapes(layers),
@@ -60,7 +59,9 @@ def collect_statistics(
             run_group(plan, group, observer, batch_size, steps)
         return statistics
 
-    return collect()
+    in_memory = find_executable_batch_size(collect, starting_batch_size=batch_size, reduce_batch_size_fn=halved)
+    collected: GroupStatistics = in_memory()
+    return collected
 
 
 def run_group(plan: FindingPlan, group: ConceptPairs, observer: Observer, batch_size: int, steps: Progress) -> None:

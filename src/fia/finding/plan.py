@@ -145,7 +145,7 @@ def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPair
 
 def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPairs]:
     """Returns groups of at most so many concepts whose base prompts and seeds are the same, to be run together."""
-    together: dict[tuple, ConceptPairs] = defaultdict(list)
+    together: dict[tuple[tuple[str, int], ...], ConceptPairs] = defaultdict(list)
     for concept, own in pairs:
         together[tuple((pair.base_prompt, pair.seed) for pair in own)].append((concept, own))
     return [group[i : i + at_most] for group in together.values() for i in range(0, len(group), at_most)]

@@ -83,10 +83,9 @@ class MaskableLayer:
 
 def _in_memory(module: nn.Module, name: str) -> Tensor:
     """Returns a parameter's values, which are with the hook that offloads the module where there is one."""
-    if has_offloaded_params(module):
-        hook: Any = module._hf_hook
-        return hook.weights_map[name].data
-    return getattr(module, name).data
+    hook: Any = module._hf_hook if has_offloaded_params(module) else None
+    values: Tensor = hook.weights_map[name] if hook is not None else getattr(module, name)
+    return values.data
 
 
 def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
