@@ -16,7 +16,8 @@ def names(model: str, *concepts: Concept) -> str:
 
 def test_the_case_depends_on_the_concepts() -> None:
     things, style = [Concept(f"thing {i}") for i in range(3)], Concept("Monet", kind="style")
-    assert names("testbed", *things[:1]) == names("testbed", *things[:2]) == "one or two objects"
+    assert names("testbed", things[0]) == "one object"
+    assert names("testbed", *things[:2]) == names("testbed", things[0], style) == "two objects"
     assert names("testbed", *things) == names("testbed", *things, style) == "more objects, or several kinds"
     assert names("testbed", style, style) == "styles"
     assert names("testbed", Concept("smoking", kind="explicit")) == "smoking"

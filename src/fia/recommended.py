@@ -50,10 +50,16 @@ CASES: dict[str, tuple[Case, ...]] = {
             replace(FOUND_WITH, spatial_ratio=0.15, agnostic_ratio=0.8, prompts_per_concept=4, seeds_per_prompt=8),
         ),
         Case(
-            "one or two objects",
-            lambda concepts: len(concepts) <= 2,
-            replace(FOUND_WITH, spatial_ratio=0.07, agnostic_ratio=UNION),
+            "one object",
+            lambda concepts: len(concepts) == 1,
+            replace(FOUND_WITH, spatial_ratio=0.05, agnostic_ratio=UNION),
             {"church": 0.15},
+        ),
+        Case(
+            "two objects",
+            lambda concepts: len(concepts) == 2,
+            replace(FOUND_WITH, spatial_ratio=0.04, agnostic_ratio=UNION),
+            {"church": 0.1},
         ),
         Case(
             "more objects, or several kinds",
