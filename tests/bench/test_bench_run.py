@@ -34,6 +34,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> None:
     results = json.loads((out / "results.json").read_text())
     rows = results["tasks"]["forget 2 objects"]
@@ -68,6 +69,7 @@ class KilledError(BaseException):
     """Stands in for the end of the process."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [2, 7, 11, 18])
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
@@ -112,6 +114,7 @@ def test_the_command_names_what_there_is(tmp_path: Path, capsys: pytest.CaptureF
     assert "There is no task 'fly'; there are: forget 5 objects" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--images-per-object", "1", "--images-per-other", "1", "--num-inference-steps", "2"]
     arguments = ["bench", "--out", str(tmp_path), "--tasks", "forget 1 object", "--methods", "UCE", *small]

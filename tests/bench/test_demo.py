@@ -40,6 +40,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_result_has_every_number_and_where_it_comes_from(out: Path) -> None:
     result = json.loads((out / "result.json").read_text())
     for state in (result, result["base"], result["random"]):
@@ -103,6 +104,7 @@ def test_objects_have_the_r2_of_the_settings_or_one_of_their_own() -> None:
         DemoConfig(own_ratios={"tench": 0.1})
 
 
+@pytest.mark.slow
 def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testbed", "sheet", "--out", str(tmp_path / "sheet.png"), "--num-inference-steps", "2"]) == 0
     assert f"of {sum(map(len, sheet_entries().values()))} pictures recognised" in capsys.readouterr().out

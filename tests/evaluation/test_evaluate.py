@@ -47,6 +47,7 @@ def out(everything: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_task_measures_every_state(out: Path) -> None:
     result = json.loads((out / "results.json").read_text())
     assert list(result["tasks"]) == ALL_TASKS
@@ -105,6 +106,7 @@ def uninterrupted(everything: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return (out / "results.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_result_of_one(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29513"]
     assert run(everything, tmp_path, launcher).wait() == 0
@@ -112,6 +114,7 @@ def test_two_processes_give_the_result_of_one(everything: Path, uninterrupted: b
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_three_times_goes_on(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
     for images in (3, 41, 102):  # in the first, second and fourth of six states
         process = run(everything, tmp_path)

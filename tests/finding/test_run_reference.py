@@ -103,6 +103,7 @@ def tied_at_a_boundary(aggregated, spatial_ratio):
     return set(np.flatnonzero(tied).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fixture", "guidance_scale", "scheduler"),
     [
