@@ -49,6 +49,7 @@ def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> Non
     assert results["made_with"]["environment"]["versions"].keys() >= {"fia", "torch", "diffusers"}
 
 
+@pytest.mark.slow
 def test_costs_stand_apart_from_results(out: Path) -> None:
     costs = json.loads((out / "costs.json").read_text())
     assert costs["tasks"]["forget 2 objects"]["FIA"]["seconds"] > 0
@@ -56,6 +57,7 @@ def test_costs_stand_apart_from_results(out: Path) -> None:
     assert "seconds" not in (out / "results.json").read_text()
 
 
+@pytest.mark.slow
 def test_pictures_and_tables_are_there(out: Path) -> None:
     table = (out / "results.md").read_text()
     assert all(f"\n| {name} |" in table for name in ROWS)
@@ -93,6 +95,7 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     assert (tmp_path / "results.json").read_bytes() == (out / "results.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (out / "results.json").read_bytes()
     bench = Bench(out, WORLD, DRAWING)
@@ -101,6 +104,7 @@ def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.Monk
     assert (out / "results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_results_of_other_settings_are_not_mixed(out: Path) -> None:
     other = Bench(out, WORLD, Drawing(num_inference_steps=3, batch_size=8))
     with pytest.raises(ValueError, match="holds results made with other drawing; delete it, or give another folder"):

@@ -64,6 +64,7 @@ def test_one_object_and_the_others_are_counted_apart() -> None:
     assert one_and_others(drawn, asked) == {"church": 50.0, "others": pytest.approx(200 / 3)}
 
 
+@pytest.mark.slow
 def test_the_mask_and_the_picture_are_there(out: Path) -> None:
     assert NeuronMask.from_pretrained(out / "mask").concepts == FORGOTTEN
     with Image.open(out / "comparison.png") as picture:

@@ -70,6 +70,7 @@ def test_every_task_measures_every_state(out: Path) -> None:
     assert result["edit"]["mask"] == ["church", "Lumenza", "smoking"]
 
 
+@pytest.mark.slow
 def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
     page = (out / "report.html").read_text()
     assert "testbed without church, Lumenza, smoking" in page
@@ -82,6 +83,7 @@ def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
     assert "src=" not in links.replace('src="data:', "")
 
 
+@pytest.mark.slow
 def test_a_state_made_otherwise_is_not_mixed_in(
     out: Path, everything: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,7 +103,6 @@ def tied_at_a_boundary(aggregated, spatial_ratio):
     return set(np.flatnonzero(tied).tolist())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fixture", "guidance_scale", "scheduler"),
     [
