@@ -25,6 +25,7 @@ METHODS = {
 }
 TASKS = (objects_task(2),)
 ROWS = ["no edit", "FIA", "ESD-x", "negative prompt", "random mask"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,6 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> None:
     results = json.loads((out / "results.json").read_text())
     rows = results["tasks"]["forget 2 objects"]
@@ -49,7 +49,6 @@ def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> Non
     assert results["made_with"]["environment"]["versions"].keys() >= {"fia", "torch", "diffusers"}
 
 
-@pytest.mark.slow
 def test_costs_stand_apart_from_results(out: Path) -> None:
     costs = json.loads((out / "costs.json").read_text())
     assert costs["tasks"]["forget 2 objects"]["FIA"]["seconds"] > 0
@@ -57,7 +56,6 @@ def test_costs_stand_apart_from_results(out: Path) -> None:
     assert "seconds" not in (out / "results.json").read_text()
 
 
-@pytest.mark.slow
 def test_pictures_and_tables_are_there(out: Path) -> None:
     table = (out / "results.md").read_text()
     assert all(f"\n| {name} |" in table for name in ROWS)
@@ -71,7 +69,6 @@ class KilledError(BaseException):
     """Stands in for the end of the process."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("moment", [2, 7, 11, 18])
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
@@ -95,7 +92,6 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     assert (tmp_path / "results.json").read_bytes() == (out / "results.json").read_bytes()
 
 
-@pytest.mark.slow
 def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (out / "results.json").read_bytes()
     bench = Bench(out, WORLD, DRAWING)
@@ -104,7 +100,6 @@ def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.Monk
     assert (out / "results.json").read_bytes() == before
 
 
-@pytest.mark.slow
 def test_results_of_other_settings_are_not_mixed(out: Path) -> None:
     other = Bench(out, WORLD, Drawing(num_inference_steps=3, batch_size=8))
     with pytest.raises(ValueError, match="holds results made with other drawing; delete it, or give another folder"):
@@ -118,7 +113,6 @@ def test_the_command_names_what_there_is(tmp_path: Path, capsys: pytest.CaptureF
     assert "There is no task 'fly'; there are: forget 5 objects" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--images-per-object", "1", "--images-per-other", "1", "--num-inference-steps", "2"]
     arguments = ["bench", "--out", str(tmp_path), "--tasks", "forget 1 object", "--methods", "UCE", *small]

@@ -31,6 +31,7 @@ ACCURACIES = {
 }
 SMALL = DemoConfig(images_per_object=1, images_per_rest_object=1, num_inference_steps=2)
 FAST = Settings(num_inference_steps=4, saliency_steps=2, prompts_per_concept=2)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,6 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_result_has_every_number_and_where_it_comes_from(out: Path) -> None:
     result = json.loads((out / "result.json").read_text())
     for state in (result, result["base"], result["random"]):
@@ -64,7 +64,6 @@ def test_one_object_and_the_others_are_counted_apart() -> None:
     assert one_and_others(drawn, asked) == {"church": 50.0, "others": pytest.approx(200 / 3)}
 
 
-@pytest.mark.slow
 def test_the_mask_and_the_picture_are_there(out: Path) -> None:
     assert NeuronMask.from_pretrained(out / "mask").concepts == FORGOTTEN
     with Image.open(out / "comparison.png") as picture:
@@ -105,7 +104,6 @@ def test_objects_have_the_r2_of_the_settings_or_one_of_their_own() -> None:
         DemoConfig(own_ratios={"tench": 0.1})
 
 
-@pytest.mark.slow
 def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testbed", "sheet", "--out", str(tmp_path / "sheet.png"), "--num-inference-steps", "2"]) == 0
     assert f"of {sum(map(len, sheet_entries().values()))} pictures recognised" in capsys.readouterr().out
