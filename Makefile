@@ -23,7 +23,7 @@ test-lowest: $(INSTALLED)  ## test-fast with the lowest versions that pyproject.
 	mkdir -p runs
 	$(BIN)/uv pip compile --quiet --python $(BIN)/python --resolution lowest-direct --extra lora --extra serve \
 		--output-file runs/lowest.txt pyproject.toml
-	$(MAKE) test-fast VENV=.venv-lowest CONSTRAINTS=runs/lowest.txt
+	PYTEST_ADDOPTS="-W default" $(MAKE) test-fast VENV=.venv-lowest CONSTRAINTS=runs/lowest.txt  # old versions warn
 
 fuzz: $(INSTALLED)  ## damage mask files for a minute; each is loaded or refused
 	$(BIN)/python tests/fuzz_masks.py

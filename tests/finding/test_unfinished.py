@@ -132,6 +132,7 @@ def neurons(folder: Path) -> dict[str, list[int]]:
     return {name: tensor.tolist() for name, tensor in load_file(folder / NEURONS).items()}
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_mask_of_one(model, tmp_path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     alone, shared = forget(model, tmp_path / "alone"), forget(model, tmp_path / "shared", launcher=launcher)
@@ -160,6 +161,7 @@ sys.exit(main())
 """
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_goes_on(model, tmp_path):
     succeed(forget(model, tmp_path / "alone"))
     waiting, unfinished = tmp_path / "waiting.py", tmp_path / "killed.unfinished"
@@ -178,6 +180,7 @@ def test_a_command_that_is_killed_goes_on(model, tmp_path):
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(model, tmp_path):
     taken = json.loads(succeed(forget(model, tmp_path / "mask", "--dry-run", "--json", "--batch-size", "4")))
     # Objects: 5 base prompts, and 5 for each of five concepts, two at a time; a style by itself.

@@ -149,6 +149,7 @@ print(hashlib.sha256(image.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_a_mask_loaded_in_another_process_draws_the_same_bits(pipe, mask, folder):
     def elsewhere(*arguments):
         command = [sys.executable, "-c", DRAW, *arguments]
