@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import tyro
 
-from fia.cli import Command
+from fia.cli import parse
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
@@ -66,7 +65,7 @@ def test_the_commands_exist(page: Path) -> None:
     for block in read_blocks(page):
         for words in command_lines(block.text) if "python" not in block.info else ():
             if words not in (["--version"], ["--help"]):
-                tyro.cli(Command, args=words)
+                parse(words)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -1,15 +1,19 @@
 """The entry of the command line, also as `python -m fia`."""
 
-import os
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> int:
-    """Runs the command line without the libraries' notes on what they were installed without."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from .cli import main as run
+    """Runs the command line; an interruption while its own modules load ends it, too."""
+    try:
+        from .cli import main as run
 
-    return run()
+        return run()
+    except KeyboardInterrupt:
+        print("fia: interrupted.", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

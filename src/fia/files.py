@@ -1,10 +1,12 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all, also by several processes at once."""
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .errors import UsageError
@@ -19,12 +21,29 @@ def written_whole(file: Path) -> Iterator[Path]:
         file: in a folder that is made where there is none. One that exists stays as it is until it is replaced.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder to write to, and puts it in place when the `with` block ends without an error.
+
+    Args:
+        folder: its parent is made if there is none. A folder that exists stays as it is until it is replaced.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".partial") as beside:
+        partial = Path(beside, folder.name)
+        partial.mkdir()
+        yield partial
+        if folder.exists():
+            folder.replace(Path(beside, "replaced"))
+        partial.replace(folder)
 
 
 def claim(folder: Path, made_with: dict[str, Any]) -> None:

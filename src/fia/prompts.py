@@ -55,7 +55,7 @@ class PromptPair:
 def fill(template: str, **words: str) -> str:
     """Puts words into a template; the "a" before one becomes "an" where the word is spoken with a vowel."""
 
-    def inflect(match: re.Match) -> str:
+    def inflect(match: re.Match[str]) -> str:
         vowel = re.match(r"(?!uni|use|eu|one\b)[aeiou]", words[match[1]], flags=re.IGNORECASE)
         return f"{'an' if vowel else 'a'} {{{match[1]}}}"
 

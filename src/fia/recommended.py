@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Case, ...]] = {
 }
 
 GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0}
-"""Guidance at which a model's judge recognises most; at Stable Diffusion's 7.5 the embedded model's images are cruder."""
+"""Guidance at which a model's judge recognises most; at 7.5 the embedded model's images are cruder."""
 
 
 def recommend(model: str, concepts: Sequence[Concept]) -> tuple[Settings, list[Concept]]:

@@ -180,6 +180,7 @@ def test_another_reference_is_not_taken_for_the_same(
     assert "holds results made with other judges" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("any_types")
 def test_the_safety_checker_is_taken_off() -> None:
     pipe = SimpleNamespace(safety_checker=object())
     assert without_safety_checker(pipe).safety_checker is None  # type: ignore[arg-type]

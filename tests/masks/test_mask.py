@@ -57,3 +57,14 @@ def test_without_an_unknown_concept_is_refused(mask):
         mask.without("church", "tench")
     with pytest.raises(ValueError, match="which holds: nothing"):
         mask.without(*mask.concepts).without("tench")
+
+
+def test_a_mask_says_in_one_line_what_it_is(mask):
+    assert repr(mask) == (
+        f"<NeuronMask without 'church', 'golf ball', 'Van Gogh': {mask.sparsity:.2%} of 4 layers, "
+        f"{mask.denoiser_sparsity:.3%} of the UNet2DConditionModel of tiny>"
+    )
+    many = replace(mask, neurons={f"thing {i}": mask.neurons["church"] for i in range(50)})
+    assert "'thing 4' and 45 more: " in repr(many)
+    assert "\n" not in repr(many)
+    assert "without nothing: 0.00% of 4 layers" in repr(mask.only())

@@ -98,7 +98,7 @@ def test_a_weakened_mask_leaves_its_share_of_every_weight_and_is_taken_back(pipe
     edited = bits(pipe.unet)
     weak.apply(pipe)
     assert_same_bits(pipe.unet, edited)
-    with pytest.raises(ValueError, match="already edited by another mask"):
+    with pytest.raises(ValueError, match="is applied to this pipeline, and applying one"):
         mask.apply(pipe)
     weak.remove(pipe)
     assert_same_bits(pipe.unet, before)

@@ -48,7 +48,8 @@ def test_the_heat_map_shows_every_number_but_those_of_a_concept_with_itself(mask
         round(value) for value in overlap_matrix(mask)[~np.eye(3, dtype=bool)]
     )
     draw_heat_map(mask, tmp_path / "new" / "overlap.png")
-    assert Image.open(tmp_path / "new" / "overlap.png").width > 300
+    with Image.open(tmp_path / "new" / "overlap.png") as image:
+        assert image.width > 300
     heat_map(mask.only("church"))
 
 

@@ -31,6 +31,6 @@ def test_a_single_file_is_loaded_with_its_configs_and_nothing_else_is(tmp_path, 
         model.touch()
     loaded = []
     monkeypatch.setattr(Runtime, "load", lambda runtime, name: loaded.append((name, runtime.config)))
-    monkeypatch.setattr(offers, "without_safety_checker", lambda pipe: pipe)
+    monkeypatch.setattr(offers, "without_safety_checker", lambda pipe, _remedy: pipe)
     Offer(str(model), "tiny", FAST, Drawing(2, 4.0, 4)).load(Runtime(config="configs"))
     assert loaded == [(str(model), "configs" if is_file else None)]

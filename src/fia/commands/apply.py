@@ -5,9 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
-
-from tyro.conf import Positional, arg
+from typing import Literal
 
 from ..errors import UsageError
 from ..export.checkpoint import write_checkpoint
@@ -15,13 +13,16 @@ from ..export.patch import write_patch
 from ..export.weights import write_denoiser, write_folder
 from ..loading import load_pipeline
 from ..masks.mask import NeuronMask
+from .arguments import Json, Mask, Model
 
 Format = Literal["folder", "denoiser", "checkpoint", "patch"]
 
 
 @dataclass
 class Apply:
-    """Writes a model that has forgotten, or what makes it forget, for other tools to load (docs/use-elsewhere.md).
+    """Writes a model that has forgotten, for other tools to load.
+
+    It writes the whole model, or only what makes it forget; docs/use-elsewhere.md says what each tool takes.
 
     Examples:
       fia apply testbed masks/two --out models/testbed-without-two
@@ -29,10 +30,8 @@ class Apply:
       fia apply ./my-model masks/two --format patch --out loras/without-two.safetensors
     """
 
-    model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
-    mask: Annotated[Positional[str], arg(metavar="MASK")]
-    """Folder of the mask, or the id of a repository on the Hub."""
+    model: Model
+    mask: Mask
     out: Path
     """Where to write: a folder, or a .safetensors file. It must not exist yet."""
     format: Format = "folder"
@@ -47,8 +46,7 @@ class Apply:
     scheduler from. By default diffusers takes them from the Hub."""
     check_weights: bool = True
     """Refuse a model with other weights than those the mask was found in, such as a fine-tuned one."""
-    json: bool = False
-    """Print what was done as JSON."""
+    json: Json = False
 
     def run(self) -> None:
         self.check()

@@ -1,7 +1,68 @@
-"""Arguments that several commands take."""
+"""Arguments that several commands take, each explained once."""
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import field, fields, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from tyro.conf import Positional, arg
 
-Model = Annotated[Positional[str], arg(metavar="MODEL")]
+from ..settings import Settings
+from .flags import field_docs
+
+T = TypeVar("T")
+
+MODEL = (
+    "testbed or testbed-dit (the embedded models), a diffusers folder, a single-file checkpoint (.safetensors), or the "
+    "id of a repository on the Hub."
+)
+MASK = "Folder of the mask, or the id of a repository on the Hub."
+
+Model = Annotated[Positional[str], arg(metavar="MODEL", help=MODEL)]
+Mask = Annotated[Positional[str], arg(metavar="MASK", help=MASK)]
+MaskFlag = Annotated[str | None, arg(metavar="MASK", help=MASK)]
+Concepts = Annotated[
+    Positional[tuple[str, ...]],
+    arg(
+        metavar="CONCEPT ...",
+        help='What to forget: the words of a prompt, with the kind if it is not an object: church, "Van Gogh:style", '
+        '"naked:explicit".',
+    ),
+]
+Folder = Annotated[Path, arg(metavar="FOLDER")]
+File = Annotated[Path, arg(metavar="FILE")]
+Json = Annotated[bool, arg(help="Print the result as JSON.")]
+
+
+def optional(config: type) -> Callable[[type[T]], type[T]]:
+    """Gives a class the fields of a dataclass, each None unless it is given.
+
+    Args:
+        config: a dataclass with defaults, none of them True, for a flag turns on what is off.
+    """
+
+    def with_fields(empty: type[T]) -> type[T]:
+        hints, docs = get_type_hints(config), field_docs(config)
+        specs = []
+        for own in fields(config):
+            assert own.default is not True, own.name
+            value = "" if own.default is None or own.default is False else f"{own.default}, or "
+            hint = f"(default: {value}what is recommended for the model)"
+            flag = arg(help=docs[own.name], help_behavior_hint=hint)
+            specs.append((own.name, Annotated[(hints[own.name] | None, flag)], field(default=None)))
+        made = make_dataclass(empty.__name__, specs, bases=(empty,))
+        made.__module__, made.__doc__ = empty.__module__, empty.__doc__
+        return made
+
+    return with_fields
+
+
+def given(options: object) -> dict[str, Any]:
+    """Returns the fields of an `optional` dataclass that were given, by name."""
+    values = {own.name: getattr(options, own.name) for own in fields(options)}  # type: ignore[arg-type]
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@optional(Settings)
+class SettingsFlags:
+    """How neurons are found and fused; docs/settings.md says what is recommended. The symbols are the paper's."""

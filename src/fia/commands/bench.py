@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes
 
@@ -15,16 +14,17 @@ from ..drawing.images import Drawing
 from ..errors import UsageError
 from ..processes import processes
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
+from .arguments import Folder, Json
 
 QUICK_TASKS = 2  # the first of TASKS
 
 
 @dataclass
 class BenchCommand:
-    """Compares FIA with other methods, and with controls, on the embedded model: same prompts, same seeds.
+    """Compares FIA with other methods on the embedded model.
 
-    Writes results.json, costs.json, results.md, tradeoff.png, and a picture for each task. Started again with the same
-    folder, it goes on where it stopped.
+    All methods, and the controls, are given the same prompts and seeds. Writes results.json, costs.json, results.md,
+    tradeoff.png, and a picture for each task. Started again with the same folder, it goes on where it stopped.
 
     Examples:
       fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
@@ -32,8 +32,8 @@ class BenchCommand:
       fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
     """
 
-    out: Path
-    """Folder for the results and all pictures."""
+    out: Folder
+    """Where to save the results and all images."""
     quick: bool = False
     """Few images, fewer steps, and only the tasks to forget five objects and ten."""
     tasks: tuple[str, ...] = ()
@@ -42,10 +42,9 @@ class BenchCommand:
     """Names of the methods to run; all by default. The untouched model always runs, the random mask with FIA."""
     world: OmitArgPrefixes[World] = field(default_factory=World)
     drawing: OmitArgPrefixes[Drawing] = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALE))
-    weights: Path = FOLDER
+    weights: Folder = FOLDER
     """Folder written by `fia testbed train`; the weights of the package by default."""
-    json: bool = False
-    """Print the results as JSON instead of tables."""
+    json: Json = False
 
     def run(self) -> None:
         tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}

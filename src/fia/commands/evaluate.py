@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from diffusers import DiffusionPipeline
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import OmitArgPrefixes
 
 from ..bench import evaluation_tasks as testbed_tasks
 from ..bench.questions import World
@@ -29,6 +29,7 @@ from ..models.pipelines import model_name, without_safety_checker
 from ..processes import processes
 from ..provenance import environment, hash_file, hash_folder, hash_pipeline
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, NAMES
+from .arguments import Folder, Json, MaskFlag, Model
 
 TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
 BEFORE, RANDOM = "untouched", "random mask"
@@ -36,11 +37,12 @@ BEFORE, RANDOM = "untouched", "random mask"
 
 @dataclass
 class Evaluate:
-    """Measures what a model still draws after an edit, by a mask or by any other tool, and what the edit cost the rest.
+    """Measures what a model still generates after an edit.
 
-    Draws the same prompts and seeds with the untouched model, with the edited one, and, beside a mask, with as many
-    random connections pruned. Writes results.json, report.html, and every image. Started again with the same folder, it
-    goes on where it stopped; under torchrun, processes share the drawing.
+    The edit is a mask, or what any other tool made. The same prompts and seeds are generated with the untouched model,
+    with the edited one, and, beside a mask, with as many random connections pruned. Writes results.json, report.html,
+    and every image. Started again with the same folder, it goes on where it stopped; under torchrun, processes share
+    the images.
 
     Examples:
       fia evaluate testbed --mask masks/testbed --task objects quality robust-prompts --out runs/testbed
@@ -49,12 +51,10 @@ class Evaluate:
       fia evaluate ./my-model --mask masks/naked --task explicit --i2p i2p_benchmark.csv --out runs/i2p
     """
 
-    model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
-    out: Path
-    """Folder for the results and all images."""
-    mask: str | None = None
-    """Folder of the mask, or the id of a repository on the Hub."""
+    model: Model
+    out: Folder
+    """Where to save the results and all images."""
+    mask: MaskFlag = None
     edited: Path | None = None
     """Instead of a mask, what another tool made: a diffusers folder, a denoiser's safetensors, or a LoRA."""
     task: tuple[TaskName, ...] = ("objects",)
@@ -69,8 +69,7 @@ class Evaluate:
     world: World = field(default_factory=World)
     drawing: OmitArgPrefixes[Drawing] = field(default_factory=Drawing)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
-    json: bool = False
-    """Print the results as JSON instead of a table."""
+    json: Json = False
 
     def run(self) -> None:
         if (self.mask is None) == (self.edited is None):

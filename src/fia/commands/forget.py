@@ -1,28 +1,31 @@
 """`fia forget`: finds a mask, alone or as one of several processes, or says what that would take."""
 
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import OmitArgPrefixes
 
 from ..concepts import as_concepts, parse_concept, preset
 from ..finding.dry_run import estimate
-from ..finding.plan import plan_finding
+from ..finding.plan import FindingPlan, plan_finding
 from ..finding.run import find_planned
 from ..loading import Runtime
 from ..masks.describe import describe, describe_json
 from ..masks.file import check_folder
+from ..models.pipelines import model_name
 from ..processes import processes
+from ..recommended import CASES
 from ..settings import Settings
+from .arguments import Concepts, Folder, Json, Model, SettingsFlags, given
 
 
 @dataclass
 class Forget:
-    """Finds the mask that makes a model forget concepts, and writes it to a folder.
+    """Finds the mask that makes a model forget concepts, and saves it.
 
     Examples:
       fia forget testbed church "golf ball" --out masks/two
@@ -31,32 +34,31 @@ class Forget:
       fia forget ./my-model --preset imagenette --out masks/imagenette --dry-run
       torchrun --nproc-per-node 4 -m fia forget ./my-model --preset imagenette --out masks/imagenette
 
-    An interrupted finding goes on where it was when the same command is given again. Under torchrun (or accelerate
-    launch) processes on GPUs and machines that see the same folder share the groups of concepts.
+    After an interruption, the same command goes on where it was. Under torchrun (or accelerate launch), processes on
+    GPUs and machines that see the same folder share the concepts.
     """
 
-    model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
-    concepts: Annotated[Positional[tuple[str, ...]], arg(metavar="CONCEPT...")]
-    """Names, each with its kind where it is no object: church, "Van Gogh:style", "naked:explicit"."""
-    out: Path
-    """Folder for the mask."""
+    model: Model
+    concepts: Concepts
+    out: Folder
+    """Where to save the mask."""
     preset: Literal["imagenette", "explicit", "artists"] | None = None
-    """The paper's concepts in addition to those named, each with the paper's ratios whatever the settings below."""
-    settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
+    """The paper's concepts in addition to those named, each with its ratios, whatever the settings below are."""
+    settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     dry_run: bool = False
     """Say what it would take, in calls of the denoiser, time and memory, and write nothing."""
-    json: bool = False
-    """Print what the mask holds as JSON, or what the finding would take."""
+    json: Json = False
 
     def run(self) -> None:
+        options = given(self.settings)
+        mode = Settings(**options).mode  # what is out of range is refused before the model is loaded
         named = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
-        concepts = as_concepts(named, self.settings.mode)
+        concepts = as_concepts(named, mode)
         out = self.out.resolve()
         check_folder(out)
         share = processes()
-        plan = plan_finding(self.runtime.load(self.model), concepts, self.settings)
+        plan = plan_finding(self.runtime.load(self.model), concepts, **options)
         if self.dry_run:
             taken = estimate(plan, share.num_processes)
             if share.is_main_process:
@@ -73,5 +75,20 @@ class Forget:
             mask.save_pretrained(out)
             if unfinished.exists():
                 shutil.rmtree(unfinished)
-            written = f"{describe(mask)}\n\nWritten to {self.out}"
+            written = f"{describe(mask)}\n\n{settings_used(plan, options)}\nThe mask is in {self.out}"
             print(json.dumps(describe_json(mask), indent=2) if self.json else written)
+
+
+def settings_used(plan: FindingPlan, options: dict[str, object]) -> str:
+    """Returns a line that says where a finding's settings are from, and where to read about them.
+
+    Args:
+        options: what was given on the command line.
+    """
+    name = model_name(plan.pipe)
+    is_recommended = name in CASES and plan.settings.mode == "default"
+    source = f"those recommended for {name}" if is_recommended else "the paper's"
+    flags = [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
+    return (
+        f"Found with {source}{', but ' if flags else ''}{' '.join(flags)}. docs/settings.md says which suit which case."
+    )

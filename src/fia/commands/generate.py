@@ -1,85 +1,107 @@
 """`fia generate`."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
+from diffusers import DiffusionPipeline
 from PIL import Image
+from tqdm.auto import tqdm
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from ..drawing.figure import Column, comparison_figure
-from ..drawing.images import generate_images
+from ..drawing.images import Drawing, Request, batches, draw_batch
 from ..errors import UsageError
+from ..files import written_whole
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
-from .arguments import Model
+from ..models.pipelines import hidden_progress_bar, model_name
+from ..recommended import GUIDANCE_SCALES
+from .arguments import Folder, Json, MaskFlag, Model
+
+LARGEST_SEED = 2**64 - 1  # that torch takes
 
 
 @dataclass
 class Generate:
-    """Draws prompts with a model, and with a mask also what becomes of them, from the same seeds.
+    """Generates images, with a mask also before and after.
 
-    Example: fia generate testbed "a church in a forest" "a cat on a beach" --mask masks/two --seeds 0 1 --out pictures
+    Examples:
+      fia generate testbed "a church in a forest" "a cat on a beach" --mask masks/two --seeds 0 1 --out images
+      fia generate ./my-model "a church in a forest" --out images --num-inference-steps 30
+
+    Every image is saved as it comes, so that an interruption loses none of those that are there.
     """
 
     model: Model
-    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
-    prompts: Annotated[Positional[tuple[str, ...]], arg(metavar="PROMPT...")]
-    """What to draw."""
-    out: Path
-    """Folder for the pictures, numbered by prompt and seed, before and after, and comparison.png with all of them."""
-    mask: str | None = None
-    """Folder of the mask, or the id of a repository on the Hub."""
+    prompts: Annotated[Positional[tuple[str, ...]], arg(metavar="PROMPT ...")]
+    """What to generate."""
+    out: Folder
+    """Where to save the images, numbered by prompt and seed, before and after, and comparison.png with all of them."""
+    mask: MaskFlag = None
     check_weights: bool = True
     """Refuse a model with other weights than those the mask was found in, such as a fine-tuned one."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds to draw every prompt from."""
+    """Seeds to generate every prompt from."""
     num_inference_steps: int = 50
     """Denoising steps."""
-    guidance_scale: float = 7.5
-    """Classifier-free guidance."""
+    guidance_scale: float | None = None
+    """Classifier-free guidance; by default what is best for an embedded model, or usual for the pipeline."""
     batch_size: int = 8
-    """Images drawn at a time."""
+    """Images generated at a time."""
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
-    json: bool = False
-    """Print the pictures' names as JSON."""
+    json: Json = False
 
     def run(self) -> None:
-        if not self.prompts:
-            raise UsageError("No prompt was given; name at least one thing to draw.")
+        drawing = self.check()
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
         pipe = self.runtime.load(self.model)
-        prompts = [prompt for prompt in self.prompts for _ in self.seeds]
-        seeds = [seed for _ in self.prompts for seed in self.seeds]
-        written: list[str] = []
-
-        def draw(state: str) -> list[Image.Image]:
-            images = generate_images(
-                pipe,
-                prompts,
-                seeds,
-                num_inference_steps=self.num_inference_steps,
-                guidance_scale=self.guidance_scale,
-                batch_size=self.batch_size,
-                description=f"Drawing: {state}",
-            )
-            for i, image in enumerate(images):
-                path = self.out / f"prompt{i // len(self.seeds)}-seed{seeds[i]}-{state}.png"
-                image.save(path)
-                written.append(str(path))
-            return images
-
-        self.out.mkdir(parents=True, exist_ok=True)
-        states = {}
+        if drawing.guidance_scale is None:
+            drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(model_name(pipe)))
+        states: dict[str, dict[Path, Image.Image]] = {}
         if mask is not None:
             with mask.applied(pipe, check_weights=self.check_weights):
-                states["after"] = draw("after")
-        states = {"before": draw("before")} | states
-        columns = [
-            Column(f"{prompt} ({seed})", [images[i] for images in states.values()])
-            for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
-        ]
-        comparison_figure(columns, list(states)).save(self.out / "comparison.png")
-        message = f"{len(written)} pictures, and comparison.png, are in {self.out}"
-        print(json.dumps({"pictures": sorted(written)}) if self.json else message)
+                states["after"] = self.generate(pipe, drawing, "after")
+        states = {"before": self.generate(pipe, drawing, "before")} | states
+        labels = [f"{prompt} ({seed})" for prompt in self.prompts for seed in self.seeds]
+        images = zip(*(own.values() for own in states.values()), strict=True)
+        columns = [Column(label, list(column)) for label, column in zip(labels, images, strict=True)]
+        save(comparison_figure(columns, list(states)), self.out / "comparison.png")
+        written = sorted(str(path) for own in states.values() for path in own)
+        message = f"{len(written)} images, and comparison.png, are in {self.out}"
+        print(json.dumps({"pictures": written}) if self.json else message)
+
+    def check(self) -> Drawing:
+        """Returns how to generate; raises ValueError for what cannot be done, before anything is loaded."""
+        if not self.prompts:
+            raise UsageError("No prompt was given; name at least one thing to generate.")
+        if not self.seeds:
+            raise UsageError("--seeds names no seed; give at least one, or leave it out.")
+        for seed in self.seeds:
+            if not 0 <= seed <= LARGEST_SEED:
+                raise UsageError(f"--seeds {seed}: a seed must be between 0 and {LARGEST_SEED}.")
+        return Drawing(self.num_inference_steps, self.guidance_scale, self.batch_size)
+
+    def generate(self, pipe: DiffusionPipeline, drawing: Drawing, state: str) -> dict[Path, Image.Image]:
+        """Generates the images of a state, saves each as it comes, and returns them by file, prompt by prompt."""
+        requests = {
+            self.out / f"prompt{i}-seed{seed}-{state}.png": Request(prompt, seed)
+            for i, prompt in enumerate(self.prompts)
+            for seed in self.seeds
+        }
+        files, images = list(requests), {}
+        with hidden_progress_bar(pipe), tqdm(total=len(files), desc=f"Generating: {state}", unit="image") as bar:
+            for batch in batches(list(requests.values()), drawing):
+                own = files[batch.start : batch.stop]
+                for file, image in zip(own, draw_batch(pipe, [requests[f] for f in own], drawing), strict=True):
+                    save(image, file)
+                    images[file] = image
+                bar.update(len(own))
+        return images
+
+
+def save(image: Image.Image, file: Path) -> None:
+    """Saves an image whole or not at all."""
+    with written_whole(file) as partial:
+        image.save(partial, format="PNG")

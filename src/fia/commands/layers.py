@@ -4,20 +4,22 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from torch import nn
-from tyro.conf import Positional, arg
 
-from ..errors import UnsupportedError
+from ..errors import UnsupportedError, UsageError
 from ..loading import outline_denoiser
 from ..models.families import family_of, is_known
 from ..models.layers import MaskableLayer, count_parameters, find_layers
+from .arguments import Json, Model
 
 
 @dataclass
 class Layers:
-    """Lists the layers of a model that can be masked. Reads its configs alone, so that no weights are fetched.
+    """Lists the layers of a model that can be masked.
+
+    It reads the configs alone, so that no weights are fetched; a single-file checkpoint has none.
 
     Examples:
       fia layers testbed
@@ -25,13 +27,11 @@ class Layers:
       fia layers ./my-model --layers "*.ff.net.0.proj" --json
     """
 
-    model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """testbed, a diffusers folder, or the id of a repository on the Hub."""
+    model: Model
     layers: str | None = None
-    """Layers to list in place of the second linear of every feed-forward block: a pattern of names. "*" lists all
-    linears, those of architectures that are not known too."""
-    json: bool = False
-    """Print every layer as JSON."""
+    """Layers to list in place of the second linear of every feed-forward block: a pattern of their names. "*" lists all
+    linears, also of an architecture that is not known."""
+    json: Json = False
 
     def run(self) -> None:
         denoiser = outline_denoiser(self.model)
@@ -41,6 +41,8 @@ class Layers:
                 f"{self.model} denoises with {type(denoiser).__name__}, which is not known (docs/families.md). Choose "
                 'layers by hand: --layers "*" lists all linears, here and for fia forget.'
             )
+        if not layers:
+            raise UsageError(f'--layers {self.layers!r} matches no linear of {self.model}; "*" lists all of them.')
         print(json.dumps(as_json(denoiser, layers), indent=2) if self.json else as_text(denoiser, layers))
 
 

@@ -5,28 +5,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import Positional, arg
 
-from ..errors import UsageError
+from ..errors import NotFoundError, UsageError
 from ..masks.describe import describe, describe_json
 from ..masks.file import check_folder
 from ..masks.library import Library
 from ..masks.mask import NeuronMask
+from .arguments import MASK, Folder, Json
 
-Folder = Annotated[Positional[Path], arg(metavar="DIR")]
+Shelf = Annotated[Positional[Path], arg(metavar="LIBRARY", help="Folder of the library.")]
+Names = Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")]
 
 
 @dataclass
 class Add:
-    """Adds a mask to a library, each of its concepts as a mask of its own.
+    """Adds masks to a library, each concept as a mask of its own.
 
-    Example: fia library add masks/library masks/two
+    Examples:
+      fia library add masks/library masks/two
     """
 
-    folder: Folder
-    """Folder of the library; made where there is none."""
-    masks: Annotated[Positional[tuple[str, ...]], arg(metavar="MASK...")]
-    """Folders of masks, or ids of repositories on the Hub."""
+    folder: Shelf
+    masks: Annotated[Positional[tuple[str, ...]], arg(metavar="MASK ...", help=MASK)]
     replace: bool = False
     """Replace concepts that are there already."""
 
@@ -42,13 +43,12 @@ class Add:
 class List:
     """Lists the concepts of a library.
 
-    Example: fia library list masks/library
+    Examples:
+      fia library list masks/library
     """
 
-    folder: Folder
-    """Folder of the library."""
-    json: bool = False
-    """Print the list as JSON."""
+    folder: Shelf
+    json: Json = False
 
     def run(self) -> None:
         rows = [
@@ -59,7 +59,7 @@ class List:
                 "agnostic_ratio": mask.agnostic_ratio,
                 "model": mask.model,
             }
-            for name, mask in Library(self.folder).masks().items()
+            for name, mask in library_at(self.folder).masks().items()
         ]
         if self.json:
             print(json.dumps(rows, indent=2))
@@ -76,47 +76,60 @@ class List:
 class Remove:
     """Deletes concepts from a library.
 
-    Example: fia library remove masks/library church
+    Examples:
+      fia library remove masks/library church
     """
 
-    folder: Folder
-    """Folder of the library."""
-    concepts: Annotated[Positional[tuple[str, ...]], arg(metavar="CONCEPT...")]
-    """Their names."""
+    folder: Shelf
+    concepts: Names
+    """Names of the concepts."""
 
     def run(self) -> None:
-        Library(self.folder).remove(*self.concepts)
-        print(f"Removed {', '.join(self.concepts) or 'nothing'}")
+        if not self.concepts:
+            raise UsageError("No concept was given; name at least one to delete.")
+        library_at(self.folder).remove(*self.concepts)
+        print(f"Removed {', '.join(self.concepts)}")
 
 
 @dataclass
 class Compose:
-    """Writes one mask for several concepts of a library, fused anew; the model is not needed.
+    """Makes one mask of some of a library's concepts.
+
+    They are fused anew; the model is not needed.
 
     Examples:
       fia library compose masks/library church "golf ball" --out masks/policy
       fia library compose masks/library --out masks/everything --strengths "golf ball=0.5"
     """
 
-    folder: Folder
-    """Folder of the library."""
-    concepts: Annotated[Positional[tuple[str, ...]], arg(metavar="CONCEPT...")]
-    """Their names; all where none is given."""
-    out: Path
-    """Folder for the mask."""
+    folder: Shelf
+    concepts: Names
+    """Names of the concepts; all of them by default."""
+    out: Folder
+    """Where to save the mask."""
     agnostic_ratio: float | None = None
     """Alpha of the fusion rule; the one that the masks have by default."""
     strengths: tuple[str, ...] = ()
     """What share of its neurons' weights a concept takes away, above 0 and at most 1, such as "golf ball=0.5"."""
-    json: bool = False
-    """Print what the mask holds as JSON."""
+    json: Json = False
 
     def run(self) -> None:
         check_folder(self.out)
-        mask = Library(self.folder).compose(self.concepts, self.agnostic_ratio)
+        mask = library_at(self.folder).compose(self.concepts, self.agnostic_ratio)
         mask = mask.with_strengths(dict(map(parse_strength, self.strengths)))
         mask.save_pretrained(self.out)
         print(json.dumps(describe_json(mask), indent=2) if self.json else f"{describe(mask)}\n\nWritten to {self.out}")
+
+
+def library_at(folder: Path) -> Library:
+    """Returns the library in a folder.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise NotFoundError(f"There is no folder {str(folder)!r}; fia library add makes a library.")
+    return Library(folder)
 
 
 def parse_strength(text: str) -> tuple[str, float]:
@@ -130,21 +143,3 @@ def parse_strength(text: str) -> tuple[str, float]:
         return name, float(number)
     except ValueError:
         raise UsageError(f'strength {text!r} is not of the form NAME=NUMBER, such as "golf ball=0.5".') from None
-
-
-LibraryCommand = (
-    Annotated[Add, subcommand("add")]
-    | Annotated[List, subcommand("list")]
-    | Annotated[Remove, subcommand("remove")]
-    | Annotated[Compose, subcommand("compose")]
-)
-
-
-@dataclass
-class LibraryCommands:
-    """A folder of masks of one concept each, and the policies composed from them."""
-
-    command: OmitSubcommandPrefixes[LibraryCommand]
-
-    def run(self) -> None:
-        self.command.run()

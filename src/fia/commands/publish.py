@@ -1,33 +1,35 @@
 """`fia publish`."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import Positional, arg
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
-from ..errors import UsageError
+from ..errors import FIAError, UsageError
 from ..export import publish
 from ..masks.mask import NeuronMask
+from .arguments import Folder, Mask
+
+HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]  # of httpx, by whichever name the Hub's client imports it
 
 
 @dataclass
 class Publish:
-    """Puts a mask with its evidence and licence into a folder, or on the Hugging Face Hub.
+    """Publishes a mask with its evidence and licence.
+
+    It writes a folder, or uploads to a repository on the Hugging Face Hub, or both.
 
     Examples:
       fia publish masks/two --out published/two --evidence runs/two --licence apache-2.0
       fia publish masks/two --repo somebody/no-church --evidence runs/two --licence apache-2.0
     """
 
-    mask: Annotated[Positional[str], arg(metavar="MASK")]
-    """Folder of the mask."""
-    out: Path | None = None
-    """Folder to write."""
+    mask: Mask
+    out: Folder | None = None
+    """Where to write."""
     repo: str | None = None
-    """Repository on the Hub to upload to, owner/name; made where there is none. Needs `hf auth login`."""
-    evidence: Path | None = None
-    """Folder of the mask's evaluation, as `fia evaluate` wrote it."""
+    """Repository on the Hub to upload to, owner/name. It is made if there is none. Needs `hf auth login`."""
+    evidence: Folder | None = None
+    """The mask's evaluation, as `fia evaluate` wrote it."""
     licence: str | None = None
     """Identifier of the mask's licence, such as apache-2.0."""
     private: bool = False
@@ -41,4 +43,25 @@ class Publish:
             publish.write(mask, self.out, self.evidence, self.licence)
             print(f"Written to {self.out}")
         if self.repo is not None:
-            print(publish.push(mask, self.repo, self.evidence, self.licence, private=self.private or None))
+            print(self.upload(mask, self.repo))
+
+    def upload(self, mask: NeuronMask, repo: str) -> str:
+        """Returns the address of the repository that the mask was uploaded to.
+
+        Raises:
+            FIAError: if the Hub cannot be reached or refuses it.
+        """
+        try:
+            return publish.push(mask, repo, self.evidence, self.licence, private=self.private or None)
+        except HFValidationError as error:
+            raise UsageError(f"--repo {repo} is no name of a repository; give OWNER/NAME. ({error})") from None
+        except LocalTokenNotFoundError:
+            raise UsageError("Nobody is logged in at the Hub. Log in first: hf auth login.") from None
+        except HfHubHTTPError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise FIAError(f"The Hub refuses the upload to {repo}: {reason}") from None
+        except (HTTPError, ConnectionError) as error:
+            raise FIAError(
+                f"The Hub cannot be reached, so nothing was uploaded to {repo}. Try again later, or write a "
+                f"folder: --out FOLDER. ({type(error).__name__}: {error})"
+            ) from None

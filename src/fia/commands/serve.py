@@ -7,30 +7,34 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from ..errors import UsageError
+from ..errors import FIAError, UsageError
 from ..loading import Runtime
 from ..settings import check_at_least_one
+from .arguments import MODEL
 
 
 @dataclass
 class Serve:
-    """Opens a local page to forget concepts by hand: before and after side by side, what it costs, the mask to keep.
+    """Opens a local page to forget concepts and compare images.
 
-    The page offers the embedded model and the models named here, and no other. It asks no other server for anything.
+    The page shows them before and after, side by side, and what it costs; the mask can be kept. It offers the embedded
+    model and those named here, and no other. It asks no other server for anything.
 
     Examples:
       fia serve
       fia serve ./my-model --port 8080
     """
 
-    models: Annotated[Positional[tuple[str, ...]], arg(metavar="MODEL...")] = ()
-    """Models to offer beside the test-bed: diffusers folders, single-file checkpoints, or ids of repositories."""
+    models: Annotated[Positional[tuple[str, ...]], arg(metavar="MODEL ...", help=MODEL)] = ()
     host: str = "127.0.0.1"
-    """Address to listen at. Anything else than the default lets other computers in; there is no password."""
+    """Address to listen at. Any other than this one lets other computers in; there is no password."""
     port: int = 8000
     """Port to listen at; 0 takes any free one."""
     batch_size: int = 8
-    """Pictures drawn at a time; fewer need less memory."""
+    """Images generated at a time; fewer need less memory."""
+    keep_safety_checker: bool = False
+    """Leave the safety checker of a model on. It is off by default: it blackens images, also some of those that are to
+    be compared."""
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
 
     def __post_init__(self) -> None:
@@ -47,10 +51,12 @@ class Serve:
             if error.name not in ("fastapi", "uvicorn", "starlette", "pydantic"):
                 raise
             message = f'fia serve needs {error.name}, which is not installed: pip install "forget-it-all[serve]"'
-            raise UsageError(message) from None
+            raise FIAError(message) from None
         from ..web.offers import make_offers
 
-        app = create_app(make_offers(self.models, self.batch_size), host=self.host, runtime=self.runtime)
+        app = create_app(
+            make_offers(self.models, self.batch_size, self.keep_safety_checker), host=self.host, runtime=self.runtime
+        )
         with listen(self.host, self.port) as listener:
             shown = f"[{self.host}]" if ":" in self.host else self.host
             print(f"The page is at http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)", flush=True)
@@ -63,11 +69,11 @@ def listen(host: str, port: int) -> socket.socket:
     """Returns a socket that listens.
 
     Raises:
-        ValueError: if the address cannot be had.
+        FIAError: if the address cannot be had.
     """
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise UsageError(
+        raise FIAError(
             f"Cannot listen at {host}:{port} ({error.strerror}). Give another --port, or 0 for any that is free."
         ) from None

@@ -1,32 +1,27 @@
-"""`fia show` and `fia publish`: what a mask holds, and how it is handed on."""
+"""`fia show`: what a mask holds."""
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-
-from tyro.conf import Positional, arg
 
 from ..masks.describe import describe, describe_json
 from ..masks.mask import NeuronMask
 from ..masks.overlap import draw_heat_map
+from .arguments import File, Json, Mask
 
 
 @dataclass
 class Show:
-    """Shows what a mask holds: concepts, layers, counts, sparsity and settings.
+    """Shows what a mask holds: concepts, layers, counts, settings.
 
     Examples:
       fia show masks/two
       fia show masks/ten --heat-map overlap.png
     """
 
-    mask: Annotated[Positional[str], arg(metavar="MASK")]
-    """Folder of the mask, or the id of a repository on the Hub."""
-    heat_map: Path | None = None
+    mask: Mask
+    heat_map: File | None = None
     """Picture to draw of how many neurons every two concepts share: a .png, .svg, .pdf or .webp file."""
-    json: bool = False
-    """Print it as JSON."""
+    json: Json = False
 
     def run(self) -> None:
         mask = NeuronMask.from_pretrained(self.mask)

@@ -2,42 +2,45 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Annotated
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import OmitArgPrefixes
 
 from ..concepts import as_concepts, parse_concept
+from ..errors import UsageError
 from ..finding.stability import measure_stability
 from ..loading import Runtime
 from ..settings import Settings
-from .arguments import Model
+from .arguments import Concepts, Json, Model, SettingsFlags, given
 
 
 @dataclass
-class StabilityCommand:
-    """Tells how many prompts a concept needs: would other prompts, seeds or base prompts find the same neurons?
+class Stability:
+    """Tells how many prompts a concept needs.
 
-    For each number n, every concept is found with n prompts, with n others from other seeds, and with the first n on
-    other base prompts. What the findings share is printed, beside what chance would give.
+    For each number n, every concept is found with n prompts, then with n others from other seeds, and then with the
+    first n on other base prompts. The table says how many neurons the results share, beside what chance would give: the
+    higher above chance, the less another choice of prompts would change.
 
-    Example: fia stability testbed church "golf ball" --prompts 1 2 4 8
+    Examples:
+      fia stability testbed church "golf ball" --prompts 1 2 4 8
     """
 
     model: Model
-    """testbed, a diffusers folder, a single-file checkpoint (.safetensors), or the id of a repository on the Hub."""
-    concepts: Annotated[Positional[tuple[str, ...]], arg(metavar="CONCEPT...")]
-    """Names, each with its kind where it is no object: church, "Van Gogh:style"."""
+    concepts: Concepts
     prompts: tuple[int, ...] = (1, 2, 4, 8)
     """Numbers of prompts in each half."""
-    settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
+    settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
-    json: bool = False
-    """Print the result as JSON."""
+    json: Json = False
 
     def run(self) -> None:
-        concepts = as_concepts(map(parse_concept, self.concepts), self.settings.mode)
+        options = given(self.settings)
+        mode = Settings(**options).mode  # what is out of range is refused before the model is loaded
+        concepts = as_concepts(map(parse_concept, self.concepts), mode)
+        if not self.prompts:
+            raise UsageError("--prompts names no number of prompts; give at least one, or leave it out.")
         pipe = self.runtime.load(self.model)
-        rows = measure_stability(pipe, concepts, self.prompts, self.settings)
+        rows = measure_stability(pipe, concepts, self.prompts, **options)
         if self.json:
             print(json.dumps([asdict(row) for row in rows], indent=2))
             return

@@ -73,7 +73,7 @@ def draw_batch(
     scale = drawing.guidance_scale if own is None else own
     options: dict[str, Any] = {}
     if scale is not None:
-        options |= guidance_arguments(get_denoiser(pipe, known=False), scale, len(requests))
+        options |= guidance_arguments(get_denoiser(pipe), scale, len(requests))
     if on_step is not None:
         options["callback_on_step_end"] = _as_callback(on_step)
     try:

@@ -28,7 +28,7 @@ class WeightEdit:
         Raises:
             ValueError: if the denoiser has no such parameter, or in another shape. It is then unchanged.
         """
-        parameters = get_denoiser(pipe, known=False).state_dict()  # shares their memory, and has buffers too
+        parameters = get_denoiser(pipe).state_dict()  # shares their memory, and has buffers too
         for name, weight in self.weights.items():
             theirs = tuple(parameters[name].shape) if name in parameters else "missing"
             if theirs != tuple(weight.shape):

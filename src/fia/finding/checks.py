@@ -1,14 +1,12 @@
 """What is warned of before a run."""
 
 import logging
-from inspect import signature
-from typing import Any
 
 from diffusers import DiffusionPipeline
 from torch import nn
 
 from ..models.families import is_known
-from ..models.pipelines import longest_tokenizer
+from ..models.pipelines import longest_prompt
 from ..prompts import ConceptPairs
 
 log = logging.getLogger("fia")
@@ -24,19 +22,16 @@ def warn_of_guesses(denoiser: nn.Module) -> None:
         )
 
 
-def warn_of_cut_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
-    """Warns of prompts that are longer than the model reads, and says what is cut off."""
-    tokenizer: Any = longest_tokenizer(pipe)
-    if tokenizer is None:
+def warn_of_long_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
+    """Warns of prompts whose end the pipeline ignores."""
+    limit = longest_prompt(pipe)
+    if limit is None:
         return
-    own_limit = signature(pipe.__call__).parameters.get("max_sequence_length")
-    longest = min([tokenizer.model_max_length] + ([] if own_limit is None else [own_limit.default]))
     every_pair = [pair for _, own in pairs for pair in own]
     for prompt in dict.fromkeys(text for pair in every_pair for text in (pair.concept_prompt, pair.base_prompt)):
-        tokens = tokenizer(prompt).input_ids
-        if len(tokens) > longest:
-            cut = tokenizer.decode(tokens[longest - 1 :], skip_special_tokens=True)
-            log.warning(f"The model reads {longest} tokens, and not the last words of {prompt!r}: {cut!r} is cut off.")
+        ignored = limit.ignored(prompt)
+        if ignored:
+            log.warning(f"Prompt {prompt!r} is longer than the model's {limit.tokens} tokens; {ignored!r} is ignored.")
 
 
 def warn_of_adapters(denoiser: nn.Module) -> None:

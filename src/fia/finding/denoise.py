@@ -14,22 +14,12 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UnsupportedError
 from ..models.families import Family, family_of, guidance_arguments
-from ..models.pipelines import get_denoiser, hidden_progress_bar
-
-
-class Position:
-    """Where the run is: which prompts the rows now in the denoiser belong to.
-
-    Attributes:
-        prompts: indices of the prompts whose conditional rows are being computed, or None where nothing is observed.
-    """
-
-    def __init__(self) -> None:
-        self.prompts: range | None = None
+from ..models.pipelines import hidden_progress_bar
+from .observe import Observer
 
 
 class _StepsDoneError(Exception):
@@ -38,9 +28,10 @@ class _StepsDoneError(Exception):
 
 def run_first_steps(
     pipe: DiffusionPipeline,
+    denoiser: nn.Module,
     prompts: Sequence[str],
     seeds: Sequence[int],
-    position: Position,
+    observer: Observer,
     *,
     first_steps: int,
     num_inference_steps: int,
@@ -48,23 +39,24 @@ def run_first_steps(
     batch_size: int,
     on_step: Callable[[], None],
 ) -> None:
-    """Runs `first_steps` of `num_inference_steps` for all prompts; `position` follows.
+    """Runs `first_steps` of `num_inference_steps` for all prompts, and tells the observer which rows it sees.
 
     A step is a timestep: where a scheduler evaluates the same timestep twice, the second time is not observed.
 
     Args:
         pipe: the pipeline. Its weights, hooks and progress bar are left as they were. What torch.compile made of it is
             not used meanwhile, for compiled code runs past our hooks.
+        denoiser: of the pipeline.
         prompts: P prompts.
         seeds: P seeds of the initial noise (and of the scheduler's, where it draws any).
-        position: says to hooks on the denoiser's layers which rows they see.
+        observer: its `prompts` follow the conditional rows that are in the denoiser.
         batch_size: rows in the denoiser at a time.
         on_step: called after each step.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    guidance = guidance_arguments(get_denoiser(pipe, known=False), guidance_scale, len(prompts))
+    guidance = guidance_arguments(denoiser, guidance_scale, len(prompts))
     with (
-        _sliced_forward(pipe, len(prompts), position, first_steps, batch_size, on_step),
+        _sliced_forward(pipe, denoiser, len(prompts), observer, first_steps, batch_size, on_step),
         hidden_progress_bar(pipe),
         _uncompiled(),
         torch.no_grad(),
@@ -88,14 +80,14 @@ def run_first_steps(
 @contextmanager
 def _sliced_forward(
     pipe: DiffusionPipeline,
+    denoiser: nn.Module,
     number: int,
-    position: Position,
+    observer: Observer,
     first_steps: int,
     batch_size: int,
     on_step: Callable[[], None],
 ) -> Iterator[None]:
     """Replaces the denoiser's forward by one that goes through its rows in slices and counts the steps."""
-    denoiser = get_denoiser(pipe, known=False)
     whole_forward, was_own = denoiser.forward, "forward" in vars(denoiser)
     parameters, family = signature(type(denoiser).forward), family_of(denoiser)
     timesteps_seen: list[float] = []
@@ -115,11 +107,11 @@ def _sliced_forward(
         for start, stop in _slices(rows, number, batch_size, lengths):
             first = start - conditional_from
             is_conditional = 0 <= first < number
-            position.prompts = range(first, first + stop - start) if is_conditional and not is_repeated else None
+            observer.prompts = range(first, first + stop - start) if is_conditional and not is_repeated else None
             length = None if lengths is None else lengths[start]
             sliced = _slice_call(call, family, rows, start, stop, length)
             parts.append(whole_forward(*sliced.args[1:], **sliced.kwargs))
-        position.prompts = None
+        observer.prompts = None
         if not is_repeated:
             on_step()
         return _join(parts)
@@ -128,7 +120,7 @@ def _sliced_forward(
     try:
         yield
     finally:
-        position.prompts = None
+        observer.prompts = None
         if was_own:
             denoiser.forward = whole_forward
         else:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from .collect import collect_in_memory
+from .collect import collect_statistics
 from .memory import free_memory
 from .plan import FindingPlan
 from .progress import Progress
+from .saliency import connection_saliency
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def seconds_per_row(plan: FindingPlan, pairs: int) -> float:
         times.append(time.perf_counter())
 
     with Progress(number, shown=False, on_step=on_step) as steps:
-        collect_in_memory(brief, plan.memory.parts[0], [(concept, own[:pairs])], steps)
+        collect_statistics(brief, plan.memory.parts[0], [(concept, own[:pairs])], steps, connection_saliency)
     return (times[-1] - times[-2]) / (2 * pairs * plan.passes_of_step)
 
 

@@ -50,8 +50,8 @@ def free_memory(device: torch.device) -> int:
     """Returns the bytes that are free on a device; of the computer's memory, those that are this process's share."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + cached
-    return psutil.virtual_memory().available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return int(torch.cuda.mem_get_info(device)[0] + cached)
+    return int(psutil.virtual_memory().available) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def plan_memory(layers: dict[str, MaskableLayer], concepts: int, device: torch.device) -> MemoryPlan:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import DataError
 from ..settings import Magnitude
 
 SAMPLED = 2**16  # values that suggest a bound
@@ -111,7 +111,7 @@ def select_neurons(aggregated: Float[Tensor, "outputs inputs"], spatial_ratio: f
         ValueError: if a value is not finite.
     """
     if not aggregated.sum().isfinite():
-        raise UsageError("The saliency is not finite: the model overflowed. Load it in float32 or bfloat16.")
+        raise DataError("The saliency is not finite: the model overflowed. Load it in float32 or bfloat16.")
     in_row = torch.zeros_like(aggregated, dtype=torch.bool)
     in_row.scatter_(1, aggregated.topk(share(spatial_ratio, aggregated.shape[1]), dim=1).indices, True)
     values, in_layer = top(aggregated, share(spatial_ratio, aggregated.numel()))

@@ -1,21 +1,22 @@
 """What a finding will do, decided before anything runs: prompts, the groups they run in, and where sums are kept."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ModelMixin
 
 from ..concepts import Concept, as_concepts, paper_agnostic_ratio
-from ..errors import UsageError
-from ..masks.pruning import current_edit
+from ..masks.pruning import refuse_if_pruned
 from ..models.families import Guidance, family_of
 from ..models.layers import MaskableLayer, hash_weights, maskable_layers
-from ..models.pipelines import get_denoiser
+from ..models.pipelines import get_denoiser, get_known_denoiser, model_name
 from ..prompts import ConceptPairs, prompt_pairs
+from ..recommended import recommend
 from ..settings import Settings
-from .checks import warn_of_adapters, warn_of_cut_prompts, warn_of_guesses
+from .checks import warn_of_adapters, warn_of_guesses, warn_of_long_prompts
 from .memory import MemoryPlan, plan_memory
 
 
@@ -25,6 +26,7 @@ class FindingPlan:
 
     Attributes:
         pipe: the model.
+        denoiser: of the model.
         settings: how, with an alpha.
         layers: to be watched.
         pairs: every concept with its prompt pairs.
@@ -33,6 +35,7 @@ class FindingPlan:
     """
 
     pipe: DiffusionPipeline
+    denoiser: ModelMixin
     settings: Settings
     layers: dict[str, MaskableLayer]
     pairs: ConceptPairs
@@ -43,6 +46,14 @@ class FindingPlan:
     def weights_hash(self) -> str:
         """Of the layers, see `layers.hash_weights`."""
         return hash_weights(self.layers)
+
+    def temporal_ratio(self, concept: Concept) -> float:
+        """Returns a concept's r1: its own, or that of the settings."""
+        return self.settings.temporal_ratio if concept.temporal_ratio is None else concept.temporal_ratio
+
+    def spatial_ratio(self, concept: Concept) -> float:
+        """Returns a concept's r2: its own, or that of the settings."""
+        return self.settings.spatial_ratio if concept.spatial_ratio is None else concept.spatial_ratio
 
     @property
     def steps_of_group(self) -> int:
@@ -69,7 +80,7 @@ class FindingPlan:
 
     @property
     def _guidance(self) -> Guidance:
-        return family_of(get_denoiser(self.pipe, known=False)).guidance
+        return family_of(self.denoiser).guidance
 
     @property
     def rows(self) -> int:
@@ -83,27 +94,47 @@ class FindingPlan:
 
 
 def plan_finding(
-    pipe: DiffusionPipeline, concepts: str | Concept | Iterable[str | Concept], settings: Settings
+    pipe: DiffusionPipeline,
+    concepts: str | Concept | Iterable[str | Concept],
+    settings: Settings | None = None,
+    **overrides: Any,
 ) -> FindingPlan:
-    """Returns what `find` will do, after all of its checks and warnings."""
-    denoiser = get_denoiser(pipe, known=settings.layers is None)
+    """Returns what `find` will do, after all of its checks and warnings; see there."""
+    denoiser = get_denoiser(pipe)
+    wanted, settings = choose_settings(pipe, concepts, settings, overrides)
+    if settings.layers is None:
+        denoiser = get_known_denoiser(pipe)
     layers = maskable_layers(denoiser, settings.layers)
     warn_of_guesses(denoiser)
     warn_of_adapters(denoiser)
-    present = current_edit(denoiser)
-    if present is not None:
-        raise UsageError(
-            f"A mask ({present.label}) is applied to this pipeline, and neurons must be found on the original weights. "
-            "Remove it first: mask.remove(pipe)."
-        )
-    wanted = as_concepts(concepts, settings.mode)
-    if settings.agnostic_ratio is None:
-        settings = replace(settings, agnostic_ratio=paper_agnostic_ratio(wanted))
+    refuse_if_pruned(denoiser, "and neurons must be found on the original weights")
     pairs = pair_prompts(wanted, settings)
-    warn_of_cut_prompts(pipe, pairs)
+    warn_of_long_prompts(pipe, pairs)
     groups = group_by_base_prompts(pairs, settings.concepts_at_once)
     memory = plan_memory(layers, max(map(len, groups)), pipe._execution_device)
-    return FindingPlan(pipe, settings, layers, pairs, groups, memory)
+    return FindingPlan(pipe, denoiser, settings, layers, pairs, groups, memory)
+
+
+def choose_settings(
+    pipe: DiffusionPipeline,
+    concepts: str | Concept | Iterable[str | Concept],
+    settings: Settings | None,
+    overrides: Mapping[str, Any],
+) -> tuple[list[Concept], Settings]:
+    """Returns the concepts and the settings to find them with, alpha among them.
+
+    Without settings, those are taken that are recommended for the model, or else the paper's. The paper's it is in
+    "paper" mode, too. A concept has the r2 of its own that is recommended, unless `spatial_ratio` is overridden.
+    """
+    mode = overrides.get("mode", "default" if settings is None else settings.mode)
+    wanted = as_concepts(concepts, mode)
+    if settings is None and mode == "default":
+        settings, with_own_ratios = recommend(model_name(pipe), wanted)
+        wanted = wanted if "spatial_ratio" in overrides else with_own_ratios
+    settings = replace(settings or Settings(), **overrides)
+    if settings.agnostic_ratio is None:
+        settings = replace(settings, agnostic_ratio=paper_agnostic_ratio(wanted))
+    return wanted, settings
 
 
 def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPairs:
@@ -114,7 +145,7 @@ def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPair
 
 def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPairs]:
     """Returns groups of at most so many concepts whose base prompts and seeds are the same, to be run together."""
-    together: dict[tuple, ConceptPairs] = defaultdict(list)
+    together: dict[tuple[tuple[str, int], ...], ConceptPairs] = defaultdict(list)
     for concept, own in pairs:
         together[tuple((pair.base_prompt, pair.seed) for pair in own)].append((concept, own))
     return [group[i : i + at_most] for group in together.values() for i in range(0, len(group), at_most)]

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from torch import Tensor
 from ..concepts import Concept
 from ..masks.mask import NeuronMask
 from ..models.layers import count_parameters, layer_shapes
-from ..models.pipelines import get_denoiser
 from ..prompts import ConceptPairs
 from ..settings import Settings
-from .collect import collect_in_memory, own_or
+from .collect import collect_statistics
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
 from .progress import OnStep, Progress
 from .record import record
+from .saliency import connection_saliency
 from .unfinished import Unfinished
 
 log = logging.getLogger("fia")
@@ -41,7 +40,7 @@ def forget(
     Args:
         pipe: a text-to-image pipeline of one of the families in docs/families.md, or of any other with `layers`.
         concepts: names of objects, or for styles, explicit content, own prompts or own ratios a `Concept` each.
-        settings: how; the defaults of `Settings` where None.
+        settings: how. None takes those that are recommended for the model (docs/settings.md), or the paper's.
         progress: whether to show a progress bar.
         **overrides: single settings, such as `spatial_ratio=0.03`.
 
@@ -81,7 +80,7 @@ def find(
             other, so give them a timeout longer than the finding: PartialState(timeout=timedelta(days=1)).
     """
     return find_planned(
-        plan_finding(pipe, concepts, replace(settings or Settings(), **overrides)),
+        plan_finding(pipe, concepts, settings, **overrides),
         progress=progress,
         on_step=on_step,
         unfinished=unfinished,
@@ -126,17 +125,16 @@ def find_planned(
 
 def _mask(plan: FindingPlan, pairs: ConceptPairs, neurons: dict[str, dict[str, Tensor]], seconds: float) -> NeuronMask:
     """Returns the mask of some of the concepts, in their order."""
-    denoiser = get_denoiser(plan.pipe, known=False)
     assert plan.settings.agnostic_ratio is not None
     return NeuronMask(
         neurons={concept.name: neurons[concept.name] for concept, _ in pairs},
         shapes=layer_shapes(plan.layers),
         agnostic_ratio=plan.settings.agnostic_ratio,
-        architecture=type(denoiser).__name__,
-        denoiser_parameters=count_parameters(denoiser),
+        architecture=type(plan.denoiser).__name__,
+        denoiser_parameters=count_parameters(plan.denoiser),
         weights_hash=plan.weights_hash,
         layer_pattern=plan.settings.layers,
-        provenance=[record(plan.pipe, pairs, plan.settings, seconds)],
+        provenance=[record(plan, pairs, seconds)],
     )
 
 
@@ -148,14 +146,13 @@ def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[
         group: the concepts and their prompt pairs.
         steps: goes on by every step.
     """
-    settings = plan.settings
     found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
-    ratios = [own_or(concept.spatial_ratio, settings.spatial_ratio) for concept, _ in group]
+    ratios = [plan.spatial_ratio(concept) for concept, _ in group]
     for layers in plan.memory.parts:
-        statistics = collect_in_memory(plan, layers, group, steps)
+        statistics = collect_statistics(plan, layers, group, steps, connection_saliency)
         for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
             found[concept.name] |= {
-                name: select_neurons(layer.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
+                name: select_neurons(layer.integrals[i].aggregate(plan.settings.magnitude), ratio).int().cpu()
                 for name, layer in statistics.layers.items()
             }
         del statistics  # before the next part's sums are made

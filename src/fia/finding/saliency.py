@@ -1,23 +1,12 @@
-"""Contrastive concept saliency: how much more a connection answers to the concept's prompts (Eq. 2)."""
+"""How much a connection does for a prompt (Eq. 1), and how much more for the concept's prompts (Eq. 2)."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
-def contrastive_saliency(
-    concept_mean: Float[Tensor, "outputs inputs"], base_mean_plus_std: Float[Tensor, "outputs inputs"]
-) -> Float[Tensor, "outputs inputs"]:
-    """S = max(0, mean_c U - (mean_b U + std_b U)), one layer and step (Eq. 2)."""
-    return (concept_mean - base_mean_plus_std).clamp_(min=0)
-
-
 EPSILON = 1e-8
-
-
 Measure = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # of W, X, Z and b, as `connection_saliency`
 
 
@@ -44,8 +33,9 @@ def connection_saliency(
     if bias is not None:
         y = y - bias.float()
     input_norms, output_norms = _column_norms(x), _column_norms(y)
-    if _multiplies_exactly(inputs, outputs):
-        saliency = _products_of_halves(inputs, outputs)
+    if _multiplies_halves(inputs, outputs):
+        multiply = torch.mm if inputs.ndim == 2 else torch.bmm
+        saliency = multiply(outputs.mT, inputs, out_dtype=torch.float32)
         if bias is not None:
             # <X, Y> = <X, Z> - b <X, 1>; where Y is zero, what rounding leaves of this counts for nothing
             saliency.addcmul_(bias.float()[:, None], x.sum(dim=-2, keepdim=True), value=-1)
@@ -69,33 +59,20 @@ def _column_norms(matrix: Float[Tensor, "*rows tokens columns"]) -> Float[Tensor
     return matrix.square().sum(dim=-2, keepdim=True).sqrt_()  # many times faster than norm() over this dimension
 
 
-def _multiplies_exactly(inputs: Tensor, outputs: Tensor) -> bool:
-    """Says whether the device multiplies numbers of this half-precision type with sums in float32."""
-    if inputs.dtype != outputs.dtype:
-        return False
-    if inputs.device.type == "cpu":
-        return inputs.dtype == torch.bfloat16
-    if inputs.device.type != "cuda" or torch.version.hip is not None:
+def _multiplies_halves(inputs: Tensor, outputs: Tensor) -> bool:
+    """Says whether the device multiplies numbers of this half-precision type with sums in float32.
+
+    A product of two such numbers is a float32 number: nothing is rounded before the sums, which are in float32.
+    """
+    if inputs.dtype != outputs.dtype or inputs.device.type != "cuda" or torch.version.hip is not None:
         return False
     if inputs.dtype == torch.bfloat16:
         return torch.cuda.get_device_capability(inputs.device) >= (8, 0)
     return inputs.dtype == torch.float16 and not torch.backends.cuda.matmul.allow_fp16_accumulation
 
 
-def _products_of_halves(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """<X[:,j], Z[:,i]> in float32, from numbers in half precision, several times faster than from float32.
-
-    A product of two such numbers is a float32 number: nothing is rounded before the sums, which are in float32.
-    """
-    if inputs.device.type == "cuda":
-        multiply = torch.mm if inputs.ndim == 2 else torch.bmm
-        return multiply(outputs.mT, inputs, out_dtype=torch.float32)
-    # For the whole process, while this lasts, float32 numbers are rounded to bfloat16 before they are multiplied. Those
-    # here are bfloat16 already.
-    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"
-    try:
-        return outputs.float().mT @ inputs.float()
-    finally:
-        matmul.fp32_precision = before
+def contrastive_saliency(
+    concept_mean: Float[Tensor, "outputs inputs"], base_mean_plus_std: Float[Tensor, "outputs inputs"]
+) -> Float[Tensor, "outputs inputs"]:
+    """S = max(0, mean_c U - (mean_b U + std_b U)), one layer and step (Eq. 2)."""
+    return (concept_mean - base_mean_plus_std).clamp_(min=0)

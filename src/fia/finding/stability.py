@@ -8,6 +8,7 @@ other seeds; and once more with the first half, but with other base prompts.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
+from typing import Any
 
 from diffusers import DiffusionPipeline
 
@@ -17,6 +18,7 @@ from ..masks.mask import NeuronMask
 from ..masks.overlap import overlap, overlap_by_chance
 from ..prompts import prompt_pairs
 from ..settings import Settings
+from .plan import choose_settings
 from .run import find
 
 OTHER_SEEDS = 1_000_000  # further on
@@ -40,7 +42,11 @@ class Stability:
 
 
 def measure_stability(
-    pipe: DiffusionPipeline, concepts: Sequence[Concept], prompts: Sequence[int], settings: Settings
+    pipe: DiffusionPipeline,
+    concepts: Sequence[Concept],
+    prompts: Sequence[int],
+    settings: Settings | None = None,
+    **overrides: Any,
 ) -> list[Stability]:
     """Finds every concept three times for each number of prompts, and compares.
 
@@ -48,11 +54,13 @@ def measure_stability(
         pipe: the model, without a mask.
         concepts: to find.
         prompts: numbers of prompts n; a concept's kind must have 2n of them, or the concept its own.
-        settings: of the finding, but for the number of prompts.
+        settings: to find with, but for the number of prompts; see `find`.
+        **overrides: single settings.
 
     Raises:
         ValueError: for a number below 1 or too large.
     """
+    concepts, settings = choose_settings(pipe, concepts, settings, overrides)
     result = []
     for number in prompts:
         if number < 1:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import DataError
 from .neurons import TemporalIntegral
 from .saliency import contrastive_saliency
 
@@ -21,7 +21,7 @@ class LayerStatistics:
 
     def __init__(self, shape: tuple[int, int], number_of_concepts: int, device: torch.device | None) -> None:
         self.base = Moments()
-        self.base_mean_plus_std: Tensor = torch.empty(0)
+        self.base_mean_plus_std: Tensor | None = None  # while the prompts of concepts arrive
         self.concept = Mean()
         self.integrals = [TemporalIntegral(shape, device) for _ in range(number_of_concepts)]
 
@@ -82,9 +82,10 @@ class GroupStatistics:
             return
         mean = self._finite(layer, statistics.concept.mean())
         statistics.concept = Mean()
+        assert statistics.base_mean_plus_std is not None  # the base prompts come first
         contrast = contrastive_saliency(mean, statistics.base_mean_plus_std)
         if concept + 1 == len(statistics.integrals):
-            statistics.base_mean_plus_std = torch.empty(0)  # its memory is for the next layer's
+            statistics.base_mean_plus_std = None  # its memory is for the next layer's
         integral = statistics.integrals[concept]
         integral.add(contrast, self.temporal_ratios[concept], count_ties=self.count_ties)
 
@@ -92,7 +93,7 @@ class GroupStatistics:
         if saliency.sum().isfinite():
             return saliency
         step = self.layers[layer].integrals[-1].steps + 1
-        raise UsageError(
+        raise DataError(
             f"The activations of layer {layer} are not finite at step {step}: the model overflowed. Load it in float32 "
             "or bfloat16."
         )
@@ -107,14 +108,14 @@ class Moments:
 
     def __init__(self) -> None:
         self.count = 0
-        self.mean: Tensor = torch.empty(0)
-        self.squares: Tensor = torch.empty(0)
+        self.mean: Tensor | None = None
+        self.squares: Tensor | None = None
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
         """Takes some more; their memory is reused, and they must not be used afterwards."""
         for value in values:
             self.count += 1
-            if self.count == 1:
+            if self.mean is None or self.squares is None:
                 self.mean = value if _is_all_of_its_memory(value) else value.clone()
                 self.squares = torch.zeros_like(value)
                 continue
@@ -127,6 +128,8 @@ class Moments:
 
         The standard deviation is the population's (divided by n): zero for one sample, where n - 1 would be undefined.
         """
+        assert self.mean is not None
+        assert self.squares is not None
         return self.squares.div_(self.count).sqrt_().add_(self.mean)
 
 
@@ -135,16 +138,17 @@ class Mean:
 
     def __init__(self) -> None:
         self.count = 0
-        self.sum: Tensor = torch.empty(0)
+        self.sum: Tensor | None = None
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
         """Takes some more; their memory is reused, and they must not be used afterwards."""
         added = values[0] if len(values) == 1 and _is_all_of_its_memory(values) else values.sum(dim=0)
-        self.sum = added if self.count == 0 else self.sum.add_(added)
+        self.sum = added if self.sum is None else self.sum.add_(added)
         self.count += len(values)
 
     def mean(self) -> Tensor:
         """Returns the mean of those that arrived, in the memory of the sum: nothing can be added afterwards."""
+        assert self.sum is not None
         return self.sum.div_(self.count)
 
 

@@ -5,13 +5,12 @@ weights of the model, its scheduler, the settings, prompts and versions. So it i
 find the very same. (The scale of a LoRA that is loaded and not fused is not seen.)
 """
 
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..files import folder_written_whole
 from ..masks.mask import NeuronMask
-from ..models.pipelines import get_denoiser
 from ..prompts import ConceptPairs
 from ..provenance import hash_json, hash_pipeline
 from .plan import FindingPlan
@@ -35,16 +34,13 @@ class Unfinished:
 
     def keep(self, group: ConceptPairs, mask: NeuronMask) -> None:
         """Writes the mask of a group, whole or not at all."""
-        folder = self.folder / self._key(group)
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        mask.save_pretrained(partial)
-        partial.rename(folder)
+        with folder_written_whole(self.folder / self._key(group)) as partial:
+            mask.save_pretrained(partial)
 
     def _key(self, group: ConceptPairs) -> str:
-        made_with: dict[str, Any] = record(self.plan.pipe, group, self.plan.settings, 0)
+        made_with: dict[str, Any] = record(self.plan, group, 0)
         del made_with["settings"]["agnostic_ratio"]  # it fuses what was found
-        config = dict(getattr(get_denoiser(self.plan.pipe, known=False), "config", {}))  # has the size of the picture
+        config = dict(getattr(self.plan.denoiser, "config", {}))  # has the size of the picture
         own = {key: value for key, value in config.items() if not key.startswith("_")}
         return hash_json([made_with, own, self._model])[:16]
 

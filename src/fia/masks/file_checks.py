@@ -8,18 +8,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import DataError
 from .gapcode import decode
 
 FORMAT = "fia-neuron-mask"
-
-
 FORMAT_VERSION = 3
-
-
 LARGEST_LAYER = 2**28  # connections, several times the largest layer there is: what fusing allocates is bounded by it
-
-
 LARGEST_ALPHA = 1e9  # anything above 1 is the union
 
 
@@ -30,18 +24,18 @@ def parse_settings(settings: str, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
-        raise UsageError(f"{path} is not a mask: its settings are no JSON object.")
+        raise DataError(f"{path} is not a mask: its settings are no JSON object.")
     if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
-        raise UsageError(
+        raise DataError(
             f"{path} has format {config.get('format')!r} version {config.get('format_version')!r}; this version of fia "
             f"reads {FORMAT!r} version {FORMAT_VERSION}."
         )
     for field, makes_sense in SENSE.items():
         if not makes_sense(config.get(field)):
-            raise UsageError(f"{path} is not a mask: its {field} {str(config.get(field))[:80]!r} makes no sense.")
+            raise DataError(f"{path} is not a mask: its {field} {str(config.get(field))[:80]!r} makes no sense.")
     strange = set(config["strengths"]) - set(config["concepts"])
     if strange:
-        raise UsageError(f"{path} is not a mask: it has a strength for {strange.pop()!r}, which it does not hold.")
+        raise DataError(f"{path} is not a mask: it has a strength for {strange.pop()!r}, which it does not hold.")
     return config
 
 
@@ -89,17 +83,17 @@ def split_neurons(
     counts = tensors.get("counts", np.empty(0))
     expected = {"counts", *(f"neurons.{i}" for i in range(len(concepts)))}
     if set(tensors) != expected or counts.dtype != np.int32 or counts.shape != (len(concepts), len(shapes)):
-        raise UsageError(f"{path} is not a mask of {len(concepts)} concepts and {len(shapes)} layers, as it says.")
+        raise DataError(f"{path} is not a mask of {len(concepts)} concepts and {len(shapes)} layers, as it says.")
     neurons: dict[str, dict[str, Tensor]] = {}
     for i, concept in enumerate(concepts):
         code, lengths = tensors[f"neurons.{i}"], counts[i].tolist()
         if code.dtype != np.uint16 or code.ndim != 1 or min(lengths, default=0) < 0 or sum(lengths) != len(code):
-            raise UsageError(f"{path}: the neurons of {concept!r} do not add up.")
+            raise DataError(f"{path}: the neurons of {concept!r} do not add up.")
         neurons[concept] = {}
         parts = np.split(code, np.cumsum(lengths)[:-1])
         for (name, (outputs, inputs)), part in zip(shapes.items(), parts, strict=True):
             try:
                 neurons[concept][name] = decode(part, outputs * inputs)
             except ValueError as error:
-                raise UsageError(f"{path}: the code of {concept!r} in {name} ({outputs} x {inputs}) {error}.") from None
+                raise DataError(f"{path}: the code of {concept!r} in {name} ({outputs} x {inputs}) {error}.") from None
     return neurons

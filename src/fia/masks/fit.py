@@ -3,15 +3,22 @@
 from torch import nn
 
 from ..errors import UsageError
-from ..models.layers import hash_weights, layer_shapes, layers_named, maskable_layers
+from ..models.layers import MaskableLayer, hash_weights, layer_shapes, layers_named, maskable_layers
 from .contents import MaskContents
-from .pruning import current_edit
+from .pruning import current_pruning
 
 
-def check_fit(mask: MaskContents, denoiser: nn.Module, *, check_weights: bool) -> None:
-    """Raises ValueError unless a denoiser has the mask's architecture and shapes, and its weights where asked for.
+def check_fit(mask: MaskContents, denoiser: nn.Module, *, check_weights: bool) -> dict[str, MaskableLayer]:
+    """Returns the layers that a mask prunes in a denoiser, if it fits.
 
-    The weights of a denoiser that is edited already are not looked at.
+    Args:
+        mask: to apply.
+        denoiser: to be pruned.
+        check_weights: whether the layers must have the weights that the neurons were found in. Those of a denoiser that
+            is pruned already are not looked at.
+
+    Raises:
+        ValueError: if the denoiser has another architecture, other shapes, or other weights.
     """
     if type(denoiser).__name__ != mask.architecture:
         raise UsageError(f"The mask is for a {mask.architecture}, but the model is a {type(denoiser).__name__}.")
@@ -24,8 +31,8 @@ def check_fit(mask: MaskContents, denoiser: nn.Module, *, check_weights: bool) -
                 f"The mask is for another model: layer {name} is {_shape_text(mine)} in the mask and "
                 f"{_shape_text(theirs)} in the model. A mask fits models of the size it was found on."
             )
-    if not check_weights or current_edit(denoiser) is not None:
-        return
+    if not check_weights or current_pruning(denoiser) is not None:
+        return layers
     weights_hash = hash_weights(layers)
     if weights_hash != mask.weights_hash:
         raise UsageError(
@@ -33,6 +40,7 @@ def check_fit(mask: MaskContents, denoiser: nn.Module, *, check_weights: bool) -
             f"(hash {weights_hash[:12]}). For a model fine-tuned or merged from those it may still forget: apply it "
             "with check_weights=False (--no-check-weights), and evaluate what it does."
         )
+    return layers
 
 
 def check_same_model(one: MaskContents, other: MaskContents) -> None:

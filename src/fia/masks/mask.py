@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from diffusers import DiffusionPipeline, ModelMixin
+from torch import nn
 
 from ..errors import UsageError
-from ..models.pipelines import get_denoiser
+from ..models.pipelines import get_denoiser, get_known_denoiser
 from . import file, hub, pruning
 from .card import model_card
 from .contents import MaskContents
@@ -29,7 +30,7 @@ class NeuronMask(MaskContents):
         Raises:
             TypeError: if the pipeline's kind of denoiser is unknown, and the layers were not chosen by hand.
         """
-        return get_denoiser(pipe, known=self.layer_pattern is None)
+        return get_known_denoiser(pipe) if self.layer_pattern is None else get_denoiser(pipe)
 
     def only(self, *names: str) -> "NeuronMask":
         """Returns the mask for these concepts alone, fused anew with the same alpha; the model is not needed.
@@ -102,6 +103,14 @@ class NeuronMask(MaskContents):
                 raise UsageError(f"strength {strength} of {name!r} is not in (0, 1]; use mask.without({name!r}) for 0.")
         return replace(self, strengths=self.strengths | dict(strengths))
 
+    def check(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> None:
+        """Raises what `apply` would raise, and changes nothing."""
+        check_fit(self, self.denoiser_of(pipe), check_weights=check_weights)
+
+    def changed_percent(self, pipe: DiffusionPipeline) -> float:
+        """Returns the share of the denoiser's parameters that the mask changes, in percent."""
+        return 100 * self.denoiser_sparsity
+
     def apply(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> None:
         """Prunes the connections of the pipeline's denoiser in place. Applying it again changes nothing.
 
@@ -113,14 +122,13 @@ class NeuronMask(MaskContents):
         Raises:
             TypeError: if the pipeline's kind of denoiser is unknown, or its layers are quantised or wrapped.
             ValueError: if the denoiser has another architecture, other shapes or other weights, is offloaded, or
-                carries the edit of another mask. The model is then unchanged.
+                carries another mask. The model is then unchanged.
         """
-        check_fit(self, self.denoiser_of(pipe), check_weights=check_weights)
-        if self.is_applied(pipe):
-            pruning.warn_if_overwritten(
-                self.denoiser_of(pipe), "They are pruned again; what was written there is lost."
-            )
-        pruning.prune(self.denoiser_of(pipe), self.pruned, ", ".join(self.concepts) or "nothing", self.remaining)
+        denoiser = self.denoiser_of(pipe)
+        layers = check_fit(self, denoiser, check_weights=check_weights)
+        if self._is_on(denoiser):
+            pruning.warn_if_overwritten(denoiser, "They are pruned again; what was written there is lost.")
+        pruning.prune(denoiser, layers, self.pruned, ", ".join(self.concepts) or "nothing", self.remaining)
 
     def remove(self, pipe: DiffusionPipeline) -> None:
         """Gives every pruned connection its original value back, bit for bit.
@@ -129,13 +137,13 @@ class NeuronMask(MaskContents):
             ValueError: if this mask is not applied to the pipeline.
         """
         denoiser = self.denoiser_of(pipe)
-        present = pruning.current_edit(denoiser)
+        present = pruning.current_pruning(denoiser)
         if present is None:
             raise UsageError(
                 "No mask is applied to this pipeline. The original weights stay with the model that was edited; a "
                 "model that was saved after the edit and loaded again no longer has them."
             )
-        if not self.is_applied(pipe):
+        if not self._is_on(denoiser):
             raise UsageError(f"Another mask ({present.label}) is applied to this pipeline; remove that one.")
         pruning.warn_if_overwritten(
             denoiser,
@@ -146,13 +154,13 @@ class NeuronMask(MaskContents):
 
     def is_applied(self, pipe: DiffusionPipeline) -> bool:
         """Returns whether an equal mask is applied to the pipeline."""
-        present = pruning.current_edit(self.denoiser_of(pipe))
-        return present is not None and present.fingerprint == self.fingerprint
+        return self._is_on(self.denoiser_of(pipe))
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> Iterator[DiffusionPipeline]:
         """Applies the mask within a `with` block; leaving it, also by an exception, restores the state before."""
-        denoiser, was_applied = self.denoiser_of(pipe), self.is_applied(pipe)
+        denoiser = self.denoiser_of(pipe)
+        was_applied = self._is_on(denoiser)
         self.apply(pipe, check_weights=check_weights)
         try:
             yield pipe
@@ -190,7 +198,12 @@ class NeuronMask(MaskContents):
             FileNotFoundError: if there is no mask.
             ValueError: if its file is cut off, altered, or not a mask.
         """
-        return cls(**file.load(folder_or_repo, **hub))
+        return cls(**vars(file.load(folder_or_repo, **hub)))
+
+    def _is_on(self, denoiser: nn.Module) -> bool:
+        """Returns whether an equal mask is applied to a denoiser."""
+        present = pruning.current_pruning(denoiser)
+        return present is not None and present.fingerprint == self.fingerprint
 
     def _check_names(self, names: Iterable[str]) -> None:
         """Raises ValueError for a name that is not among the concepts."""

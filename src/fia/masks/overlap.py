@@ -25,7 +25,9 @@ def overlap(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> float:
     return _over_union(sum(len(np.intersect1d(one[name], two[name], assume_unique=True)) for name in one), one, two)
 
 
-def overlap_by_chance(one: Mapping[str, Tensor], two: Mapping[str, Tensor], shapes: Mapping[str, tuple]) -> float:
+def overlap_by_chance(
+    one: Mapping[str, Tensor], two: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int]]
+) -> float:
     """Returns what the IoU would be of two random choices of as many neurons of every layer, in expectation."""
     shared = sum(len(one[name]) * len(two[name]) / (outputs * inputs) for name, (outputs, inputs) in shapes.items())
     return _over_union(shared, one, two)

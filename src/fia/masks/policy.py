@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..models.pipelines import get_denoiser
 from .fit import check_fit
 from .mask import NeuronMask
-from .pruning import current_edit
+from .pruning import refuse_if_pruned
 
 
 class Policy:
@@ -31,12 +31,8 @@ class Policy:
     """
 
     def __init__(self, pipe: DiffusionPipeline, masks: Mapping[str, NeuronMask], *, check_weights: bool = True) -> None:
-        denoiser = get_denoiser(pipe, known=False)
-        present = current_edit(denoiser)
-        if present is not None:
-            raise UsageError(
-                f"A mask ({present.label}) is applied to this pipeline; remove it first: mask.remove(pipe)."
-            )
+        denoiser = get_denoiser(pipe)
+        refuse_if_pruned(denoiser, "and a policy needs the original weights")
         for name, mask in masks.items():
             try:
                 check_fit(mask, denoiser, check_weights=check_weights)

@@ -17,17 +17,17 @@ from typing import ClassVar
 import torch
 from diffusers import DiffusionPipeline
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..concepts import Concept
 from ..errors import UsageError
-from ..finding.denoise import Position, run_first_steps
+from ..finding.denoise import run_first_steps
 from ..finding.neurons import share
-from ..finding.observe import observe
+from ..finding.observe import Observer
 from ..masks.mask import NeuronMask
 from ..models.layers import MaskableLayer, count_parameters, hash_weights, layer_shapes, maskable_layers
-from ..models.pipelines import get_denoiser
+from ..models.pipelines import get_known_denoiser
 from ..prompts import prompt_pairs
 
 UNION = 2.0  # an alpha above 1 spares nothing
@@ -89,13 +89,13 @@ class ConceptPrune:
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
         """Returns the mask; what is to be kept is not needed."""
-        denoiser = get_denoiser(pipe)
+        denoiser = get_known_denoiser(pipe)
         layers = maskable_layers(denoiser)
         neurons = {}
         with tqdm(total=len(concepts) * self.first_steps, unit="step") as bar:
             for concept in concepts:
                 bar.set_description(f"ConceptPrune: {concept.name}")
-                skilled = self._skilled(pipe, layers, concept, bar)
+                skilled = self._skilled(pipe, denoiser, layers, concept, bar)
                 neurons[concept.name] = {name: mask.flatten().nonzero()[:, 0].int() for name, mask in skilled.items()}
         return NeuronMask(
             neurons=neurons,
@@ -108,7 +108,12 @@ class ConceptPrune:
         )
 
     def _skilled(
-        self, pipe: DiffusionPipeline, layers: dict[str, MaskableLayer], concept: Concept, bar: tqdm
+        self,
+        pipe: DiffusionPipeline,
+        denoiser: nn.Module,
+        layers: dict[str, MaskableLayer],
+        concept: Concept,
+        bar: tqdm,
     ) -> dict[str, Tensor]:
         """Returns for each layer which connections are skilled at any step, on the CPU."""
         pairs = prompt_pairs(
@@ -131,13 +136,13 @@ class ConceptPrune:
                 squares[name].zero_()
             bar.update()
 
-        position = Position()
-        with observe(layers, position, squared_norms, receive):
+        with Observer(layers, squared_norms, receive) as observer:
             run_first_steps(
                 pipe,
+                denoiser,
                 [pair.base_prompt for pair in pairs] + [pair.concept_prompt for pair in pairs],
                 [pair.seed for pair in pairs] * 2,
-                position,
+                observer,
                 first_steps=self.first_steps,
                 num_inference_steps=self.num_inference_steps,
                 guidance_scale=self.guidance_scale,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import UnsupportedError, UsageError
-from .families import OWNERS, family_of
+from .families import family_of, owner_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +83,9 @@ class MaskableLayer:
 
 def _in_memory(module: nn.Module, name: str) -> Tensor:
     """Returns a parameter's values, which are with the hook that offloads the module where there is one."""
-    if has_offloaded_params(module):
-        hook: Any = module._hf_hook
-        return hook.weights_map[name].data
-    return getattr(module, name).data
+    hook: Any = module._hf_hook if has_offloaded_params(module) else None
+    values: Tensor = hook.weights_map[name] if hook is not None else getattr(module, name)
+    return values.data
 
 
 def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
@@ -124,11 +123,11 @@ def find_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, Ma
     owned: dict[str, MaskableLayer] = {}
     parts = family_of(denoiser).parts
     for name, module in denoiser.named_modules():
-        for kind, owner in OWNERS.items():
-            if isinstance(module, kind):
-                layer: Any = module.get_submodule(owner.path)
-                width = getattr(module, owner.width) if owner.width else layer.weight.shape[1]
-                owned[f"{name}.{owner.path}"] = MaskableLayer(layer, layer.weight.shape[1] - width, parts)
+        owner = owner_of(module)
+        if owner is not None:
+            layer: Any = module.get_submodule(owner.path)
+            width = getattr(module, owner.width) if owner.width else layer.weight.shape[1]
+            owned[f"{name}.{owner.path}"] = MaskableLayer(layer, layer.weight.shape[1] - width, parts)
     if pattern is None:
         return owned
     return {

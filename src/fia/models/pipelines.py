@@ -1,7 +1,10 @@
 """Pipelines: their denoiser, their names, and what they read and show."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 from diffusers import DiffusionPipeline, ModelMixin, UNet2DConditionModel
@@ -11,25 +14,43 @@ from transformers import PreTrainedTokenizerBase
 from ..errors import UnsupportedError
 from .families import is_known
 
+log = logging.getLogger("fia")
 
-def get_denoiser(pipe: DiffusionPipeline, *, known: bool = True) -> ModelMixin:
-    """Returns the network of the pipeline that denoises; of a compiled one, the network itself.
 
-    Args:
-        known: whether to refuse one of an architecture that is not known.
+def get_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
+    """Returns the network of a pipeline that denoises. If it was compiled, returns the network inside.
 
     Raises:
-        TypeError: if it has none of a kind that can be masked.
+        TypeError: if this is no pipeline, or has no such network.
     """
+    if not isinstance(pipe, DiffusionPipeline):
+        raise UnsupportedError(
+            f"pipe is a {type(pipe).__name__}, not a pipeline of diffusers. Give the whole pipeline, such as "
+            "StableDiffusionPipeline.from_pretrained(...)."
+        )
     denoiser = getattr(pipe, "unet", None)
     denoiser = getattr(pipe, "transformer", None) if denoiser is None else denoiser
     denoiser = getattr(denoiser, "_orig_mod", denoiser)
-    if is_known(denoiser) or (not known and isinstance(denoiser, nn.Module)):
+    if not isinstance(denoiser, nn.Module):
+        raise UnsupportedError(
+            f"{type(pipe).__name__} has neither a U-Net nor a transformer that denoises, so there is nothing to mask."
+        )
+    return denoiser
+
+
+def get_known_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
+    """Returns the denoiser of a pipeline, if its architecture is one of those in docs/families.md.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    denoiser = get_denoiser(pipe)
+    if is_known(denoiser):
         return denoiser
     raise UnsupportedError(
-        f"{type(pipe).__name__} denoises with {type(denoiser).__name__}; only pipelines with a UNet2DConditionModel or "
-        "one of the transformers listed in docs/families.md are known. Say by hand which of its linears to mask, by a "
-        'pattern of their names: layers="*.ff.net.2" (--layers), and evaluate what that does.'
+        f"{type(pipe).__name__} denoises with a {type(denoiser).__name__}; only pipelines with a UNet2DConditionModel "
+        "or one of the transformers listed in docs/families.md are known. Choose the linears to mask by a pattern of "
+        'their names: layers="*.ff.net.2" (--layers), and evaluate what that does.'
     )
 
 
@@ -42,7 +63,7 @@ def get_unet(pipe: DiffusionPipeline, remedy: str = "") -> UNet2DConditionModel:
     Raises:
         TypeError: if it denoises with something else.
     """
-    denoiser = get_denoiser(pipe)
+    denoiser = get_known_denoiser(pipe)
     if not isinstance(denoiser, UNet2DConditionModel):
         raise UnsupportedError(
             f"{type(pipe).__name__} denoises with {type(denoiser).__name__}; this works with a UNet2DConditionModel "
@@ -51,10 +72,35 @@ def get_unet(pipe: DiffusionPipeline, remedy: str = "") -> UNet2DConditionModel:
     return denoiser
 
 
-def longest_tokenizer(pipe: DiffusionPipeline) -> PreTrainedTokenizerBase | None:
-    """Returns the tokenizer that takes the longest prompts, if there is any: what it reads, the model gets."""
+@dataclass(frozen=True)
+class PromptLimit:
+    """How much of a prompt a pipeline reads.
+
+    Attributes:
+        tokenizer: the one that takes the longest prompts; the model gets what it reads.
+        tokens: the most it takes, with those at both ends.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    tokens: int
+
+    def ignored(self, prompt: str) -> str:
+        """Returns the end of a prompt that the pipeline ignores, or nothing."""
+        tokens = self.tokenizer(prompt, truncation=False).input_ids
+        if len(tokens) <= self.tokens:
+            return ""
+        return str(self.tokenizer.decode(tokens[self.tokens - 1 :], skip_special_tokens=True))
+
+
+def longest_prompt(pipe: DiffusionPipeline) -> PromptLimit | None:
+    """Returns how much of a prompt a pipeline reads, or None if it has no tokenizer."""
     tokenizers = [part for part in pipe.components.values() if isinstance(part, PreTrainedTokenizerBase)]
-    return max(tokenizers, key=lambda part: part.model_max_length, default=None)
+    if not tokenizers:
+        return None
+    longest = max(tokenizers, key=lambda part: part.model_max_length)
+    own_limit = signature(pipe.__call__).parameters.get("max_sequence_length")
+    limits = [longest.model_max_length] + ([] if own_limit is None else [own_limit.default])
+    return PromptLimit(longest, min(limits))
 
 
 def model_name(pipe: DiffusionPipeline) -> str:
@@ -77,8 +123,15 @@ def hidden_progress_bar(pipe: DiffusionPipeline) -> Iterator[None]:
             pipe._progress_bar_config = before
 
 
-def without_safety_checker(pipe: DiffusionPipeline) -> DiffusionPipeline:
-    """Takes Stable Diffusion's safety checker off, which would blacken the very images that are to be measured."""
+def without_safety_checker(pipe: DiffusionPipeline, remedy: str = "") -> DiffusionPipeline:
+    """Takes Stable Diffusion's safety checker off, if there is one, and warns of it.
+
+    It blackens images, among them those that are to be compared or measured.
+
+    Args:
+        remedy: a sentence on how to keep it, if that can be chosen.
+    """
     if getattr(pipe, "safety_checker", None) is not None:
+        log.warning(f"The model's safety checker is off: it blackens images that are to be compared. {remedy}".rstrip())
         pipe.safety_checker = None
     return pipe

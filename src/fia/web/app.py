@@ -82,7 +82,7 @@ class Server:
         """Queues the finding of concepts."""
         offer, concepts = self.offer(form.model), form.checked()
         offer.check_concepts(concepts)
-        settings = settings_of(form, offer)
+        settings, concepts = settings_of(form, offer, concepts)
 
         def work(job: Job) -> dict[str, Any]:
             found = find_concepts(job, offer, concepts, settings, self.runtime)
@@ -137,8 +137,8 @@ def _add_routes(app: FastAPI, server: Server) -> None:
             {
                 "name": offer.label,
                 "known": offer.known,
-                "spatial_ratio": offer.settings.spatial_ratio,
-                "prompts_per_concept": offer.settings.prompts_per_concept,
+                "spatial_ratio": offer.settings and offer.settings.spatial_ratio,
+                "prompts_per_concept": offer.settings and offer.settings.prompts_per_concept,
                 "num_inference_steps": offer.drawing.num_inference_steps,
             }
             for offer in server.offers.values()

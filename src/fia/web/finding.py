@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from diffusers import DiffusionPipeline
@@ -13,7 +13,7 @@ from ..finding.run import find
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
 from ..masks.overlap import overlap_by_chance, overlap_matrix
-from ..models.pipelines import longest_tokenizer
+from ..models.pipelines import longest_prompt
 from ..settings import Settings
 from .forms import FindForm
 from .jobs import Job
@@ -38,18 +38,18 @@ class Found:
     facts: dict[str, Any]
 
 
-def settings_of(form: FindForm, offer: Offer) -> Settings:
-    """Returns the model's settings with what the person changed.
+def settings_of(form: FindForm, offer: Offer, concepts: Sequence[Concept]) -> tuple[Settings, list[Concept]]:
+    """Returns the settings to find with, among them what the person changed, and the concepts with their own.
 
     Raises:
         Refused: for a number out of range.
     """
-    settings = offer.settings
-    for field in ("spatial_ratio", "prompts_per_concept"):
-        if getattr(form, field) is not None:
-            with entered_in(field):
-                settings = replace(settings, **{field: getattr(form, field)})
-    return settings
+    changed = {name: getattr(form, name) for name in ("spatial_ratio", "prompts_per_concept")}
+    changed = {name: value for name, value in changed.items() if value is not None}
+    for name, value in changed.items():
+        with entered_in(name):
+            offer.settings_for(concepts, **{name: value})
+    return offer.settings_for(concepts, **changed)
 
 
 def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings: Settings, runtime: Runtime) -> Found:
@@ -67,14 +67,13 @@ def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings:
 
 def check_length(pipe: DiffusionPipeline, prompts: Iterable[str], field: str) -> None:
     """Refuses prompts of which the model would not read the end."""
-    tokenizer = longest_tokenizer(pipe)
-    if tokenizer is None:
+    limit = longest_prompt(pipe)
+    if limit is None:
         return
-    longest = tokenizer.model_max_length
     for prompt in prompts:
-        tokens = len(tokenizer(prompt, truncation=False).input_ids)
-        if tokens > longest:
-            message = f"{prompt!r} has {tokens} tokens, and the model reads {longest}, both ends included; shorten it."
+        ignored = limit.ignored(prompt)
+        if ignored:
+            message = f"{prompt!r} is longer than the model's {limit.tokens} tokens; {ignored!r} is ignored."
             raise Refused(field, message)
 
 

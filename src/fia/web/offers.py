@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from diffusers import DiffusionPipeline
 
-from ..bench.demo import DEMO_SETTINGS
 from ..concepts import Concept
 from ..drawing.images import Drawing
 from ..errors import UsageError
 from ..loading import Runtime
 from ..models.pipelines import without_safety_checker
-from ..prompts import PERSONS, fill
+from ..prompts import fill
+from ..recommended import CASES, GUIDANCE_SCALES, recommend
 from ..settings import Settings
 from ..testbed.captions import SMOKING
-from ..testbed.pretrained import GUIDANCE_SCALE, NAMES
+from ..testbed.pretrained import NAMES
 from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES, check_known
 from .refusal import Refused, entered_in
 
 TESTBED = "testbed"
+STEPS = 25  # of every image, unless the person changes them
 OTHERS = ("cat", "zebra", "car", "umbrella")  # things to keep, of which some are suggested to be drawn
 SCENES = ("in a forest", "on a road", "in a desert", "on a mountain", "in a room", "on a beach", "on a lawn")
 # What the test-bed can forget, by kind.
@@ -33,21 +35,23 @@ class Offer:
     Attributes:
         model: what `load_pipeline` takes.
         label: what the page calls it.
-        settings: to find with, where the person changes none.
-        drawing: how pictures are drawn.
-        known: names that can be forgotten, by kind; empty where anything may be tried.
+        settings: to find with, if the person changes none; None takes those recommended for the concepts.
+        drawing: how images are generated.
+        known: names that can be forgotten, by kind; empty if anything may be tried.
+        keeps_safety_checker: whether the model's safety checker stays on.
         pipe: the pipeline, once it was needed. Only the worker touches it.
     """
 
     model: str
     label: str
-    settings: Settings
+    settings: Settings | None
     drawing: Drawing
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keeps_safety_checker: bool = False
     pipe: DiffusionPipeline | None = None
 
     def load(self, runtime: Runtime) -> DiffusionPipeline:
-        """Returns the pipeline, loaded at the first call, without what blacks out its pictures.
+        """Returns the pipeline, loaded at the first call, without its safety checker unless that is to stay.
 
         Raises:
             Refused: if it cannot be loaded.
@@ -55,10 +59,28 @@ class Offer:
         if self.pipe is None:
             try:
                 config = runtime.config if Path(self.model).is_file() else None
-                self.pipe = without_safety_checker(replace(runtime, config=config).load(self.model))
+                pipe = replace(runtime, config=config).load(self.model)
             except (ValueError, OSError) as error:
                 raise Refused("model", str(error)) from error
+            remedy = f"fia serve --keep-safety-checker leaves that of {self.label} on."
+            self.pipe = pipe if self.keeps_safety_checker else without_safety_checker(pipe, remedy)
         return self.pipe
+
+    def settings_for(self, concepts: Sequence[Concept], **overrides: Any) -> tuple[Settings, list[Concept]]:
+        """Returns the settings to find concepts with, and the concepts, some of them with an r2 that is recommended.
+
+        Args:
+            concepts: to forget together.
+            **overrides: what the person changed.
+
+        Raises:
+            ValueError: for a value out of range.
+        """
+        if self.settings is not None:
+            return replace(self.settings, **overrides), list(concepts)
+        settings, with_own_ratios = recommend(self.model, concepts)
+        chosen = concepts if "spatial_ratio" in overrides else with_own_ratios
+        return replace(settings, **overrides), list(chosen)
 
     def check_concepts(self, concepts: Sequence[Concept]) -> None:
         """Refuses what the model has never seen, where that is known."""
@@ -67,26 +89,26 @@ class Offer:
                 check_known(concepts, [name for names in self.known.values() for name in names])
 
 
-def make_offers(models: Sequence[str], batch_size: int) -> list[Offer]:
+def make_offers(models: Sequence[str], batch_size: int, keeps_safety_checker: bool = False) -> list[Offer]:
     """Returns the offers for the models named on the command line, the test-bed first.
+
+    Args:
+        models: their names.
+        batch_size: images generated at a time.
+        keeps_safety_checker: whether their safety checkers stay on.
 
     Raises:
         ValueError: if two of them could not be told apart.
     """
-    # The demonstration forgets five; fewer need a larger r2. There are fewer prompts for explicit content than its 30.
-    settings = replace(DEMO_SETTINGS, spatial_ratio=0.07, prompts_per_concept=len(PERSONS))
-    offers = [Offer(TESTBED, TESTBED, settings, Drawing(25, GUIDANCE_SCALE, batch_size), KNOWN)]
-    for model in models:
-        if model == TESTBED:
-            continue
-        label = Path(model).resolve().name if Path(model).exists() else model
+    offers: list[Offer] = []
+    for model in (TESTBED, *(model for model in models if model != TESTBED)):
+        label = Path(model).resolve().name if model not in NAMES and Path(model).exists() else model
         if label in [offer.label for offer in offers]:
             raise UsageError(f"Two models are called {label!r}; rename a folder, so that they can be told apart.")
-        if model in NAMES:  # the transformer, which takes a larger r2
-            drawing = Drawing(25, GUIDANCE_SCALE, batch_size)
-            offers.append(Offer(model, model, replace(settings, spatial_ratio=0.1), drawing, KNOWN))
-            continue
-        offers.append(Offer(model, label, Settings(), Drawing(25, Settings().guidance_scale, batch_size)))
+        settings = None if model in CASES else Settings()
+        drawing = Drawing(STEPS, GUIDANCE_SCALES.get(model), batch_size)
+        known = KNOWN if model in NAMES else {}
+        offers.append(Offer(model, label, settings, drawing, known, keeps_safety_checker))
     return offers
 
 

@@ -35,7 +35,8 @@ class Page {
 
   chooseModel() {
     const model = this.models.find(({ name }) => name === byId("model").value);
-    byId("spatial_ratio").value = Number((100 * model.spatial_ratio).toPrecision(4));
+    const ratio = model.spatial_ratio; // null: what is recommended for the concepts, whatever they will be
+    byId("spatial_ratio").value = ratio === null ? "" : Number((100 * ratio).toPrecision(4));
     byId("prompts_per_concept").value = model.prompts_per_concept;
     byId("num_inference_steps").value = model.num_inference_steps;
     this.chips.offer(model.known);
