@@ -53,9 +53,11 @@ def test_one_concept_left_prunes_all_of_its_neurons_and_none_left_nothing(mask):
 
 
 def test_without_an_unknown_concept_is_refused(mask):
-    with pytest.raises(ValueError, match="'tench' is not in this mask, which holds: church, golf ball, Van Gogh"):
+    with pytest.raises(
+        ValueError, match="'tench' is not in this mask; name a concept that it holds: church, golf ball, Van Gogh"
+    ):
         mask.without("church", "tench")
-    with pytest.raises(ValueError, match="which holds: nothing"):
+    with pytest.raises(ValueError, match="that it holds: nothing"):
         mask.without(*mask.concepts).without("tench")
 
 

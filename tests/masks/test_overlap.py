@@ -58,4 +58,4 @@ def test_the_command_shows_and_draws_it(folder, tmp_path, capsys):
     assert "church and golf ball" in capsys.readouterr().out
     assert (tmp_path / "overlap.svg").read_text().startswith("<?xml")
     assert main(["show", str(folder), "--heat-map", str(tmp_path / "overlap.txt")]) == 1
-    assert "overlap.txt is no picture's name; end it in .png" in capsys.readouterr().err
+    assert "overlap.txt is not the name of a picture; end it in .png" in capsys.readouterr().err

@@ -142,7 +142,7 @@ def test_values_written_in_between_are_warned_of_and_replaced(pipe, mask):
     name, layer = next(iter(maskable_layers(pipe.unet).items()))
     with torch.no_grad():
         layer.weight.view(-1)[mask.pruned[name][:3].long()] = 1
-    with warned("3 pruned weights are no longer what the mask made of them"):
+    with warned("3 pruned weights no longer have the values that the mask gave them"):
         warn_if_overwritten(pipe.unet, "They come back.")
     restore(pipe.unet)
     assert_same_bits(pipe.unet, before)

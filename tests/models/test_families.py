@@ -185,7 +185,7 @@ def test_the_command_says_what_it_needs(tmp_path, capsys):
     assert "There is no diffusers folder" in capsys.readouterr().err
     (tmp_path / "model.safetensors").touch()
     assert main(["layers", str(tmp_path / "model.safetensors")]) == 1
-    assert "is a single file, whose config is not in it" in capsys.readouterr().err
+    assert "is a single file, which does not hold its config" in capsys.readouterr().err
     (tmp_path / "model_index.json").write_text('{"_class_name": "Own", "transformer": ["own_code", "OwnModel"]}')
     assert main(["layers", str(tmp_path)]) == 1
     assert "has no denoiser that diffusers knows (it says OwnModel of own_code)" in capsys.readouterr().err

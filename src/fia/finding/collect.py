@@ -1,4 +1,4 @@
-"""Runs the prompts of a group of concepts through the first steps, and collects the sums that Eq. 3 needs."""
+"""Runs the prompts of a group of concepts through the first steps and collects the sums for Eq. 3."""
 
 from accelerate.utils import find_executable_batch_size
 
@@ -20,19 +20,19 @@ def collect_statistics(
     steps: Progress,
     measure: Measure,
 ) -> GroupStatistics:
-    """Runs the first steps for concepts with the same base prompts, and returns the sums that Eq. 3 needs.
+    """Runs the first steps for concepts with the same base prompts and returns the sums for Eq. 3.
 
-    If the memory does not suffice, it starts over with half as many rows at a time.
+    If the memory runs out, it starts over with half as many rows at a time.
 
     Args:
-        plan: that the group belongs to.
-        layers: to watch.
+        plan: the plan that the group belongs to.
+        layers: the layers to watch.
         group: the concepts and their prompt pairs.
-        steps: goes on by every step.
+        steps: counts the steps.
         measure: scores the connections of a layer, as `connection_saliency` does.
 
     Raises:
-        MemoryError: if one row at a time is too much.
+        MemoryError: if the memory does not even hold one row at a time.
     """
     before, batch_size = steps.done, plan.settings.batch_size
 
@@ -65,14 +65,14 @@ def collect_statistics(
 
 
 def run_group(plan: FindingPlan, group: ConceptPairs, observer: Observer, batch_size: int, steps: Progress) -> None:
-    """Runs the first steps for the base prompts that a group shares, and then for those of one concept after another.
+    """Runs the first steps for a group: the base prompts first, then the prompts of one concept after another.
 
     Args:
-        plan: that the group belongs to.
+        plan: the plan that the group belongs to.
         group: the concepts and their prompt pairs.
-        observer: of the denoiser's layers.
-        batch_size: rows in the denoiser at a time, in place of the settings'.
-        steps: goes on by every step.
+        observer: watches the denoiser's layers.
+        batch_size: rows in the denoiser at a time. It replaces that of the settings.
+        steps: counts the steps.
     """
     pairs = group[0][1]
     run_first_steps(

@@ -1,10 +1,10 @@
-"""The folder a mask is kept in.
+"""The folder that holds a mask.
 
-`neurons.safetensors` holds everything: for concept i a tensor `neurons.i` with its neurons in the code of `gapcode`,
-layer after layer, and `counts` (concepts x layers) that says how long the code of each layer is. Its metadata has,
-under `mask`, a SHA-256 of everything on the first line and the rest as JSON below it. `config.json` repeats that JSON
-for people and tools to read, and `README.md` is the model card. Nothing in them is ever executed. docs/mask-format.md
-has the details.
+`neurons.safetensors` holds everything. For concept i there is a tensor `neurons.i` with its neurons in the code of
+`gapcode`, layer after layer. `counts` (concepts x layers) says how long the code of each layer is. The metadata has one
+entry, `mask`: a SHA-256 of everything on the first line, and all other fields as JSON below it. `config.json` repeats
+that JSON for people and tools, and `README.md` is the model card. Nothing in these files is ever executed.
+docs/mask-format.md has the details.
 """
 
 import hashlib
@@ -32,20 +32,20 @@ log = logging.getLogger("fia")
 
 PLAIN = tuple(field.name for field in fields(MaskContents) if field.name not in ("neurons", "shapes"))
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
-EVIDENCE = "evidence.json"  # of an evaluation, beside a mask that was published with it
+EVIDENCE = "evidence.json"  # the evaluation that a published mask brings along
 
 
 def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, str] | None = None) -> None:
-    """Writes a mask; the files get their names only once all of them are complete.
+    """Writes a mask to a folder. The files get their names only once all of them are complete.
 
     Args:
-        mask: to write.
-        folder: made where there is none.
+        mask: the mask to write.
+        folder: the folder; it is made if it does not exist.
         card: text of the model card.
-        others: texts of more files to write beside it, by name.
+        others: texts of more files to write beside the mask, by name.
 
     Raises:
-        ValueError: if the folder holds something else.
+        ValueError: if the folder holds files that are not a mask's.
     """
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,11 +59,11 @@ def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, st
         codes = [encode(layers[name]) for name in mask.shapes]
         tensors["counts"][i] = [len(code) for code in codes]
         tensors[f"neurons.{i}"] = np.concatenate(codes)
-    metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key: the order of several is not fixed
+    metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key, because several keys have no fixed order
 
     contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: card.encode()}
     contents |= {name: text.encode() for name, text in (others or {}).items()}
-    with ExitStack() as files:  # all are complete before the first gets its name; the one that decides gets it last
+    with ExitStack() as files:  # every file is complete before one gets its name; the file that decides comes last
         partials = [files.enter_context(written_whole(folder / name)) for name in contents]
         for partial, content in zip(partials, contents.values(), strict=True):
             partial.write_bytes(content)
@@ -75,11 +75,11 @@ def check_folder(folder: Path) -> None:
         return
     for name in (CONFIG, CARD):
         if (folder / name).exists():
-            raise UsageError(f"{folder / name} belongs to something else than a mask; give another folder.")
+            raise UsageError(f"{folder / name} does not belong to a mask; give another folder.")
 
 
 def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
-    """Reads and checks a mask.
+    """Reads a mask and checks it.
 
     Args:
         folder_or_repo: path, or owner/name on the Hub.
@@ -97,20 +97,26 @@ def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
             dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118 (not a dict)
             foreign = [f"{key} is {dtype}" for key, dtype in dtypes.items() if dtype not in ("I32", "U16")]
             if foreign:
-                raise DataError(f"{path} is not a mask: tensor {foreign[0]}, not I32 or U16.")
+                raise DataError(f"{path} is not a mask: tensor {foreign[0]}, not I32 or U16. Give another file.")
             tensors = {key: file.get_tensor(key) for key in dtypes}
     except SafetensorError as error:
-        raise DataError(f"{path} is cut off or no safetensors file ({error}). Fetch or make the mask again.") from None
+        raise DataError(
+            f"{path} is cut off or not a safetensors file ({error}). Fetch or make the mask again."
+        ) from None
     sha256, newline, settings = metadata.get("mask", "").partition("\n")
     if not newline:
-        raise DataError(f"{path} is not a mask: its metadata has no 'mask' with a hash and settings.")
+        raise DataError(
+            f"{path} is not a mask: its metadata has no 'mask' with a hash and settings. Give another file."
+        )
     if _digest(settings, tensors) != sha256:
-        raise DataError(f"{path} was altered: its hash is not the one it was saved with. Fetch or make it again.")
+        raise DataError(
+            f"{path} was altered: its hash differs from the hash it was saved with. Fetch or make the mask again."
+        )
     readable = folder / CONFIG
     if readable.exists() and readable.read_bytes().strip() != settings.encode():
         log.warning(
-            f"{readable} differs from the settings inside {NEURONS}, which are the ones that count. Save the mask anew "
-            "to renew it."
+            f"{readable} differs from the settings inside {NEURONS}, which are the ones that count. Save the mask "
+            f"again to update {CONFIG}."
         )
     config = parse_settings(settings, path)
     shapes = {name: (outputs, inputs) for name, (outputs, inputs) in config["layers"].items()}
@@ -121,10 +127,10 @@ def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
 
 
 def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
-    """Returns a local folder that holds a mask, fetched from the Hub where the name is not that of a folder.
+    """Returns a local folder that holds a mask. If there is no folder of that name, fetches it from the Hub.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if neither has such a mask.
     """
     folder = Path(folder_or_repo)
     if not folder.is_dir():
@@ -133,9 +139,10 @@ def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
         except (HFValidationError, OSError) as error:
             raise NotFoundError(
                 f"There is no folder {str(folder_or_repo)!r}, and no such mask could be fetched from the Hub ({error})."
+                " Give the folder of a mask, or owner/name of a repository."
             ) from None
     if not (folder / NEURONS).is_file():
-        raise NotFoundError(f"{folder} holds no mask: there is no {NEURONS} in it.")
+        raise NotFoundError(f"{folder} holds no mask: there is no {NEURONS} in it. Give the folder of a mask.")
     return folder
 
 
