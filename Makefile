@@ -1,26 +1,46 @@
 PYTHON ?= python3
 VENV := .venv
+CONSTRAINTS := constraints.txt
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: demo test fuzz lint format docs figures settings bench tuning ablations clean
+.PHONY: demo help test test-fast test-lowest fuzz lint format docs wheel figures settings bench tuning ablations clean
 
 demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see runs/demo/
 	$(BIN)/fia testbed demo --out runs/demo
 
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+
 test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-fast: $(INSTALLED)  ## the tests that are not slow and need no browser; under two minutes
+	$(PYTEST) -m "not slow and not browser"
+
+test-lowest: $(INSTALLED)  ## test-fast with the lowest versions that pyproject.toml allows, in an environment of their own
+	mkdir -p runs
+	$(BIN)/uv pip compile --quiet --python $(BIN)/python --resolution lowest-direct --extra lora --extra serve \
+		--output-file runs/lowest.txt pyproject.toml
+	PYTEST_ADDOPTS="-W default" $(MAKE) test-fast VENV=.venv-lowest CONSTRAINTS=runs/lowest.txt  # old versions warn
 
 fuzz: $(INSTALLED)  ## damage mask files for a minute; each is loaded or refused
 	$(BIN)/python tests/fuzz_masks.py
 
-lint: $(INSTALLED)  ## lint, format and types
+lint: $(INSTALLED)  ## lint, format, types, and which layer imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: $(INSTALLED)  ## the documentation site; open runs/site/index.html
 	$(BIN)/sphinx-build -q -aE -W --keep-going -c docs . runs/site
+
+wheel: $(INSTALLED)  ## the distributions in dist/; the wheel runs the demonstration in an environment of its own
+	rm -rf dist
+	$(BIN)/uv build --quiet
+	.ci/try-wheel $(BIN)/python
 
 figures: demo  ## the pictures and numbers of the README, of the pages in docs/ and of the model card
 	$(BIN)/fia testbed sheet --out docs/sheet.png
@@ -48,10 +68,11 @@ format: $(INSTALLED)  ## mend what lint can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[lora,serve]" --group dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

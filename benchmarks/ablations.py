@@ -28,13 +28,13 @@ from fia.bench.report import LEGEND, cells
 from fia.edits.weight_edit import WeightEdit
 from fia.finding.collect import collect_statistics
 from fia.finding.neurons import select_neurons, share
-from fia.finding.plan import pair_prompts
+from fia.finding.plan import plan_finding
+from fia.finding.progress import Progress
 from fia.finding.saliency import Measure, connection_saliency
 from fia.finding.stability import measure_stability
 from fia.masks.fusion import fuse
 from fia.methods import FIA, Method
 from fia.models.layers import MaskableLayer
-from fia.models.pipelines import get_denoiser
 
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:
@@ -101,13 +101,13 @@ class Ablation:
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the pruned weights."""
-        modules = list(get_denoiser(pipe).named_modules())
+        plan = plan_finding(pipe, concepts, self.settings)
+        modules = list(plan.denoiser.named_modules())
         names = {module: name for name, module in modules}
         chosen = [LAYERS[self.layers](block) for _, block in modules if isinstance(block, BasicTransformerBlock)]
         layers = {names[layer]: MaskableLayer(layer) for layer in chosen}
-        group = pair_prompts(concepts, self.settings)
-        size, measure = self.settings.batch_size, SCORES[self.score]
-        statistics = collect_statistics(pipe, layers, group, self.settings, size, measure, lambda: None)
+        with Progress(plan.steps_of_group, shown=False) as steps:
+            statistics = collect_statistics(plan, layers, plan.pairs, steps, SCORES[self.score])
         weights = {}
         for name, layer in layers.items():
             integrals = statistics.layers[name].integrals

@@ -31,9 +31,11 @@ from fia.bench.cost import Cost
 from fia.drawing.images import generate_images
 from fia.files import written_whole
 from fia.finding.collect import run_group
-from fia.finding.denoise import Position
+from fia.finding.observe import Observer
 from fia.finding.plan import FindingPlan, plan_finding
+from fia.finding.progress import Progress
 from fia.finding.run import find_planned
+from fia.finding.saliency import connection_saliency
 from fia.provenance import environment
 from fia.testbed.world import OBJECT_NAMES
 
@@ -47,8 +49,10 @@ def names(number: int) -> list[str]:
 
 def denoise(plan: FindingPlan) -> None:
     """Runs the steps of a finding, all prompts in the same batches, and looks at nothing."""
-    for group in plan.groups:
-        run_group(plan.pipe, group, Position(), plan.settings, plan.settings.batch_size, lambda: None)
+    nobody = Observer({}, connection_saliency, lambda *_: None)
+    with Progress(len(plan.groups) * plan.steps_of_group, shown=False) as steps:
+        for group in plan.groups:
+            run_group(plan, group, nobody, plan.settings.batch_size, steps)
 
 
 def timed(pipe: Any, work: Callable[[], Any]) -> float:

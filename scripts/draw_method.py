@@ -15,10 +15,10 @@ from torch import Tensor
 from fia import Concept, NeuronMask, Settings, find, load_testbed
 from fia.bench.demo import FORGOTTEN
 from fia.finding.collect import run_group
-from fia.finding.denoise import Position
 from fia.finding.neurons import TemporalIntegral, active_connections, select_neurons, share
-from fia.finding.observe import observe
-from fia.finding.plan import pair_prompts
+from fia.finding.observe import Observer
+from fia.finding.plan import plan_finding
+from fia.finding.progress import Progress
 from fia.finding.saliency import connection_saliency, contrastive_saliency
 from fia.finding.sums import Moments
 from fia.masks.fusion import count_claims
@@ -56,10 +56,15 @@ class Stages:
 
 def record(pipe: Any, concept: Concept) -> Tensor:
     """Returns U of Eq. 1 in LAYER: (steps, rows, outputs, inputs); the rows are base prompts, then the concept's."""
-    watched, position = {LAYER: maskable_layers(pipe.unet)[LAYER]}, Position()
+    plan = plan_finding(pipe, concept, SETTINGS)
     rows: list[Tensor] = []
-    with observe(watched, position, connection_saliency, lambda _name, _rows, values: rows.extend(values)):
-        run_group(pipe, pair_prompts([concept], SETTINGS), position, SETTINGS, SETTINGS.batch_size, lambda: None)
+    with (
+        Observer(
+            {LAYER: plan.layers[LAYER]}, connection_saliency, lambda _name, _rows, values: rows.extend(values)
+        ) as observer,
+        Progress(plan.steps_of_group, shown=False) as steps,
+    ):
+        run_group(plan, plan.pairs, observer, SETTINGS.batch_size, steps)
     return torch.stack(rows).unflatten(0, (SETTINGS.saliency_steps, -1))
 
 

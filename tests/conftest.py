@@ -1,16 +1,28 @@
 """Fixtures: tiny pipelines with random weights, and a mask that fits one of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from jaxtyping import config, install_import_hook
 from tiny_pipelines import tiny_sd, tiny_sdxl
 
-from fia import NeuronMask
-from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
+install_import_hook("fia", "checked_types.check")  # checks what is imported after it
+
+from fia import NeuronMask  # noqa: E402
+from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def any_types() -> Iterator[None]:
+    """Lets a test hand over what the annotations forbid, to see how it is refused."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_generate_draws_pairs_from_equal_seeds(model: str, mask_folder: str, tmp
         assert image.tobytes() == expected[3].tobytes()
 
 
+@pytest.mark.usefixtures("any_types")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -17,6 +17,7 @@ def test_an_empty_name_is_refused(name):
         Concept(name)
 
 
+@pytest.mark.usefixtures("any_types")
 def test_an_unknown_kind_is_refused_with_the_kinds_that_exist():
     with pytest.raises(ValueError, match=r"kind='person' of concept 'Ann' is not one of object, style, explicit"):
         Concept("Ann", kind="person")
@@ -34,6 +35,7 @@ def test_ratios_at_the_ends_are_accepted(value):
     assert Concept("church", temporal_ratio=value, spatial_ratio=value).spatial_ratio == value
 
 
+@pytest.mark.usefixtures("any_types")
 def test_own_prompts_become_tuples_so_that_concepts_can_be_compared_and_hashed():
     from_lists = Concept("church", prompts=[["a church", "a hill"]])
     from_tuples = Concept("church", prompts=(("a church", "a hill"),))

@@ -11,16 +11,17 @@ from fia.cli import parse
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 from documents import command_lines, read_blocks, refreshed, run_blocks, shown_output
+from update_docs import recommended_table
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*DOCS, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
 PAGES.append(ROOT / "src/fia/testbed/weights/README.md")
-# How many blocks of a page are not run, for they need a download, a model of the reader's, or hours.
+# How many blocks of a page are not run, because they need a download, the reader's own model, or hours.
 NOT_RUN = {
     "evaluation.md": 2,
     "families.md": 2,
-    "install.md": 3,
+    "install.md": 4,
     "masks.md": 1,
     "own-model.md": 4,
     "serve.md": 1,
@@ -33,6 +34,7 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in DOCS if any(b.is_run for b in read_blocks(page))], ids=name)
 def test_the_code_runs_and_prints_what_the_page_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -74,6 +76,17 @@ def test_links_and_images_lead_somewhere(page: Path) -> None:
         path = target.partition("#")[0]
         if path and not re.match(r"[a-z]+:", target):
             assert (page.parent / path).exists(), f"{name(page)} links to {target}, which does not exist"
+
+
+def test_the_table_of_recommended_settings_is_the_one_in_the_code() -> None:
+    assert recommended_table() in (ROOT / "docs/recommended.md").read_text(encoding="utf-8")
+
+
+def test_contributing_names_every_folder_and_module_of_the_package() -> None:
+    tree = next(block.text for block in read_blocks(ROOT / "CONTRIBUTING.md") if "src/fia/" in block.text)
+    entries = {path for path in (ROOT / "src/fia").iterdir() if path.is_dir() or path.suffix == ".py"}
+    names = {f"{path.name}/" if path.is_dir() else path.name for path in entries if not path.name.startswith("__")}
+    assert {entry for entry in names if entry not in tree} == set()
 
 
 def test_a_line_that_is_not_printed_is_found() -> None:

@@ -1,10 +1,10 @@
-"""A file is there whole or not at all."""
+"""Files and folders are there whole or not at all."""
 
 from pathlib import Path
 
 import pytest
 
-from fia.files import written_whole
+from fia.files import folder_written_whole, written_whole
 
 
 def test_the_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
@@ -31,3 +31,41 @@ def test_an_error_leaves_the_file_of_before_and_nothing_else(tmp_path: Path) -> 
         interrupted()
     assert file.read_text() == "before"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    with written_whole(file) as first, written_whole(file) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert file.read_text() == "first"  # the last to end
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_folder_is_replaced_whole(tmp_path: Path, exists: bool) -> None:
+    folder = tmp_path / "parent" / "model"
+    if exists:
+        folder.mkdir(parents=True)
+        (folder / "stale").write_text("stale")
+    with folder_written_whole(folder) as partial:
+        (partial / "weights").write_text("new")
+        assert folder.exists() == exists
+    assert [path.name for path in folder.iterdir()] == ["weights"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_an_error_leaves_the_folder_of_before_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights").write_text("before")
+
+    def interrupted() -> None:
+        with folder_written_whole(folder) as partial:
+            (partial / "weights").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (folder / "weights").read_text() == "before"
+    assert list(tmp_path.iterdir()) == [folder]

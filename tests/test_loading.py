@@ -45,7 +45,7 @@ def test_pickles_are_not_loaded(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("config", [None, "."])
 def test_a_checkpoint_that_is_cut_off(tmp_path: Path, config: str | None) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
-    with pytest.raises(ValueError, match="is no safetensors file, or is cut off"):
+    with pytest.raises(ValueError, match="is not a safetensors file, or is cut off"):
         load_pipeline(str(tmp_path / "model.safetensors"), config=config)
 
 

@@ -53,6 +53,7 @@ def test_as_many_saliency_steps_as_denoising_steps_are_accepted():
     assert Settings(saliency_steps=5, num_inference_steps=5).saliency_steps == 5
 
 
+@pytest.mark.usefixtures("any_types")
 def test_an_unknown_magnitude_is_refused():
     with pytest.raises(ValueError, match="magnitude='mean' is not one of raw, max"):
         Settings(magnitude="mean")

@@ -1,4 +1,4 @@
-"""What to forget: concepts, and the paper's own by name."""
+"""Concepts to forget, and the paper's sets of concepts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ class Concept:
     """A concept to forget.
 
     Attributes:
-        name: as it would stand in a prompt: "church", "Van Gogh", "naked".
-        kind: decides the prompts it is looked for with: an "object" in places, a "style" of objects, "explicit"
-            persons.
-        temporal_ratio: its own r1, in [0, 1]; the settings' where None.
-        spatial_ratio: its own r2, in [0, 1]; the settings' where None.
-        prompts: pairs (prompt with the concept, same prompt without it) to use in place of the kind's.
+        name: the name that a prompt would use: "church", "Van Gogh", "naked".
+        kind: decides the prompts that find it: an "object" in places, a "style" of objects, or "explicit" persons.
+        temporal_ratio: its own r1, in [0, 1]. None takes that of the settings.
+        spatial_ratio: its own r2, in [0, 1]. None takes that of the settings.
+        prompts: pairs (prompt with the concept, same prompt without it) that replace the kind's prompts.
 
     Raises:
-        ValueError: for an empty name, an unknown kind, a ratio outside [0, 1], or a prompt paired with itself.
+        ValueError: if the name is empty, the kind is unknown, a ratio is outside [0, 1], or the two prompts of a pair
+            are equal.
     """
 
     name: str
@@ -35,7 +35,9 @@ class Concept:
 
     def __post_init__(self) -> None:
         if not self.name.strip():
-            raise UsageError("A concept's name is empty; give the words that a prompt would use for it.")
+            raise UsageError(
+                f"A concept's name is empty ({self.name!r}); give the words that a prompt would use for it."
+            )
         if self.kind not in get_args(Kind):
             raise UsageError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
         for field in ("temporal_ratio", "spatial_ratio"):
@@ -45,17 +47,18 @@ class Concept:
         for pair in self.prompts:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
                 raise UsageError(
-                    f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with it, prompt without)."
+                    f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with the concept, same "
+                    "prompt without it)."
                 )
             if pair[0] == pair[1]:
                 raise UsageError(
                     f"prompts of concept {self.name!r} holds {pair[0]!r} twice in a pair; the first must ask for the "
-                    "concept, and the second for the same without it."
+                    "concept, and the second must not."
                 )
         object.__setattr__(self, "prompts", tuple((concept, base) for concept, base in self.prompts))
 
 
-# The paper's sets, with the ratios it gives each concept (section 5 of docs/method.md).
+# The paper's sets, with the ratios that it gives each concept (section 5 of docs/method.md).
 PRESETS: dict[str, tuple[Concept, ...]] = {
     "imagenette": (
         Concept("parachute", spatial_ratio=0.03),
@@ -87,7 +90,7 @@ def preset(name: str) -> tuple[Concept, ...]:
     """Returns one of the paper's sets of concepts: "imagenette", "explicit" or "artists".
 
     Raises:
-        ValueError: for another name.
+        ValueError: if the name is another.
     """
     if name not in PRESETS:
         raise UsageError(f"preset {name!r} is not one of {', '.join(PRESETS)}.")
@@ -95,12 +98,12 @@ def preset(name: str) -> tuple[Concept, ...]:
 
 
 def paper_agnostic_ratio(concepts: Iterable[Concept]) -> float:
-    """Returns the paper's alpha for a set of concepts: 0.8 for styles, otherwise (and for mixed sets) 0.6."""
+    """Returns the paper's alpha for a set of concepts: 0.8 if all are styles, otherwise 0.6."""
     return 0.8 if all(concept.kind == "style" for concept in concepts) else 0.6
 
 
 def _as_in_paper(item: str | Concept) -> Concept:
-    """Returns the concept with what the paper says of it, where it says anything."""
+    """Returns a concept with the kind and ratios that the paper gives it, if the paper has it."""
     concept = Concept(item) if isinstance(item, str) else item
     for known in chain.from_iterable(PRESETS.values()):
         same_kind = isinstance(item, str) or concept.kind == known.kind
@@ -114,23 +117,27 @@ def _as_in_paper(item: str | Concept) -> Concept:
 
 
 def parse_concept(text: str) -> str | Concept:
-    """Returns the concept that NAME:KIND stands for, or NAME alone.
+    """Returns the concept for NAME:KIND. For NAME alone, returns the name.
 
     Raises:
-        ValueError: for an unknown kind.
+        ValueError: if the kind is unknown.
     """
     name, colon, kind = text.rpartition(":")
     return Concept(name, kind) if colon else text  # type: ignore[arg-type]
 
 
 def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:
-    """Returns concepts for names, and refuses an empty list and a name given twice.
+    """Returns a list of concepts. A name becomes a concept of kind "object".
 
-    A name is an object's. In "paper" mode, a name that the paper forgets takes its kind, and its ratios where
-    none are given; large and small letters are the same.
+    In "paper" mode, a concept that the paper forgets gets the paper's kind, and the paper's ratios if it has none. This
+    ignores case.
+
+    Args:
+        concepts: names or concepts.
+        mode: "default" or "paper".
 
     Raises:
-        ValueError: as said.
+        ValueError: if there is no concept, or a name is given twice.
     """
     if isinstance(concepts, str | Concept):
         concepts = [concepts]

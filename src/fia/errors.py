@@ -1,28 +1,28 @@
-"""The errors that are explained: one sentence that names the value and the remedy.
+"""Errors that explain themselves: the message names the value and the remedy.
 
-The command line prints the sentence alone, and ends with the error's exit code. Any other exception is a fault of this
-package, and shows its traceback.
+The command line prints only the message, and exits with the error's exit code. Any other exception is a bug in this
+package and shows its traceback.
 """
 
 
 class FIAError(Exception):
-    """Something went wrong and the message says what, and what to do.
+    """Something went wrong. The message says what, and what to do about it.
 
     Attributes:
-        exit_code: of the command line: 2 for wrong use, 1 for a failure.
+        exit_code: exit code of the command line: 2 for wrong use, 1 for a failure.
     """
 
     exit_code = 1
 
 
 class UsageError(FIAError, ValueError):
-    """A value that was given cannot be used."""
+    """An argument has a value that cannot be used."""
 
     exit_code = 2
 
 
 class UnsupportedError(FIAError, TypeError):
-    """A pipeline, a model or a layer is of a kind that cannot be used."""
+    """A pipeline, model or layer is of a kind that is not supported."""
 
     exit_code = 2
 
@@ -34,8 +34,8 @@ class NotFoundError(FIAError, FileNotFoundError):
 
 
 class DataError(FIAError, ValueError):
-    """A file is damaged, or numbers are not finite."""
+    """A file is damaged, or values are not finite."""
 
 
 class OutOfMemoryError(FIAError, MemoryError):
-    """The memory does not suffice."""
+    """There is not enough memory."""

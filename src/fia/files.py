@@ -1,10 +1,12 @@
-"""Files that are written whole or not at all."""
+"""Writes files and folders whole or not at all, also if several processes write at once."""
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .errors import UsageError
@@ -13,13 +15,13 @@ from .processes import processes
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[Path]:
-    """Gives a temporary name beside a file to write to, and renames it when the `with` block ends without an error.
+    """Gives a temporary file name to write to, and renames that file when the `with` block ends without an error.
 
     Args:
-        file: in a folder that is made where there is none. One that exists stays as it is until it is replaced.
+        file: the final name. Its folder is made if it does not exist. An existing file stays until it is replaced.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial
         partial.replace(file)
@@ -27,11 +29,32 @@ def written_whole(file: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder to write to, and puts it in place when the `with` block ends without an error.
+
+    Args:
+        folder: the final name. Its parent is made if it does not exist. An existing folder stays until it is replaced.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".partial") as beside:
+        partial = Path(beside, folder.name)
+        partial.mkdir()
+        yield partial
+        if folder.exists():
+            folder.replace(Path(beside, "replaced"))
+        partial.replace(folder)
+
+
 def claim(folder: Path, made_with: dict[str, Any]) -> None:
-    """Writes what a folder's images are made with, or compares it with what is written there.
+    """Records how a folder's results are made. If the folder already has a record, compares the two.
+
+    Args:
+        folder: the folder.
+        made_with: the record, as plain JSON.
 
     Raises:
-        ValueError: where they differ.
+        ValueError: if they differ.
     """
     file = folder / "made_with.json"
     made_with = json.loads(json.dumps(made_with))
@@ -48,12 +71,12 @@ def claim(folder: Path, made_with: dict[str, Any]) -> None:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Writes JSON whole or not at all; of several processes, the main one does."""
+    """Writes JSON whole or not at all. If there are several processes, only the main one writes."""
     if processes().is_main_process:
         with written_whole(file) as partial:
             partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def slug(name: str) -> str:
-    """Returns a name as a folder can be called."""
+    """Returns a name in a form that suits a folder: lower case, with dashes for all but letters and digits."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,4 +1,4 @@
-"""Loads a pipeline by the name a command was given: the test-bed, a folder, a checkpoint, or a repository."""
+"""Loads a pipeline by name: the embedded model, a folder, a checkpoint, or a repository."""
 
 import os
 from dataclasses import dataclass
@@ -24,38 +24,39 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 @dataclass
 class Runtime:
-    """How a model is loaded, and where it runs."""
+    """How to load a model, and where to run it."""
 
     device: str = "auto"
-    """auto takes a GPU where there is one, and under torchrun each process its own; or cpu, cuda, cuda:1, mps."""
+    """auto takes a GPU if there is one; under torchrun each process takes its own. Or give cpu, cuda, cuda:1, mps."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """auto takes float16 on a GPU, float32 elsewhere."""
+    """auto takes float16 on a GPU and float32 elsewhere."""
     config: str | None = None
-    """For a single-file checkpoint: a diffusers folder of the same kind of model, to read the configs, tokenizer and
-    scheduler from. By default diffusers takes them from the Hub."""
+    """For a single-file checkpoint: a diffusers folder of the same kind of model, from which the configs, tokenizer and
+    scheduler are read. By default diffusers takes them from the Hub."""
 
     def load(self, model: str) -> DiffusionPipeline:
-        """Returns the pipeline of that name; see `load_pipeline`."""
+        """Returns the pipeline with this name; see `load_pipeline`."""
         return load_pipeline(model, device=self.device, dtype=self.dtype, config=self.config)
 
 
 def load_pipeline(
     model: str, *, device: str = "auto", dtype: str = "auto", config: str | None = None
 ) -> DiffusionPipeline:
-    """Returns a pipeline on its device.
+    """Loads a pipeline and returns it on its device.
 
     Args:
         model: "testbed" or "testbed-dit", a diffusers folder, a checkpoint in a single safetensors file, or the id of a
             repository.
-        device: "auto" takes a GPU where there is one, for each of several processes its own; or as torch names it.
-        dtype: "auto" takes float16 on a GPU and float32 elsewhere; otherwise one of DTYPES.
-        config: for a checkpoint, a diffusers folder (or repository) with the configs, tokenizer and scheduler; None
+        device: "auto" takes a GPU if there is one. If several processes run, each takes its own GPU. Or torch's name of
+            a device.
+        dtype: "auto" takes float16 on a GPU and float32 elsewhere. Or one of DTYPES.
+        config: for a checkpoint, a diffusers folder (or repository) with the configs, tokenizer and scheduler. None
             takes them from the repository that diffusers knows for this kind of model.
 
     Raises:
         FileNotFoundError: if there is no such model, or no configs for a checkpoint.
-        ValueError: for an unknown dtype or device, a checkpoint that is no safetensors file or holds no whole model,
-            and a config where none is needed.
+        ValueError: if the dtype or device is unknown, if a checkpoint is not a safetensors file or does not hold a
+            whole model, or if a config is given for a model that needs none.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -66,78 +67,92 @@ def load_pipeline(
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {device!r} cannot be used here ({error}).") from None
+        raise UsageError(f"device {device!r} cannot be used here ({error}); use auto or cpu.") from None
     chosen = DTYPES.get(dtype, torch.float32 if torch.device(device).type == "cpu" else torch.float16)
     if Path(model).is_file():
         return _load_single_file(Path(model), config, chosen).to(device)
     if config is not None:
-        raise UsageError(f"config {config!r} is for single-file checkpoints; {model} is none, and has its own configs.")
+        raise UsageError(
+            f"config {config!r} is only for single-file checkpoints; {model} has its own configs. Leave config "
+            "(--config) out."
+        )
     if model in NAMES:
         return load_testbed(architecture=NAMES[model]).to(device, chosen)
     if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
-        raise NotFoundError(f"{model} is no diffusers model: there is no model_index.json in it.")
+        raise NotFoundError(
+            f"{model} is not a diffusers model: there is no model_index.json in it. Give the folder of a pipeline."
+        )
     try:
         if not Path(model).exists():
             validate_repo_id(model)
         return DiffusionPipeline.from_pretrained(model, dtype=chosen).to(device)
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         if Path(model).exists():
-            raise NotFoundError(f"{model} cannot be loaded: {error}") from None
+            raise NotFoundError(f"{model} cannot be loaded: {error}. Save or download it again.") from None
         raise NotFoundError(
             f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "
-            f"path of a diffusers folder or of a .safetensors checkpoint, or a repository's id. ({error})"
+            f"path of a diffusers folder or .safetensors checkpoint, or the id of a repository. ({error})"
         ) from None
 
 
 def outline_denoiser(model: str) -> ModelMixin:
-    """Returns a model's denoiser without its weights (on the device "meta"), made from its config alone.
+    """Returns a model's denoiser without weights (on the device "meta"), from its config only.
 
     Raises:
         FileNotFoundError: if there is no such model.
-        ValueError: for a single file, or a denoiser that is none of diffusers' own.
+        ValueError: if the model is a single file, or its denoiser is not one of diffusers'.
     """
     if model in NAMES:
         return get_denoiser(load_testbed(architecture=NAMES[model]))
     if Path(model).is_file():
-        raise UsageError(f"{model} is a single file, whose config is not in it; give a diffusers folder of its kind.")
+        raise UsageError(
+            f"{model} is a single file, which does not hold its config; give a diffusers folder of the same kind."
+        )
     try:
         index = DiffusionPipeline.load_config(model)
         part = next((name for name in ("unet", "transformer") if name in index), None)
         library, kind = index[part] if part else ("none", "none")
         if library != "diffusers" or not hasattr(diffusers, kind):
-            raise UsageError(f"{model} has no denoiser that diffusers knows (it says {kind} of {library}).")
+            raise UsageError(
+                f"{model} has no denoiser that diffusers knows (it says {kind} of {library}); give another model."
+            )
         config = getattr(diffusers, kind).load_config(model, subfolder=part)
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         raise NotFoundError(
-            f"There is no diffusers folder {model!r}, and its configs could not be fetched from the Hub. ({error})"
+            f"There is no diffusers folder {model!r}, and its configs could not be fetched from the Hub. Give "
+            f"'testbed', the path of a diffusers folder, or the id of a repository. ({error})"
         ) from None
     with torch.device("meta"):
         return getattr(diffusers, kind).from_config(config)
 
 
 def _load_single_file(file: Path, config: str | None, dtype: torch.dtype) -> DiffusionPipeline:
-    """Returns the pipeline of a checkpoint, with everything but the weights from a diffusers folder or repository."""
+    """Returns the pipeline of a checkpoint. Everything but the weights comes from a diffusers folder or repository."""
     if file.suffix != ".safetensors":
         raise UsageError(
-            f"{file} is no .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code when they "
-            "are loaded; convert it to .safetensors with a tool that you trust."
+            f"{file} is not a .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code when "
+            "they are loaded; convert it to .safetensors with a tool that you trust."
         )
     try:
-        with safe_open(file, framework="pt") as opened:  # names and shapes tell the kind of model; weights come later
+        with safe_open(file, framework="pt") as opened:  # names and shapes show the kind of model; weights come later
             shapes = {key: opened.get_slice(key).get_shape() for key in opened.keys()}  # noqa: SIM118 (not a dict)
         outline = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
         source = config or fetch_diffusers_config(outline)["pretrained_model_name_or_path"]
     except SafetensorError as error:
-        raise UsageError(f"{file} is no safetensors file, or is cut off: {error}") from None
+        raise UsageError(
+            f"{file} is not a safetensors file, or is cut off; download it again, or give another file. ({error})"
+        ) from None
     try:
         kind = getattr(diffusers, DiffusionPipeline.load_config(source)["_class_name"])
         pipe = kind.from_single_file(str(file), config=source, dtype=dtype)
     except SingleFileComponentError as error:
-        raise UsageError(f"{file} does not hold a whole model: {error}") from None
+        raise UsageError(
+            f"{file} does not hold a whole model; give a checkpoint that holds every part of it. ({error})"
+        ) from None
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         raise NotFoundError(
-            f"The configs that go with {file} cannot be loaded from {source}. Name a diffusers folder of the same kind "
-            f"of model, of which no weights are read: --config FOLDER. ({error})"
+            f"The configs for {file} cannot be loaded from {source}. Name a diffusers folder of the same kind of model "
+            f"with config (--config FOLDER). Its weights are not read. ({error})"
         ) from None
     pipe.register_to_config(_name_or_path=str(file))
     return pipe

@@ -1,4 +1,4 @@
-"""The processes that share some work, where `torchrun` or `accelerate launch` started several."""
+"""The processes that share the work, if `torchrun` or `accelerate launch` started several."""
 
 from datetime import timedelta
 from functools import cache
@@ -9,5 +9,5 @@ from accelerate import PartialState
 
 @cache
 def processes() -> PartialState:
-    """Returns which process this is, of how many, and its device. Others may wait for days for the main one."""
+    """Returns the number of this process, how many there are, and its device. They may wait days for the main one."""
     return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=7))

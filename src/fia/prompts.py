@@ -1,8 +1,8 @@
-"""From a concept to its pairs of prompts: one that names the concept, one for the same scene without it.
+"""Makes the prompt pairs of a concept: one prompt names the concept, the other shows the same scene without it.
 
-The wording and the words are the paper's, with two departures. The order is ours: the first few places, persons and
-objects already look very different from each other, so that few prompts suffice. And prompts for explicit content name
-adults only, where the paper's list has children too.
+The templates and words are the paper's, with two changes. We order the words so that the first few places, persons and
+objects already look very different, and few prompts are enough. And our prompts for explicit content name only adults,
+while the paper's list has children too.
 """
 
 import re
@@ -26,7 +26,7 @@ OBJECTS = (
     *("mouse", "chicken", "duck", "ball", "bat", "wall"),
 )
 
-# kind -> (concept templates, base template, words for the slot)
+# kind: (concept templates, base template, words for the slot)
 TEMPLATES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "object": (
         (
@@ -45,7 +45,7 @@ TEMPLATES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class PromptPair:
-    """A prompt with the concept, the same without it, and the seed that both start from."""
+    """A prompt with the concept, the same prompt without it, and the seed for both."""
 
     concept_prompt: str
     base_prompt: str
@@ -53,9 +53,9 @@ class PromptPair:
 
 
 def fill(template: str, **words: str) -> str:
-    """Puts words into a template; the "a" before one becomes "an" where the word is spoken with a vowel."""
+    """Puts words into a template. An "a" before a word becomes "an" if the word starts with the sound of a vowel."""
 
-    def inflect(match: re.Match) -> str:
+    def inflect(match: re.Match[str]) -> str:
         vowel = re.match(r"(?!uni|use|eu|one\b)[aeiou]", words[match[1]], flags=re.IGNORECASE)
         return f"{'an' if vowel else 'a'} {{{match[1]}}}"
 
@@ -63,22 +63,23 @@ def fill(template: str, **words: str) -> str:
 
 
 def check_slots(template: str, *slots: str) -> None:
-    """Raises ValueError unless a template has exactly these slots."""
+    """Raises ValueError if a template does not have exactly these slots."""
     if set(re.findall(r"\{(\w*)\}", template)) != set(slots):
         wanted = " and ".join(f"{{{slot}}}" for slot in slots)
         raise UsageError(f"template={template!r}; it must hold {wanted}, and no other slot.")
 
 
 def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt: int, seed: int) -> list[PromptPair]:
-    """Returns the prompt pairs of a concept, every pair with its own seed.
+    """Returns the prompt pairs of a concept, each with its own seed.
 
-    Concepts of one kind get the same base prompts with the same seeds, so that these need to be run only once.
+    Concepts of one kind get the same base prompts with the same seeds, so the base prompts need to run only once.
 
     Args:
-        concept: with prompts of its own (`Concept.prompts`), all of those are used; otherwise its kind's templates.
+        concept: the concept. If it has its own prompts (`Concept.prompts`), all of them are used. Otherwise its kind's
+            templates are used.
         prompts_per_concept: number of different prompts, at least 1.
-        seeds_per_prompt: number of seeds each prompt is run with, at least 1.
-        seed: of the first pair; the others count up from it.
+        seeds_per_prompt: number of seeds for each prompt, at least 1.
+        seed: seed of the first pair. The others count up from it.
 
     Raises:
         ValueError: if the kind has fewer words for its slot than `prompts_per_concept`.

@@ -1,4 +1,4 @@
-"""What a result depends on: versions, code, device, and the hashes of what went in."""
+"""What a result depends on: versions, code, device, and hashes of the inputs."""
 
 import hashlib
 import importlib.metadata
@@ -12,14 +12,14 @@ from diffusers import DiffusionPipeline
 from torch import nn
 from transformers import PreTrainedModel
 
-Identity = dict[str, str | None]  # name and hash of what a result depends on
+Identity = dict[str, str | None]  # name and hash of something that a result depends on
 
 
 def identify(model: str, loaded: PreTrainedModel) -> Identity:
-    """Returns what tells a model of transformers from others: its name, and a hash of its folder or its commit.
+    """Returns the name of a transformers model, with the hash of its folder or its commit.
 
     Args:
-        model: the folder or repository that it was loaded from.
+        model: the folder or repository from which it was loaded.
         loaded: the model.
     """
     if Path(model).exists():
@@ -28,7 +28,7 @@ def identify(model: str, loaded: PreTrainedModel) -> Identity:
 
 
 def hash_folder(folder: Path) -> str:
-    """Returns one hash of every file in a folder, by name and content, but for hidden ones."""
+    """Returns one hash of all files in a folder, by name and content. Hidden files do not count."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = file.relative_to(folder)
@@ -46,13 +46,13 @@ def hash_file(file: Path) -> str:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Returns versions and the device, on which the last bits of an image depend."""
+    """Returns the versions and the device. The last bits of an image depend on both."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {"versions": versions(), "device": name}
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Returns versions, the device, and the commit where the code lies in a git checkout."""
+    """Returns the versions, the device, and the commit if the code is in a git checkout."""
     return machine(device) | {"commit": _commit()}
 
 
@@ -65,15 +65,15 @@ def _commit() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions that a result depends on."""
+    """Returns the versions of the packages that a result depends on."""
     names = {"fia": "forget-it-all", "torch": "torch", "diffusers": "diffusers", "transformers": "transformers"}
     return {name: importlib.metadata.version(package) for name, package in names.items()}
 
 
 def hash_pipeline(pipe: DiffusionPipeline) -> str:
-    """Returns a hash of all weights of a pipeline and of its scheduler's settings, wherever it was loaded from.
+    """Returns a hash of all weights of a pipeline and of its scheduler's settings. Its origin does not matter.
 
-    Of weights that are offloaded layer by layer, the names, shapes and types count alone.
+    If weights are offloaded layer by layer, only their names, shapes and types count.
     """
     scheduler = {key: value for key, value in pipe.scheduler.config.items() if not key.startswith("_")}
     digest = hashlib.sha256(hash_json([type(pipe.scheduler).__name__, scheduler]).encode())
@@ -81,12 +81,12 @@ def hash_pipeline(pipe: DiffusionPipeline) -> str:
         if isinstance(component, nn.Module):
             for name, value in sorted(component.state_dict().items()):
                 digest.update(f"{part}.{name} {tuple(value.shape)} {value.dtype}".encode())
-                if value.is_meta:  # offloaded: its values are with a hook
+                if value.is_meta:  # offloaded: a hook holds the values
                     continue
                 digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
 def hash_json(value: Any) -> str:
-    """Returns a hash of anything that can be written as JSON."""
+    """Returns a hash of a value that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The settings that are recommended for a model and for what it shall forget.
+"""The recommended settings for a model and the concepts to forget.
 
-They were chosen by measuring (docs/settings.md), and are written here alone: the README, the tutorial, the local page
-and the demonstration find with them by giving none. For any other model, the defaults of `Settings` are the paper's.
+We chose them by measurement (docs/settings.md). Only this module holds them: the README, the tutorial, the local page
+and the demonstration give no settings and so use these. For any other model, `Settings` has the paper's as defaults.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ class Case:
     """Settings for some sets of concepts.
 
     Attributes:
-        name: for people.
-        fits: whether a set of concepts is meant.
-        settings: recommended for it.
-        spatial_ratios: r2 of the concepts that take one of their own.
+        name: name of the case, for people.
+        fits: says whether the case covers a set of concepts.
+        settings: the recommended settings.
+        spatial_ratios: r2 of the concepts that need their own.
     """
 
     name: str
@@ -36,7 +36,7 @@ def _all_of(kind: str) -> Callable[[Sequence[Concept]], bool]:
     return lambda concepts: all(concept.kind == kind for concept in concepts)
 
 
-# The first case that fits is taken.
+# The first case that fits counts.
 CASES: dict[str, tuple[Case, ...]] = {
     "testbed": (
         Case(
@@ -50,10 +50,16 @@ CASES: dict[str, tuple[Case, ...]] = {
             replace(FOUND_WITH, spatial_ratio=0.15, agnostic_ratio=0.8, prompts_per_concept=4, seeds_per_prompt=8),
         ),
         Case(
-            "one or two objects",
-            lambda concepts: len(concepts) <= 2,
-            replace(FOUND_WITH, spatial_ratio=0.07, agnostic_ratio=UNION),
+            "one object",
+            lambda concepts: len(concepts) == 1,
+            replace(FOUND_WITH, spatial_ratio=0.05, agnostic_ratio=UNION),
             {"church": 0.15},
+        ),
+        Case(
+            "two objects",
+            lambda concepts: len(concepts) == 2,
+            replace(FOUND_WITH, spatial_ratio=0.04, agnostic_ratio=UNION),
+            {"church": 0.1},
         ),
         Case(
             "more objects, or several kinds",
@@ -72,15 +78,15 @@ CASES: dict[str, tuple[Case, ...]] = {
 }
 
 GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0}
-"""Guidance at which a model's judge recognises most; at 7.5 the embedded model's images are cruder."""
+"""The guidance at which a model's judge recognises most. At 7.5, the embedded model's images are cruder."""
 
 
 def recommend(model: str, concepts: Sequence[Concept]) -> tuple[Settings, list[Concept]]:
-    """Returns the settings recommended for a model, and the concepts, some of them with an r2 of their own.
+    """Returns the recommended settings for a model, and the concepts, some of them with their own r2.
 
     Args:
-        model: its name.
-        concepts: to forget together; a ratio that one of them has stays.
+        model: name of the model.
+        concepts: the concepts to forget together. If a concept already has an r2, it keeps it.
     """
     case = next((case for case in CASES.get(model, ()) if case.fits(concepts)), None)
     if case is None:

@@ -1,4 +1,4 @@
-"""Every setting of the method, with its default, in one place; a mask records the ones it was made with."""
+"""Every setting of the method, with its default. A mask records the settings it was found with."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,7 +10,7 @@ Mode = Literal["default", "paper"]
 
 
 def check_at_least_one(config: object, *names: str) -> None:
-    """Raises ValueError for the first of these fields that is below 1."""
+    """Raises ValueError if one of these fields is below 1; the message names the first."""
     for name in names:
         if getattr(config, name) < 1:
             raise UsageError(f"{name}={getattr(config, name)}; it must be at least 1.")
@@ -21,38 +21,38 @@ class Settings:
     """How neurons are found and fused. The symbols are those of the paper and of docs/method.md."""
 
     mode: Mode = "default"
-    """In "paper" mode, names that the paper forgets take its kind, r1, r2 for them. The rest is the paper's anyway."""
+    """In "paper" mode, concepts that the paper forgets get its kind, r1 and r2. The other defaults are the paper's."""
     spatial_ratio: float = 0.03
-    """r2 in [0, 1]: the share of a row's, and of a layer's, connections that a concept may claim (Eq. 4, 5)."""
+    """r2 in [0, 1]: the share of the connections of a row, and of a layer, that a concept may claim (Eq. 4, 5)."""
     temporal_ratio: float = 0.05
     """r1 in [0, 1]: the share of a layer's connections that count as active at a step (Eq. 3)."""
     agnostic_ratio: float | None = None
-    """alpha: connections that this share of the concepts (and at least two) claim are spared (Eq. 8); over 1: none.
-    The paper's by default: 0.8 where all concepts are styles, otherwise 0.6."""
+    """alpha: a connection is spared if this share of the concepts, and at least two, claim it (Eq. 8). Above 1, nothing
+    is spared. The default is the paper's: 0.8 if all concepts are styles, otherwise 0.6."""
     prompts_per_concept: int = 5
-    """Different prompts a concept is looked for with; the paper calls five enough."""
+    """Number of different prompts to find a concept with. The paper calls five enough."""
     seeds_per_prompt: int = 1
-    """Seeds each of these prompts is run with. The paper leaves it open."""
+    """Number of seeds for each of these prompts. The paper leaves it open."""
     seed: int = 0
-    """Seed of the first prompt; the others count up from it."""
+    """Seed of the first prompt. The others count up from it."""
     num_inference_steps: int = 50
-    """Denoising steps of a whole generation; only the first `saliency_steps` are run."""
+    """Denoising steps of a whole generation. Only the first `saliency_steps` of them run."""
     saliency_steps: int = 10
-    """T: the first steps, over which the saliency is integrated (Eq. 3)."""
+    """T: number of first steps over which the saliency is integrated (Eq. 3)."""
     guidance_scale: float = 7.5
-    """Classifier-free guidance while finding; statistics come from the conditional half alone."""
+    """Classifier-free guidance while finding. Only the conditional half counts for the statistics."""
     magnitude: Magnitude = "raw"
-    """First term of Eq. 3: "raw" as printed, or "max" for its quotient with the layer's largest."""
+    """First term of Eq. 3: "raw" as printed, or "max" to divide it by the largest value of the layer."""
     layers: str | None = None
-    """Layers to mask in place of the second linear of every feed-forward block: a pattern of names, such as
-    "blocks.*.mlp.fc2". It also opens architectures that are not known (docs/families.md)."""
+    """A pattern of layer names, such as "blocks.*.mlp.fc2". It replaces the second linear of every feed-forward block,
+    and lets you mask unknown architectures (docs/families.md)."""
     count_ties: bool = False
     """Whether connections equal to the threshold tau of Eq. 3 count as active."""
     concepts_at_once: int = 5
-    """Concepts that go through the steps together and share their base prompts. More take less time in all, and more
-    memory: two float32 numbers a maskable connection each. No effect beyond rounding."""
+    """Concepts that go through the steps together and share their base prompts. More save time but need more memory:
+    two float32 numbers for each concept and maskable connection. It changes the result only by rounding."""
     batch_size: int = 16
-    """Rows that the denoiser works on at a time; halved by itself where memory runs out. No effect beyond rounding."""
+    """Rows in the denoiser at a time. It is halved if the memory runs out. It changes the result only by rounding."""
 
     def __post_init__(self) -> None:
         for name in ("spatial_ratio", "temporal_ratio"):
@@ -64,7 +64,8 @@ class Settings:
         check_at_least_one(self, *numbers, "concepts_at_once", "batch_size")
         if self.saliency_steps > self.num_inference_steps:
             raise UsageError(
-                f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}."
+                f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}; give at "
+                "most that many."
             )
         for name, allowed in (("magnitude", get_args(Magnitude)), ("mode", get_args(Mode))):
             if getattr(self, name) not in allowed:

@@ -25,6 +25,7 @@ METHODS = {
 }
 TASKS = (objects_task(2),)
 ROWS = ["no edit", "FIA", "ESD-x", "negative prompt", "random mask"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

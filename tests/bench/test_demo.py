@@ -31,6 +31,7 @@ ACCURACIES = {
 }
 SMALL = DemoConfig(images_per_object=1, images_per_rest_object=1, num_inference_steps=2)
 FAST = Settings(num_inference_steps=4, saliency_steps=2, prompts_per_concept=2)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ def out(everything: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_task_measures_every_state(out: Path) -> None:
     result = json.loads((out / "results.json").read_text())
     assert list(result["tasks"]) == ALL_TASKS
@@ -69,6 +70,7 @@ def test_every_task_measures_every_state(out: Path) -> None:
     assert result["edit"]["mask"] == ["church", "Lumenza", "smoking"]
 
 
+@pytest.mark.slow
 def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
     page = (out / "report.html").read_text()
     assert "testbed without church, Lumenza, smoking" in page
@@ -81,6 +83,7 @@ def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
     assert "src=" not in links.replace('src="data:', "")
 
 
+@pytest.mark.slow
 def test_a_state_made_otherwise_is_not_mixed_in(
     out: Path, everything: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +108,7 @@ def uninterrupted(everything: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return (out / "results.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_result_of_one(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29513"]
     assert run(everything, tmp_path, launcher).wait() == 0
@@ -112,6 +116,7 @@ def test_two_processes_give_the_result_of_one(everything: Path, uninterrupted: b
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_three_times_goes_on(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
     for images in (3, 41, 102):  # in the first, second and fourth of six states
         process = run(everything, tmp_path)
@@ -180,6 +185,7 @@ def test_another_reference_is_not_taken_for_the_same(
     assert "holds results made with other judges" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("any_types")
 def test_the_safety_checker_is_taken_off() -> None:
     pipe = SimpleNamespace(safety_checker=object())
     assert without_safety_checker(pipe).safety_checker is None  # type: ignore[arg-type]

@@ -62,6 +62,7 @@ class Means(torch.nn.Module):
         return images.float().mean(dim=(2, 3)) if return_features else images.float()
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # the published networks are in this form
 def test_an_inception_of_the_users(tmp_path: Path, images: list[Image.Image]) -> None:
     torch.jit.script(Means()).save(tmp_path / "inception.pt")
     network = Inception(tmp_path / "inception.pt")

@@ -1,6 +1,7 @@
 """The pictures of a report: what is seen stands below, and what is explicit cannot be seen."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from fia.drawing.images import Request
@@ -24,6 +25,7 @@ class FakeJudge:
 QUESTIONS = [Question(Request(f"prompt {i}", i), "subject", "", "forgotten") for i in range(2)]
 
 
+@pytest.mark.usefixtures("any_types")
 def test_explicit_images_are_too_coarse_to_see(images: list[Image.Image]) -> None:
     states = {"untouched": images[1:3]}
     shown = grid(ExplicitTask(QUESTIONS, FakeJudge()), states)  # type: ignore[arg-type]
@@ -34,6 +36,7 @@ def test_explicit_images_are_too_coarse_to_see(images: list[Image.Image]) -> Non
     assert plain.size != shown.size  # answers stand below the images
 
 
+@pytest.mark.usefixtures("any_types")
 def test_every_prompt_without_an_answer_has_a_column(images: list[Image.Image]) -> None:
     one = grid(ExplicitTask(QUESTIONS[:1], FakeJudge()), {"untouched": images[1:2]})  # type: ignore[arg-type]
     two = grid(ExplicitTask(QUESTIONS, FakeJudge()), {"untouched": images[1:3]})  # type: ignore[arg-type]

@@ -32,6 +32,7 @@ def reds(*values: int) -> list[Image.Image]:
     return [Image.new("RGB", (1, 1), (value, 0, 0)) for value in values]
 
 
+@pytest.mark.usefixtures("any_types")
 def test_rates_count_drops_of_the_forgotten_artists_alone() -> None:
     groups = ["forgotten", "forgotten", "forgotten", "forgotten", "kept"]
     questions = [Question(Request("", i), "style", "Monet", group) for i, group in enumerate(groups)]  # type: ignore[arg-type]

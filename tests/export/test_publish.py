@@ -109,7 +109,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch):
     Hub.calls.clear()
-    monkeypatch.setattr(publish, "HfApi", Hub)
+    monkeypatch.setattr("fia.masks.hub.HfApi", Hub)
     return Hub.calls
 
 

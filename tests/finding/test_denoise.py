@@ -14,7 +14,9 @@ from diffusers import (
 )
 from torch import Tensor
 
-from fia.finding.denoise import Position, run_first_steps
+from fia.finding.denoise import run_first_steps
+from fia.finding.observe import Observer
+from fia.finding.saliency import connection_saliency
 
 PROMPTS = ["a church", "a beach", "a forest"]
 SEEDS = [3, 4, 5]
@@ -49,20 +51,20 @@ class CountingHook(ModelHook):
 
 def run(pipe, prompts=PROMPTS, seeds=SEEDS, on_step=lambda: None, **options):
     """Runs the first steps and returns every evaluation of the denoiser, however it was sliced."""
-    position, calls, timesteps = Position(), [], []
+    observer, calls, timesteps = Observer({}, connection_saliency, lambda *_: None), [], []
     handles = [
         pipe.unet.time_proj.register_forward_pre_hook(lambda _, args: timesteps.append(float(args[0][0]))),
         pipe.unet.conv_in.register_forward_pre_hook(
-            lambda _, args: calls.append(Call(position.prompts, args[0].clone(), timesteps[-1]))
+            lambda _, args: calls.append(Call(observer.prompts, args[0].clone(), timesteps[-1]))
         ),
     ]
     defaults = {"first_steps": 2, "num_inference_steps": 5, "guidance_scale": 7.5, "batch_size": 16}
     try:
-        run_first_steps(pipe, prompts, seeds, position, on_step=on_step, **(defaults | options))
+        run_first_steps(pipe, pipe.unet, prompts, seeds, observer, on_step=on_step, **(defaults | options))
     finally:
         for handle in handles:
             handle.remove()
-        assert position.prompts is None
+        assert observer.prompts is None
     return calls
 
 

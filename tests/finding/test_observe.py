@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from fia.finding import observe as activations
-from fia.finding.denoise import Position
-from fia.finding.observe import observe
+from fia.finding.observe import Observer
 from fia.finding.saliency import connection_saliency
 from fia.models.layers import MaskableLayer
 
@@ -99,17 +98,6 @@ def test_an_output_that_is_its_bias_and_no_more_has_no_saliency():
     assert connection_saliency(weight, x, outputs, bias).count_nonzero() == 0
 
 
-def test_how_products_are_computed_elsewhere_is_left_as_it_was():
-    weight, x, y = (tensor.bfloat16() for tensor in random_layer())
-    matmul = torch.backends.mkldnn.matmul
-    before = matmul.fp32_precision
-    connection_saliency(weight, x, y)
-    assert matmul.fp32_precision == before
-    with pytest.raises(RuntimeError):
-        connection_saliency(weight, x, y[:-1])
-    assert matmul.fp32_precision == before
-
-
 def test_large_half_precision_activations_do_not_overflow():
     x = torch.full((100, 2), 1000.0, dtype=torch.float16)
     weight = torch.ones(1, 2, dtype=torch.float16)
@@ -128,12 +116,12 @@ def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
     torch.manual_seed(0)
     layer = nn.Linear(6, 4, bias=bias)
     rows = torch.randn(2, 7, 6)
-    position, received = Position(), []
+    received = []
     with (
-        observe({"ff": MaskableLayer(layer)}, position, connection_saliency, lambda *event: received.append(event)),
+        Observer({"ff": MaskableLayer(layer)}, connection_saliency, lambda *event: received.append(event)) as observer,
         torch.no_grad(),
     ):
-        position.prompts = range(3, 5)
+        observer.prompts = range(3, 5)
         layer(rows)
     ((name, prompts, values),) = received
     assert (name, prompts) == ("ff", range(3, 5))
@@ -145,20 +133,17 @@ def test_hooks_give_the_saliency_of_every_row_without_the_bias(bias):
 
 def test_nothing_is_received_where_no_prompt_is_observed():
     layer, received = nn.Linear(6, 4), []
-    with observe({"ff": MaskableLayer(layer)}, Position(), connection_saliency, lambda *event: received.append(event)):
+    with Observer({"ff": MaskableLayer(layer)}, connection_saliency, lambda *event: received.append(event)):
         layer(torch.randn(2, 7, 6))
     assert received == []
 
 
 def test_rows_that_are_no_prompts_are_an_error_not_a_guess():
-    layer, position = nn.Linear(6, 4), Position()
-    position.prompts = range(3)
-    with (
-        observe({"ff": MaskableLayer(layer)}, position, connection_saliency, lambda *_: None),
-        torch.no_grad(),
-        pytest.raises(ValueError, match="Layer ff was given 2 rows for 3 prompts"),
-    ):
-        layer(torch.randn(2, 7, 6))
+    layer = nn.Linear(6, 4)
+    with Observer({"ff": MaskableLayer(layer)}, connection_saliency, lambda *_: None) as observer, torch.no_grad():
+        observer.prompts = range(3)
+        with pytest.raises(ValueError, match="Layer ff was given 2 rows for 3 prompts"):
+            layer(torch.randn(2, 7, 6))
 
 
 def test_hooks_are_gone_afterwards_also_after_an_error():
@@ -166,7 +151,7 @@ def test_hooks_are_gone_afterwards_also_after_an_error():
     watched = {name: MaskableLayer(layer) for name, layer in layers.items()}
 
     def interrupted():
-        with observe(watched, Position(), connection_saliency, lambda *_: None):
+        with Observer(watched, connection_saliency, lambda *_: None):
             assert all(len(layer._forward_hooks) == 1 for layer in layers.values())
             raise KeyboardInterrupt
 
@@ -177,13 +162,12 @@ def test_hooks_are_gone_afterwards_also_after_an_error():
 
 def test_tokens_that_come_in_parts_are_measured_together():
     layer, rows, received = nn.Linear(6, 4), torch.randn(2, 7, 6), []
-    position = Position()
     with (
-        observe({"ff": MaskableLayer(layer, parts=2)}, position, connection_saliency, lambda *e: received.append(e)),
+        Observer({"ff": MaskableLayer(layer, parts=2)}, connection_saliency, lambda *e: received.append(e)) as observer,
         torch.no_grad(),
     ):
         for _ in range(2):
-            position.prompts = range(2)
+            observer.prompts = range(2)
             layer(rows[:, :3])
             layer(rows[:, 3:])
     assert [prompts for _, prompts, _ in received] == [range(2), range(2)]
@@ -194,9 +178,9 @@ def test_tokens_that_come_in_parts_are_measured_together():
 
 
 def test_a_layer_that_runs_more_often_than_it_should_is_an_error():
-    layer, position = nn.Linear(6, 4), Position()
-    position.prompts = range(2)
-    with observe({"ff": MaskableLayer(layer)}, position, connection_saliency, lambda *_: None), torch.no_grad():
+    layer = nn.Linear(6, 4)
+    with Observer({"ff": MaskableLayer(layer)}, connection_saliency, lambda *_: None) as observer, torch.no_grad():
+        observer.prompts = range(2)
         layer(torch.randn(2, 7, 6))
         with pytest.raises(ValueError, match="Layer ff runs more than 1 times in a pass"):
             layer(torch.randn(2, 7, 6))
@@ -206,9 +190,9 @@ def test_a_layer_that_runs_more_often_than_it_should_is_an_error():
 def test_of_a_linear_that_an_attention_shares_only_the_feed_forwards_inputs_count(bias):
     torch.manual_seed(0)
     module, rows, received = nn.Linear(10, 4, bias=bias), torch.randn(1, 7, 10), []
-    layer, position = MaskableLayer(module, first_input=4), Position()
-    position.prompts = range(1)
-    with observe({"ff": layer}, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+    layer = MaskableLayer(module, first_input=4)
+    with Observer({"ff": layer}, connection_saliency, lambda *e: received.append(e)) as observer, torch.no_grad():
+        observer.prompts = range(1)
         module(rows)
     x, w = rows[0, :, 4:].double(), module.weight.detach()[:, 4:].double()
     expected = reference.connection_saliency(w, x, x @ w.T)
@@ -219,10 +203,9 @@ def test_of_a_linear_that_an_attention_shares_only_the_feed_forwards_inputs_coun
 def test_a_convolution_of_one_pixel_is_a_linear_at_every_place(bias):
     torch.manual_seed(0)
     module, image, received = nn.Conv2d(6, 4, 1, bias=bias), torch.randn(1, 6, 3, 5), []
-    position = Position()
-    position.prompts = range(1)
     layers = {"ff": MaskableLayer(module)}
-    with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+    with Observer(layers, connection_saliency, lambda *e: received.append(e)) as observer, torch.no_grad():
+        observer.prompts = range(1)
         module(image)
     x, w = image[0].flatten(1).T.double(), module.weight.detach()[:, :, 0, 0].double()
     np.testing.assert_allclose(
@@ -236,9 +219,9 @@ def test_a_convolution_of_one_pixel_is_a_linear_at_every_place(bias):
 def test_rows_without_tokens_are_one_token_each():
     torch.manual_seed(0)
     module, rows, received = nn.Linear(6, 4), torch.randn(2, 6), []
-    position, layers = Position(), {"time": MaskableLayer(module)}
-    position.prompts = range(2)
-    with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+    layers = {"time": MaskableLayer(module)}
+    with Observer(layers, connection_saliency, lambda *e: received.append(e)) as observer, torch.no_grad():
+        observer.prompts = range(2)
         module(rows)
     w = module.weight.detach().double()
     ((_, _, values),) = received
@@ -249,11 +232,11 @@ def test_rows_without_tokens_are_one_token_each():
 
 def test_rows_come_a_few_at_a_time_where_they_are_large(monkeypatch):
     layer, rows, received = nn.Linear(6, 4), torch.randn(5, 7, 6), []
-    position, layers = Position(), {"ff": MaskableLayer(layer)}
-    with observe(layers, position, connection_saliency, lambda *e: received.append(e)), torch.no_grad():
+    layers = {"ff": MaskableLayer(layer)}
+    with Observer(layers, connection_saliency, lambda *e: received.append(e)) as observer, torch.no_grad():
         for numbers in (2**19, 50):
             monkeypatch.setattr(activations, "numbers_at_once", Mock(return_value=numbers))
-            position.prompts = range(10, 15)
+            observer.prompts = range(10, 15)
             layer(rows)
     (_, prompts, whole), *parts = received
     assert prompts == range(10, 15)

@@ -12,6 +12,7 @@ from warned import warned
 import fia
 from fia import Concept
 from fia.finding import collect, memory
+from fia.finding import run as finding_run
 from fia.models.layers import maskable_layers
 
 
@@ -139,7 +140,7 @@ def test_own_prompts_are_the_ones_that_are_run(pipe, monkeypatch):
     monkeypatch.setattr(
         collect,
         "run_first_steps",
-        lambda pipe, prompts, *args, **kw: asked.append(prompts) or original(pipe, prompts, *args, **kw),
+        lambda pipe, unet, prompts, *args, **kw: asked.append(prompts) or original(pipe, unet, prompts, *args, **kw),
     )
     own = Concept("church", prompts=(("red church", "red hut"), ("old church", "old hut"), ("church", "hut")))
     mask = find(pipe, [own, "tench"])
@@ -174,7 +175,7 @@ def test_finding_leaves_the_pipeline_as_it_was(request, fixture):
 
 def test_words_that_the_model_does_not_read_are_warned_of(pipe):
     long = "a church " + "in a forest " * 30
-    with warned(r"The model reads \d+ tokens.*in a forest.*is cut off"):
+    with warned(r"in a forest.* is longer than the model's \d+ tokens; .*in a forest' is ignored"):
         find(pipe, Concept("church", prompts=((long, "a forest"),)))
 
 
@@ -189,7 +190,7 @@ def test_an_error_midway_leaves_the_pipeline_as_it_was(pipe, monkeypatch, error)
             raise error("midway")
         return torch.zeros(len(inputs), 16, 64)
 
-    monkeypatch.setattr(collect, "connection_saliency", fail)
+    monkeypatch.setattr(finding_run, "connection_saliency", fail)
     with pytest.raises(error, match="midway"):
         find(pipe, "church")
     assert_clean(pipe, before)

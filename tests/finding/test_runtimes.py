@@ -122,6 +122,7 @@ def test_half_precision_has_the_same_weights_and_most_of_the_same_neurons(family
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
+@pytest.mark.usefixtures("any_types")
 def test_adapters_on_other_layers_are_warned_of_and_on_these_refused():
     pipe = tiny_transformer("sd3")
     pipe.transformer.add_adapter(LoraConfig(target_modules=["to_k"]), "style")

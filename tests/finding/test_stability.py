@@ -45,7 +45,7 @@ def test_halves_share_no_prompt_and_bases_differ() -> None:
 
 
 def test_too_few_prompts_are_an_error() -> None:
-    with pytest.raises(ValueError, match="'smoke' has 1 prompts, and two halves of 1 need more"):
+    with pytest.raises(ValueError, match="'smoke' has 1 prompts, but two halves of 1 need 2"):
         split(Concept("smoke", prompts=(("smoke", "air"),)), 1)
     with pytest.raises(ValueError, match="prompts_per_concept=40"):
         split(Concept("church"), 20)

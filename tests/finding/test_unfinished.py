@@ -121,17 +121,23 @@ def forget(model: Path, out: Path, *flags: str, launcher: tuple[str, ...] = ()) 
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def succeed(process: subprocess.Popen) -> str:
+    """Waits for a process that must not fail; returns what it printed."""
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return out
+
+
 def neurons(folder: Path) -> dict[str, list[int]]:
     return {name: tensor.tolist() for name, tensor in load_file(folder / NEURONS).items()}
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_mask_of_one(model, tmp_path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     alone, shared = forget(model, tmp_path / "alone"), forget(model, tmp_path / "shared", launcher=launcher)
     for process in (alone, shared):
-        out, errors = process.communicate()
-        assert process.returncode == 0, errors
-        assert out.count("Written to") == 1
+        assert succeed(process).count("Written to") == 1
     assert neurons(tmp_path / "shared") == neurons(tmp_path / "alone")
     masks = [NeuronMask.from_pretrained(tmp_path / name) for name in ("alone", "shared")]
     assert masks[0].fingerprint == masks[1].fingerprint
@@ -141,7 +147,7 @@ def test_two_processes_find_the_mask_of_one(model, tmp_path):
 WAITING = """
 import sys, time
 from fia.__main__ import main
-from fia.unfinished import Unfinished
+from fia.finding.unfinished import Unfinished
 
 keep = Unfinished.keep
 
@@ -155,8 +161,9 @@ sys.exit(main())
 """
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_goes_on(model, tmp_path):
-    assert forget(model, tmp_path / "alone").wait() == 0
+    succeed(forget(model, tmp_path / "alone"))
     waiting, unfinished = tmp_path / "waiting.py", tmp_path / "killed.unfinished"
     waiting.write_text(WAITING)  # after each group, so that there is time to kill it
     for groups, how in ((1, signal.SIGINT), (2, signal.SIGKILL)):
@@ -168,16 +175,14 @@ def test_a_command_that_is_killed_goes_on(model, tmp_path):
         assert process.returncode != 0, "It ended before it could be killed."
         assert how == signal.SIGKILL or f"found so far is in {unfinished}" in errors
         assert not (tmp_path / "killed").exists()
-    assert forget(model, tmp_path / "killed").wait() == 0
+    succeed(forget(model, tmp_path / "killed"))
     assert neurons(tmp_path / "killed") == neurons(tmp_path / "alone")
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(model, tmp_path):
-    process = forget(model, tmp_path / "mask", "--dry-run", "--json", "--batch-size", "4")
-    out, errors = process.communicate()
-    assert process.returncode == 0, errors
-    taken = json.loads(out)
+    taken = json.loads(succeed(forget(model, tmp_path / "mask", "--dry-run", "--json", "--batch-size", "4")))
     # Objects: 5 base prompts, and 5 for each of five concepts, two at a time; a style by itself.
     assert (taken["concepts"], taken["groups"]) == (6, 4)
     assert taken["prompts"] == 3 * 5 + 5 * 5 + 2 * 5

@@ -149,10 +149,11 @@ print(hashlib.sha256(image.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_a_mask_loaded_in_another_process_draws_the_same_bits(pipe, mask, folder):
     def elsewhere(*arguments):
         command = [sys.executable, "-c", DRAW, *arguments]
-        return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True).stdout
 
     def here():
         generator = torch.Generator().manual_seed(0)

@@ -36,7 +36,7 @@ def test_another_alpha_is_given_or_must_agree(library, mask):
 
 
 def test_a_concept_is_added_once_unless_replaced(library, mask):
-    with pytest.raises(ValueError, match=r"'golf ball' is in .*library already; replace it"):
+    with pytest.raises(ValueError, match=r"'golf ball' is already in .*library; replace it"):
         library.add(mask.only("golf ball"))
     other = replace(mask.only("golf ball"), neurons={"golf ball": mask.neurons["church"]})
     library.add(other, replace=True)
@@ -51,7 +51,7 @@ def test_a_mask_of_another_model_or_of_nothing_is_refused_and_nothing_written(li
     with pytest.raises(ValueError, match="holds no concept"):
         library.add(mask.without(*mask.concepts))
     both = replace(mask, neurons={"tench": mask.neurons["church"], "church": mask.neurons["church"]})
-    with pytest.raises(ValueError, match="'church' is in"):
+    with pytest.raises(ValueError, match="'church' is already in"):
         library.add(both)
     assert sorted(library.folder.rglob("*")) == before
 
@@ -66,7 +66,9 @@ def test_names_that_would_share_a_folder_are_refused(library, mask):
 
 
 def test_removing_deletes_one_mask_and_an_unknown_name_deletes_none(library):
-    with pytest.raises(ValueError, match=r"'tench' is not in .*library, which holds: church, golf ball, Van Gogh"):
+    with pytest.raises(
+        ValueError, match=r"'tench' is not in .*library; name one that it holds: church, golf ball, Van Gogh"
+    ):
         library.remove("church", "tench")
     library.remove("golf ball")
     assert list(library.masks()) == ["church", "Van Gogh"]
@@ -83,7 +85,7 @@ def test_a_folder_of_something_else_keeps_everything_from_being_added(library, m
     (library.folder / "tench").mkdir()
     (library.folder / "tench" / "README.md").write_text("mine")
     two = replace(mask, neurons={"cat": mask.neurons["church"], "tench": mask.neurons["church"]})
-    with pytest.raises(ValueError, match=r"tench/README\.md belongs to something else than a mask"):
+    with pytest.raises(ValueError, match=r"tench/README\.md does not belong to a mask"):
         library.add(two)
     assert list(library.masks()) == ["church", "golf ball", "Van Gogh"]
 
@@ -106,7 +108,7 @@ def test_the_commands(mask, tmp_path, capsys):
     assert main(["library", "add", library, folder]) == 0
     assert main(["library", "remove", library, "church"]) == 0
     assert main(["library", "add", library, folder]) == 2
-    assert "already; replace it (--replace)" in capsys.readouterr().err
+    assert "replace it (--replace)" in capsys.readouterr().err
     assert main(["library", "list", library]) == 0
     assert "golf ball                   object           1,600     0.9  tiny" in capsys.readouterr().out
     assert main(["library", "list", library, "--json"]) == 0

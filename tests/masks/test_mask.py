@@ -53,7 +53,20 @@ def test_one_concept_left_prunes_all_of_its_neurons_and_none_left_nothing(mask):
 
 
 def test_without_an_unknown_concept_is_refused(mask):
-    with pytest.raises(ValueError, match="'tench' is not in this mask, which holds: church, golf ball, Van Gogh"):
+    with pytest.raises(
+        ValueError, match="'tench' is not in this mask; name a concept that it holds: church, golf ball, Van Gogh"
+    ):
         mask.without("church", "tench")
-    with pytest.raises(ValueError, match="which holds: nothing"):
+    with pytest.raises(ValueError, match="that it holds: nothing"):
         mask.without(*mask.concepts).without("tench")
+
+
+def test_a_mask_says_in_one_line_what_it_is(mask):
+    assert repr(mask) == (
+        f"<NeuronMask without 'church', 'golf ball', 'Van Gogh': {mask.sparsity:.2%} of 4 layers, "
+        f"{mask.denoiser_sparsity:.3%} of the UNet2DConditionModel of tiny>"
+    )
+    many = replace(mask, neurons={f"thing {i}": mask.neurons["church"] for i in range(50)})
+    assert "'thing 4' and 45 more: " in repr(many)
+    assert "\n" not in repr(many)
+    assert "without nothing: 0.00% of 4 layers" in repr(mask.only())

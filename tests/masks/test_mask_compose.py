@@ -40,7 +40,7 @@ def test_the_union_of_parts_is_the_whole(mask):
 
 def test_masks_that_cannot_be_combined_are_refused(mask):
     church, others = mask.only("church"), mask.without("church")
-    with pytest.raises(ValueError, match=r"Both masks hold 'church', 'golf ball'; take it out of one of them first"):
+    with pytest.raises(ValueError, match=r"Both masks hold 'church', 'golf ball'; take that out of one of them first"):
         _ = mask | mask.without("Van Gogh")
     with pytest.raises(ValueError, match=r"different alphas, 0\.6 and 0\.9"):
         _ = church.with_agnostic_ratio(0.6) | others
@@ -63,7 +63,7 @@ def test_another_alpha_fuses_anew(mask, alpha):
 
 @pytest.mark.parametrize("alpha", [-0.1, float("nan"), float("inf"), 10**400])
 def test_an_impossible_alpha_is_refused(mask, alpha):
-    with pytest.raises(ValueError, match=f"agnostic_ratio={alpha}; it must be a number from 0 up, 1.1 for"):
+    with pytest.raises(ValueError, match=f"agnostic_ratio={alpha}; it must be at least 0"):
         mask.with_agnostic_ratio(alpha)
 
 
@@ -98,7 +98,7 @@ def test_a_weakened_mask_leaves_its_share_of_every_weight_and_is_taken_back(pipe
     edited = bits(pipe.unet)
     weak.apply(pipe)
     assert_same_bits(pipe.unet, edited)
-    with pytest.raises(ValueError, match="already edited by another mask"):
+    with pytest.raises(ValueError, match="is applied to this pipeline, and applying one"):
         mask.apply(pipe)
     weak.remove(pipe)
     assert_same_bits(pipe.unet, before)

@@ -48,7 +48,8 @@ def test_the_heat_map_shows_every_number_but_those_of_a_concept_with_itself(mask
         round(value) for value in overlap_matrix(mask)[~np.eye(3, dtype=bool)]
     )
     draw_heat_map(mask, tmp_path / "new" / "overlap.png")
-    assert Image.open(tmp_path / "new" / "overlap.png").width > 300
+    with Image.open(tmp_path / "new" / "overlap.png") as image:
+        assert image.width > 300
     heat_map(mask.only("church"))
 
 
@@ -57,4 +58,4 @@ def test_the_command_shows_and_draws_it(folder, tmp_path, capsys):
     assert "church and golf ball" in capsys.readouterr().out
     assert (tmp_path / "overlap.svg").read_text().startswith("<?xml")
     assert main(["show", str(folder), "--heat-map", str(tmp_path / "overlap.txt")]) == 2
-    assert "overlap.txt is no picture's name; end it in .png" in capsys.readouterr().err
+    assert "overlap.txt is not the name of a picture; end it in .png" in capsys.readouterr().err

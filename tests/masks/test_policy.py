@@ -58,7 +58,7 @@ def test_requests_of_other_threads_wait(pipe, mask):
 def test_a_block_within_a_block_is_an_error_and_not_a_wait_for_ever(pipe, mask):
     before, policy = bits(pipe.unet), Policy(pipe, {"all": mask})
     with policy("all"):
-        with pytest.raises(RuntimeError, match="This thread draws under a mask of this policy already"), policy(None):
+        with pytest.raises(RuntimeError, match="This thread already uses this policy"), policy(None):
             pass
         assert mask.is_applied(pipe)
     assert_same_bits(pipe.unet, before)
@@ -70,7 +70,7 @@ def test_what_does_not_fit_is_refused_at_once(pipe, mask):
     with pytest.raises(ValueError, match="Mask 'odd' does not fit the pipeline: The mask was found in other weights"):
         Policy(pipe, {"all": mask, "odd": replace(mask, weights_hash="other")})
     Policy(pipe, {"odd": replace(mask, weights_hash="other")}, check_weights=False)
-    with pytest.raises(ValueError, match="There is no mask 'kids' in this policy, which has: all"):
+    with pytest.raises(ValueError, match="There is no mask 'kids' in this policy; name one that it has: all"):
         Policy(pipe, {"all": mask})("kids").__enter__()
     mask.apply(pipe)
     with pytest.raises(ValueError, match=r"A mask \(church, golf ball, Van Gogh\) is applied to this pipeline"):

@@ -8,8 +8,8 @@ from bits import assert_same_bits, bits
 from torch import nn
 from warned import heard, warned
 
-from fia.masks import pruning as edit
-from fia.masks.pruning import current_edit, fingerprint, prune, restore, warn_if_overwritten
+from fia.masks import pruning
+from fia.masks.pruning import current_pruning, fingerprint, prune, restore, warn_if_overwritten
 from fia.models.layers import maskable_layers
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -19,7 +19,7 @@ DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 def test_pruned_connections_are_zero_and_all_others_as_before(pipe, mask, dtype):
     unet = pipe.unet.to(dtype)
     before = bits(unet)
-    prune(unet, mask.pruned, "all")
+    prune(unet, maskable_layers(unet), mask.pruned, "all")
     layers = maskable_layers(unet)
     for name, indices in mask.pruned.items():
         expected = before[f"{name}.weight"].flatten()
@@ -38,22 +38,23 @@ def test_restoring_gives_every_bit_back_with_negative_zeros_and_nans(pipe, mask,
             layer.weight[rows[1], columns[1]] = float("nan")
             layer.weight[rows[2], columns[2]] = float("-inf")
     before = bits(unet)
-    prune(unet, mask.pruned, "all")
+    prune(unet, maskable_layers(unet), mask.pruned, "all")
     restore(unet)
     assert_same_bits(unet, before)
-    assert current_edit(unet) is None
-    assert edit._RECORD not in vars(unet)
+    assert current_pruning(unet) is None
+    assert pruning._RECORD not in vars(unet)
 
 
 def test_indices_count_along_rows(pipe):
     name, layer = next(iter(maskable_layers(pipe.unet).items()))
-    prune(pipe.unet, {name: torch.tensor([3, 64 + 5])}, "two")
+    prune(pipe.unet, maskable_layers(pipe.unet), {name: torch.tensor([3, 64 + 5])}, "two")
     assert (layer.weight == 0).nonzero().tolist() == [[0, 3], [1, 5]]
 
 
 def test_nothing_to_prune_changes_nothing(pipe):
     before = bits(pipe.unet)
-    prune(pipe.unet, {name: torch.empty(0, dtype=torch.int32) for name in maskable_layers(pipe.unet)}, "nothing")
+    layers = maskable_layers(pipe.unet)
+    prune(pipe.unet, layers, {name: torch.empty(0, dtype=torch.int32) for name in layers}, "nothing")
     assert_same_bits(pipe.unet, before)
     restore(pipe.unet)
     assert_same_bits(pipe.unet, before)
@@ -68,26 +69,30 @@ def test_restoring_an_unedited_model_changes_nothing(pipe):
 
 def test_pruning_the_same_again_keeps_the_originals(pipe, mask):
     before = bits(pipe.unet)
-    prune(pipe.unet, mask.pruned, "once")
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "once")
     edited = bits(pipe.unet)
-    prune(pipe.unet, {name: indices.clone() for name, indices in mask.pruned.items()}, "twice")
+    prune(
+        pipe.unet, maskable_layers(pipe.unet), {name: indices.clone() for name, indices in mask.pruned.items()}, "twice"
+    )
     assert_same_bits(pipe.unet, edited)
     restore(pipe.unet)
     assert_same_bits(pipe.unet, before)
 
 
 def test_another_edit_on_top_is_refused(pipe, mask):
-    prune(pipe.unet, mask.pruned, "church")
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "church")
     edited = bits(pipe.unet)
-    with pytest.raises(ValueError, match=r"already edited by another mask \(church\); applying one for tench on top"):
-        prune(pipe.unet, mask.without("church").pruned, "tench")
+    with pytest.raises(
+        ValueError, match=r"A mask \(church\) is applied to this pipeline, and applying one for tench on top"
+    ):
+        prune(pipe.unet, maskable_layers(pipe.unet), mask.without("church").pruned, "tench")
     assert_same_bits(pipe.unet, edited)
 
 
 @pytest.mark.parametrize("failing_call", range(8))
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_pruning_interrupted_midway_leaves_the_model_untouched(pipe, mask, monkeypatch, failing_call, error):
-    before, original, calls = bits(pipe.unet), edit._positions, []
+    before, original, calls = bits(pipe.unet), pruning._positions, []
 
     def positions(layer, indices):
         calls.append(None)
@@ -96,22 +101,22 @@ def test_pruning_interrupted_midway_leaves_the_model_untouched(pipe, mask, monke
         return original(layer, indices)
 
     # Four layers are read, then four are written: each of the eight may be the one that fails.
-    monkeypatch.setattr(edit, "_positions", positions)
+    monkeypatch.setattr(pruning, "_positions", positions)
     with pytest.raises(error, match="midway"):
-        prune(pipe.unet, mask.pruned, "all")
+        prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     assert_same_bits(pipe.unet, before)
-    assert current_edit(pipe.unet) is None
+    assert current_pruning(pipe.unet) is None
 
 
 def test_the_record_is_no_part_of_the_state_dict(pipe, mask):
     keys = pipe.unet.state_dict().keys()
-    prune(pipe.unet, mask.pruned, "all")
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     assert pipe.unet.state_dict().keys() == keys
 
 
 def test_a_copy_of_an_edited_model_can_be_restored_on_its_own(pipe, mask):
     before = bits(pipe.unet)
-    prune(pipe.unet, mask.pruned, "all")
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     edited = bits(pipe.unet)
     other = copy.deepcopy(pipe.unet)
     restore(other)
@@ -125,7 +130,7 @@ def test_a_copy_of_an_edited_model_can_be_restored_on_its_own(pipe, mask):
 def test_restoring_after_a_cast_gives_the_cast_originals(pipe, mask, first, then):
     unet = pipe.unet.to(first)
     before = bits(copy.deepcopy(unet).to(then))
-    prune(unet, mask.pruned, "all")
+    prune(unet, maskable_layers(unet), mask.pruned, "all")
     unet.to(then)
     restore(unet)
     assert_same_bits(unet, before)
@@ -133,18 +138,18 @@ def test_restoring_after_a_cast_gives_the_cast_originals(pipe, mask, first, then
 
 def test_values_written_in_between_are_warned_of_and_replaced(pipe, mask):
     before = bits(pipe.unet)
-    prune(pipe.unet, mask.pruned, "all")
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     name, layer = next(iter(maskable_layers(pipe.unet).items()))
     with torch.no_grad():
         layer.weight.view(-1)[mask.pruned[name][:3].long()] = 1
-    with warned("3 pruned weights are no longer what the mask made of them"):
+    with warned("3 pruned weights no longer have the values that the mask gave them"):
         warn_if_overwritten(pipe.unet, "They come back.")
     restore(pipe.unet)
     assert_same_bits(pipe.unet, before)
 
 
 def test_weights_still_zero_are_not_warned_of(pipe, mask):
-    prune(pipe.unet, mask.pruned, "all")
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     with heard() as messages:
         warn_if_overwritten(pipe.unet, "They come back.")
     assert not messages
@@ -161,6 +166,6 @@ def test_fingerprints_tell_layers_and_indices_apart_but_not_order_or_dtype():
 def test_weights_stay_the_same_parameters(pipe, mask):
     parameters = dict(pipe.unet.named_parameters())
     assert isinstance(next(iter(parameters.values())), nn.Parameter)
-    prune(pipe.unet, mask.pruned, "all")
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     restore(pipe.unet)
     assert all(parameter is parameters[name] for name, parameter in pipe.unet.named_parameters())

@@ -55,6 +55,7 @@ def test_the_seed_decides(pipe: StableDiffusionPipeline) -> None:
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.usefixtures("any_types")
 def test_what_it_cannot_do_is_refused(xl_pipe: StableDiffusionXLPipeline) -> None:
     with pytest.raises(TypeError, match="StableDiffusionXLPipeline's takes more"):
         ESD(**FEW).unlearn(xl_pipe, [Concept("church")], [])

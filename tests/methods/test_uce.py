@@ -63,6 +63,7 @@ def test_positions_say_which_embeddings_are_taken(pipe: StableDiffusionPipeline)
         torch.testing.assert_close(edit.weights[f"{name}.to_v.weight"], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("any_types")
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="ridge=0; it must be above 0"):
         UCE(ridge=0)

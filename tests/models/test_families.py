@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import import_module
 
 import diffusers
 import pytest
@@ -14,7 +15,7 @@ from warned import warned
 import fia
 from fia.cli import main
 from fia.masks.random_control import random_mask
-from fia.models.families import FAMILIES, guidance_arguments
+from fia.models.families import FAMILIES, MODELS, OWNERS, Z_IMAGE_TOKENS, guidance_arguments
 from fia.models.layers import find_layers, hash_weights, layer_shapes, layers_named, maskable_layers
 from fia.models.pipelines import get_denoiser
 
@@ -184,7 +185,7 @@ def test_the_command_says_what_it_needs(tmp_path, capsys):
     assert "There is no diffusers folder" in capsys.readouterr().err
     (tmp_path / "model.safetensors").touch()
     assert main(["layers", str(tmp_path / "model.safetensors")]) == 2
-    assert "is a single file, whose config is not in it" in capsys.readouterr().err
+    assert "is a single file, which does not hold its config" in capsys.readouterr().err
     (tmp_path / "model_index.json").write_text('{"_class_name": "Own", "transformer": ["own_code", "OwnModel"]}')
     assert main(["layers", str(tmp_path)]) == 2
     assert "has no denoiser that diffusers knows (it says OwnModel of own_code)" in capsys.readouterr().err
@@ -211,7 +212,7 @@ def unknown():
 
 
 def test_an_unknown_architecture_says_what_to_do(unknown):
-    with pytest.raises(TypeError, match=r'denoises with UnknownTransformer.*layers="\*\.ff\.net\.2" \(--layers\)'):
+    with pytest.raises(TypeError, match=r'denoises with a UnknownTransformer.*layers="\*\.ff\.net\.2" \(--layers\)'):
         fia.find(unknown, "tench", **FAST)
     with pytest.raises(ValueError, match=r"No linear of UnknownTransformer has a name like '\*\.mlp'"):
         fia.find(unknown, "tench", layers="*.mlp", **FAST)
@@ -247,3 +248,12 @@ def test_layers_that_are_no_plain_linears_are_not_chosen(pipe):
     names = find_layers(pipe.unet, "*")
     assert "conv_in" not in names
     assert all(isinstance(pipe.unet.get_submodule(name), nn.Linear | nn.Conv2d) for name in names)
+
+
+def test_every_class_in_the_tables_is_one_of_diffusers() -> None:
+    for name in OWNERS:
+        module, _, kind = f"{MODELS}{name}".rpartition(".")
+        assert issubclass(getattr(import_module(module), kind), nn.Module), name
+    for name in FAMILIES:
+        assert getattr(diffusers, name).__module__.startswith(MODELS), name
+    assert import_module("diffusers.models.transformers.transformer_z_image").SEQ_MULTI_OF == Z_IMAGE_TOKENS

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel, UNet2DModel
+from diffusers import DiffusionPipeline, UNet2DConditionModel, UNet2DModel
 from tiny_transformers import tiny_transformer
 from torch import nn
 from wrapped_linear import WrappedLinear
@@ -10,7 +10,7 @@ from wrapped_linear import WrappedLinear
 from fia import Concept
 from fia.methods import ESD, UCE
 from fia.models.layers import count_parameters, layer_shapes, maskable_layers
-from fia.models.pipelines import get_denoiser
+from fia.models.pipelines import get_denoiser, get_known_denoiser
 
 
 def test_layers_are_the_second_linear_of_every_feed_forward_block(pipe):
@@ -98,15 +98,24 @@ def test_the_denoiser_is_the_unet(pipe):
     assert get_denoiser(pipe) is pipe.unet
 
 
+@pytest.mark.usefixtures("any_types")
 @pytest.mark.parametrize("name", ["unet", "transformer"])
 def test_a_pipeline_with_another_denoiser_is_refused(name):
-    class OtherPipeline:
+    class OtherPipeline(DiffusionPipeline):
         pass
 
     other = OtherPipeline()
-    setattr(other, name, UNet2DModel(sample_size=8, block_out_channels=(32,), **_one_plain_block()))
-    with pytest.raises(TypeError, match="OtherPipeline denoises with UNet2DModel; only pipelines with a UNet2DCond"):
-        get_denoiser(other)
+    other.register_modules(**{name: UNet2DModel(sample_size=8, block_out_channels=(32,), **_one_plain_block())})
+    with pytest.raises(TypeError, match="OtherPipeline denoises with a UNet2DModel; only pipelines with a UNet2DCond"):
+        get_known_denoiser(other)
+
+
+def test_what_is_no_pipeline_is_refused(pipe):
+    for thing in ("stable-diffusion", pipe.unet, None):
+        with pytest.raises(TypeError, match=f"pipe is a {type(thing).__name__}, not a pipeline"):
+            get_denoiser(thing)
+    with pytest.raises(TypeError, match="DiffusionPipeline has neither a U-Net nor a transformer"):
+        get_denoiser(DiffusionPipeline())
 
 
 def _one_plain_block():

@@ -20,6 +20,7 @@ from fia.testbed import load_classifier
 
 CONFIG = DemoConfig(images_per_rest_object=0)
 OBJECTS, PLACES, PROMPTS, SEEDS = evaluation_prompts(CONFIG)
+pytestmark = pytest.mark.slow
 
 
 @dataclass

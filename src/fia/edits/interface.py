@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from diffusers import DiffusionPipeline
 
 
+@runtime_checkable
 class Edit(Protocol):
     """What a method made; `NeuronMask` is one."""
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -22,6 +22,7 @@ KEYS: dict[Group, str] = {
 }
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Says what it sees."""
 

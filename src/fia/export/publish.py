@@ -67,7 +67,7 @@ def read_evidence(mask: NeuronMask, folder: Path) -> dict[str, Any]:
     path = folder / "results.json"
     if not path.is_file():
         raise NotFoundError(f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first.")
-    result = json.loads(path.read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if result.get("edit", {}).get("fingerprint") != mask.fingerprint:
         raise UsageError(f"{path} is the evaluation of something else than this mask; evaluate it anew.")
     return result

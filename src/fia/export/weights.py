@@ -1,24 +1,18 @@
 """The edited model in diffusers' own layout: the whole pipeline as a folder, or its denoiser as one file."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from diffusers import DiffusionPipeline
 from safetensors.torch import save_file
 
-from ..files import written_whole
+from ..files import folder_written_whole, written_whole
 from ..masks.mask import NeuronMask
 
 
 def write_folder(pipe: DiffusionPipeline, mask: NeuronMask, out: Path, *, check_weights: bool = True) -> None:
     """Writes the pipeline with the mask in it as a diffusers folder, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        mask.applied(pipe, check_weights=check_weights),
-        TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as partial,
-    ):
-        pipe.save_pretrained(Path(partial) / "model")
-        (Path(partial) / "model").replace(out)
+    with mask.applied(pipe, check_weights=check_weights), folder_written_whole(out) as partial:
+        pipe.save_pretrained(partial)
 
 
 def write_denoiser(pipe: DiffusionPipeline, mask: NeuronMask, out: Path, *, check_weights: bool = True) -> None:

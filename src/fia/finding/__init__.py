@@ -1,1 +1,1 @@
-"""Finds a concept's neurons: runs the first denoising steps, scores connections, selects the most salient."""
+"""Finds a concept's neurons: runs the first denoising steps, scores the connections, selects the most salient ones."""

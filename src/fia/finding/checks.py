@@ -1,4 +1,4 @@
-"""What is warned of before a run."""
+"""Warnings that come before a run."""
 
 import logging
 
@@ -13,17 +13,17 @@ log = logging.getLogger("fia")
 
 
 def warn_of_guesses(denoiser: nn.Module) -> None:
-    """Warns of what is taken for granted of an architecture that is not known."""
+    """Warns of what the package assumes about an unknown architecture."""
     if not is_known(denoiser):
         log.warning(
-            f"{type(denoiser).__name__} is not known. Its guidance is taken for the commonest: a batch with the "
-            "unconditional rows first, or passes of their own with the conditional one first. Its layers are taken to "
-            "see the prompts in order. See docs/families.md, and evaluate the mask."
+            f"{type(denoiser).__name__} is not known. We assume the most common guidance: one batch with the "
+            "unconditional rows first, or separate passes with the conditional one first. We also assume that its "
+            "layers see the prompts in order. Read docs/families.md, and evaluate the mask."
         )
 
 
 def warn_of_long_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
-    """Warns of prompts whose end the pipeline ignores."""
+    """Warns of every prompt whose end the pipeline ignores."""
     limit = longest_prompt(pipe)
     if limit is None:
         return
@@ -31,15 +31,18 @@ def warn_of_long_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
     for prompt in dict.fromkeys(text for pair in every_pair for text in (pair.concept_prompt, pair.base_prompt)):
         ignored = limit.ignored(prompt)
         if ignored:
-            log.warning(f"Prompt {prompt!r} is longer than the model's {limit.tokens} tokens; {ignored!r} is ignored.")
+            log.warning(
+                f"Prompt {prompt!r} is longer than the model's {limit.tokens} tokens; {ignored!r} is ignored. Use a "
+                "shorter prompt."
+            )
 
 
 def warn_of_adapters(denoiser: nn.Module) -> None:
-    """Warns where an adapter (a LoRA) takes part in what is found, or can undo what is pruned."""
+    """Warns if an adapter (a LoRA) is loaded: it affects which neurons are found, and can undo the pruning."""
     adapters = getattr(denoiser, "peft_config", None)
     if adapters:
         log.warning(
-            f"Adapters are loaded ({', '.join(adapters)}). The neurons are found with them in effect, and the mask "
-            "prunes the model's own weights alone: what an adapter adds is not pruned, and another adapter can draw "
-            "the concept again. For the model by itself, call pipe.unload_lora_weights() first."
+            f"Adapters are loaded ({', '.join(adapters)}). They affect which neurons are found. The mask prunes only "
+            "the model's own weights, not what an adapter adds, and another adapter can bring the concept back. To "
+            "find neurons of the model alone, call pipe.unload_lora_weights() first."
         )

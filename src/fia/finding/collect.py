@@ -1,4 +1,4 @@
-"""Runs the prompts of a group of concepts through the first steps, and collects the sums that Eq. 3 needs."""
+"""Runs the prompts of a group of concepts through the first steps and collects the sums for Eq. 3."""
 
 from accelerate.utils import find_executable_batch_size
 
@@ -9,25 +9,30 @@ from .denoise import run_first_steps
 from .observe import Observer
 from .plan import FindingPlan
 from .progress import Progress
-from .saliency import connection_saliency
+from .saliency import Measure
 from .sums import GroupStatistics
 
 
 def collect_statistics(
-    plan: FindingPlan, layers: dict[str, MaskableLayer], group: ConceptPairs, steps: Progress
+    plan: FindingPlan,
+    layers: dict[str, MaskableLayer],
+    group: ConceptPairs,
+    steps: Progress,
+    measure: Measure,
 ) -> GroupStatistics:
-    """Runs the first steps for concepts with the same base prompts, and returns the sums that Eq. 3 needs.
+    """Runs the first steps for concepts with the same base prompts and returns the sums for Eq. 3.
 
-    If the memory does not suffice, it starts over with half as many rows at a time.
+    If the memory runs out, it starts over with half as many rows at a time.
 
     Args:
-        plan: that the group belongs to.
-        layers: to watch.
+        plan: the plan that the group belongs to.
+        layers: the layers to watch.
         group: the concepts and their prompt pairs.
-        steps: goes on by every step.
+        steps: counts the steps.
+        measure: scores the connections of a layer, as `connection_saliency` does.
 
     Raises:
-        MemoryError: if one row at a time is too much.
+        MemoryError: if the memory does not even hold one row at a time.
     """
     before, batch_size = steps.done, plan.settings.batch_size
 
@@ -42,7 +47,6 @@ def collect_statistics(
             )
         return batch_size
 
-    @find_executable_batch_size(starting_batch_size=batch_size, reduce_batch_size_fn=halved)
     def collect(batch_size: int) -> GroupStatistics:
         statistics = GroupStatistics(
             layer_shapes(layers),
@@ -51,22 +55,24 @@ def collect_statistics(
             count_ties=plan.settings.count_ties,
             device=plan.memory.integrals,
         )
-        with Observer(layers, connection_saliency, statistics.receive) as observer:
+        with Observer(layers, measure, statistics.receive) as observer:
             run_group(plan, group, observer, batch_size, steps)
         return statistics
 
-    return collect()
+    in_memory = find_executable_batch_size(collect, starting_batch_size=batch_size, reduce_batch_size_fn=halved)
+    collected: GroupStatistics = in_memory()
+    return collected
 
 
 def run_group(plan: FindingPlan, group: ConceptPairs, observer: Observer, batch_size: int, steps: Progress) -> None:
-    """Runs the first steps for the base prompts that a group shares, and then for those of one concept after another.
+    """Runs the first steps for a group: the base prompts first, then the prompts of one concept after another.
 
     Args:
-        plan: that the group belongs to.
+        plan: the plan that the group belongs to.
         group: the concepts and their prompt pairs.
-        observer: of the denoiser's layers.
-        batch_size: rows in the denoiser at a time, in place of the settings'.
-        steps: goes on by every step.
+        observer: watches the denoiser's layers.
+        batch_size: rows in the denoiser at a time. It replaces that of the settings.
+        steps: counts the steps.
     """
     pairs = group[0][1]
     run_first_steps(

@@ -1,9 +1,9 @@
 """Runs the first denoising steps of a pipeline, all prompts in lockstep, in batches that fit the memory.
 
-The pipeline is called once, with every prompt. Its denoiser is given the rows of each step a few at a time, and after
-the last step that is needed the pipeline is left by an exception of our own, before it decodes anything. Statistics
-belong to the conditional half of the guidance batch, so the rows of the other half are run without an observer. Where
-the other half is a pass of its own, it comes second at its timestep, and only the first is observed.
+We call the pipeline once, with every prompt. The denoiser gets the rows of each step a few at a time. After the last
+step that we need, our own exception leaves the pipeline before it decodes anything. Only the conditional half of the
+guidance batch counts for the statistics, so the other half runs without an observer. If the other half is a separate
+pass, it comes second at its timestep, and only the first pass is observed.
 """
 
 import sys
@@ -23,7 +23,7 @@ from .observe import Observer
 
 
 class _StepsDoneError(Exception):
-    """Leaves the pipeline once the steps that are needed have run."""
+    """Leaves the pipeline after the last step that we need."""
 
 
 def run_first_steps(
@@ -41,15 +41,18 @@ def run_first_steps(
 ) -> None:
     """Runs `first_steps` of `num_inference_steps` for all prompts, and tells the observer which rows it sees.
 
-    A step is a timestep: where a scheduler evaluates the same timestep twice, the second time is not observed.
+    A step is a timestep. If a scheduler evaluates the same timestep twice, the second time is not observed.
 
     Args:
-        pipe: the pipeline. Its weights, hooks and progress bar are left as they were. What torch.compile made of it is
-            not used meanwhile, for compiled code runs past our hooks.
-        denoiser: of the pipeline.
+        pipe: the pipeline. Its weights, hooks and progress bar stay as they were. Modules that torch.compile compiled
+            run uncompiled meanwhile, because compiled code skips our hooks.
+        denoiser: the denoiser of the pipeline.
         prompts: P prompts.
-        seeds: P seeds of the initial noise (and of the scheduler's, where it draws any).
+        seeds: P seeds of the initial noise (and of the scheduler's noise, if it adds any).
         observer: its `prompts` follow the conditional rows that are in the denoiser.
+        first_steps: number of steps to run.
+        num_inference_steps: number of steps of a whole generation.
+        guidance_scale: scale of the guidance.
         batch_size: rows in the denoiser at a time.
         on_step: called after each step.
     """
@@ -73,7 +76,7 @@ def run_first_steps(
             pass
         finally:
             if hasattr(pipe, "_current_timestep"):
-                pipe._current_timestep = None  # as pipelines that have it leave it
+                pipe._current_timestep = None  # pipelines that have it end this way
             pipe.maybe_free_model_hooks()
 
 
@@ -87,7 +90,7 @@ def _sliced_forward(
     batch_size: int,
     on_step: Callable[[], None],
 ) -> Iterator[None]:
-    """Replaces the denoiser's forward by one that goes through its rows in slices and counts the steps."""
+    """Replaces the denoiser's forward by one that runs the rows in slices and counts the steps."""
     whole_forward, was_own = denoiser.forward, "forward" in vars(denoiser)
     parameters, family = signature(type(denoiser).forward), family_of(denoiser)
     timesteps_seen: list[float] = []
@@ -128,14 +131,14 @@ def _sliced_forward(
 
 
 def _uncompiled() -> AbstractContextManager[Any]:
-    """Has compiled modules run as they were written. Nothing is compiled where the compiler was never loaded."""
+    """Makes compiled modules run uncompiled. If the compiler was never loaded, nothing is compiled."""
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def _timestep(pipe: DiffusionPipeline, call: BoundArguments) -> float:
-    """Returns the timestep of a call, as the pipeline knows it where it says so.
+    """Returns the timestep of a call, from the pipeline if it stores the timestep.
 
-    Some pipelines round it to the model's type on the way to the denoiser, and in bfloat16 neighbours become the same.
+    Some pipelines round the timestep to the model's type for the denoiser. In bfloat16, neighbours become equal.
     """
     now = getattr(pipe, "_current_timestep", None)
     if now is None:
@@ -144,12 +147,16 @@ def _timestep(pipe: DiffusionPipeline, call: BoundArguments) -> float:
 
 
 def _count_rows(pipe: DiffusionPipeline, call: BoundArguments, number: int) -> int:
-    """Returns the number of rows of the latents, which come first in every denoiser, after the denoiser itself."""
+    """Returns the number of rows of the latents, the first argument of every denoiser after the denoiser itself.
+
+    Raises:
+        TypeError: if there are not one or two rows for each prompt.
+    """
     denoiser, latents, *_ = call.arguments.values()
     if len(latents) not in (number, 2 * number):
         raise UnsupportedError(
             f"{type(pipe).__name__} gave {type(denoiser).__name__} {len(latents)} rows for {number} prompts, not one "
-            "or two for each. This pipeline is not supported yet."
+            "or two for each. This pipeline is not supported; use one that docs/families.md lists."
         )
     return len(latents)
 
@@ -158,7 +165,10 @@ def _slices(rows: int, number: int, batch_size: int, lengths: list[int] | None) 
     """Yields (start, stop) of slices of at most `batch_size` rows that never cross a half of the guidance batch.
 
     Args:
-        lengths: of the rows' texts; the rows of a slice have the same one. None where it does not matter.
+        rows: number of rows.
+        number: number of prompts, which is the size of a half.
+        batch_size: the largest size of a slice.
+        lengths: text length of each row; the rows of a slice share one length. None if the length does not matter.
     """
     start = 0
     for stop in range(1, rows + 1):
@@ -171,7 +181,7 @@ def _slices(rows: int, number: int, batch_size: int, lengths: list[int] | None) 
 def _slice_call(
     call: BoundArguments, family: Family, rows: int, start: int, stop: int, length: int | None
 ) -> BoundArguments:
-    """Returns a call with rows start to stop alone, whose texts are cut to their length where there is one."""
+    """Returns a call with only the rows from start to stop. If there is a length, cuts their texts to it."""
     taken = {
         name: value if name in family.shared else _take(value, rows, start, stop)
         for name, value in call.arguments.items()
@@ -182,7 +192,7 @@ def _slice_call(
 
 
 def _take(value: Any, rows: int, start: int, stop: int) -> Any:
-    """Returns rows start to stop of every tensor and list that has `rows` of them, also within tuples and dicts."""
+    """Returns the rows from start to stop of every tensor and list with `rows` rows, also inside tuples and dicts."""
     if isinstance(value, Tensor):
         return value[start:stop] if value.ndim > 0 and len(value) == rows else value
     if isinstance(value, list) and len(value) == rows:
@@ -195,7 +205,7 @@ def _take(value: Any, rows: int, start: int, stop: int) -> Any:
 
 
 def _join(parts: list[Any]) -> Any:
-    """Puts the denoiser's outputs together, which are tuples or dataclasses of one tensor, or list of tensors."""
+    """Joins the denoiser's outputs: tuples or dataclasses that hold one tensor, or one list of tensors."""
     outputs = [part[0] if isinstance(part, tuple) else part.sample for part in parts]
     joined = torch.cat(outputs) if isinstance(outputs[0], Tensor) else [row for output in outputs for row in output]
     return (joined,) if isinstance(parts[0], tuple) else type(parts[0])(sample=joined)

@@ -1,8 +1,8 @@
-"""Where the running sums of a finding are kept, so that they fit.
+"""Decides where to keep the running sums, so that they fit the memory.
 
-For each connection a concept needs two float32 numbers, its sums over the steps; and two more are shared by all
-concepts of a run. What is decided here changes no result, beyond rounding on another device: the same rows go through
-the denoiser in the same batches.
+For each connection, a concept needs two float32 numbers, its sums over the steps. All concepts that run together share
+two more. The decision changes no result, except for rounding on another device: the same rows go through the denoiser
+in the same batches.
 """
 
 import logging
@@ -22,12 +22,12 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How the sums are kept.
+    """Where the sums are kept.
 
     Attributes:
-        parts: the layers, those of each part to be watched in a run of their own.
-        integrals: where the concepts' sums over the steps are kept: with the model, or in the computer's memory.
-        concepts: how many are looked for at once, at most.
+        parts: the layers, in parts. The steps run once for each part and watch its layers.
+        integrals: the device that keeps the concepts' sums over the steps: that of the model, or the CPU.
+        concepts: the largest number of concepts that go through the steps together.
     """
 
     parts: list[dict[str, MaskableLayer]]
@@ -36,29 +36,34 @@ class MemoryPlan:
 
     @property
     def bytes(self) -> int:
-        """Memory for the sums, wherever they are."""
+        """Memory for the sums, on whatever device, in bytes."""
         largest = max(sum(layer.size for layer in part.values()) for part in self.parts)
         return 4 * largest * (SHARED + FOR_A_CONCEPT * self.concepts)
 
 
 def numbers_that_fit(device: torch.device) -> int:
-    """Returns how many float32 numbers fit into half of the free memory, of which every process here has a share."""
+    """Returns how many float32 numbers fit into half of the free memory; see `free_memory`."""
     return free_memory(device) // 2 // 4
 
 
 def free_memory(device: torch.device) -> int:
-    """Returns the bytes that are free on a device; of the computer's memory, those that are this process's share."""
+    """Returns the free bytes of a device. On the CPU, returns the share of this process in the free memory."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + cached
-    return psutil.virtual_memory().available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return int(torch.cuda.mem_get_info(device)[0] + cached)
+    return int(psutil.virtual_memory().available) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def plan_memory(layers: dict[str, MaskableLayer], concepts: int, device: torch.device) -> MemoryPlan:
-    """Returns how to keep the sums of so many concepts at once for a model on a device.
+    """Returns where to keep the sums.
 
-    Where a GPU has no room for all of them, the concepts' sums go to the CPU; where that does not help either, the
-    layers are watched in several runs, which is warned of.
+    If a GPU has no room for all sums, the concepts' sums go to the CPU. If they do not fit there either, the steps run
+    several times, each time with a part of the layers, and a warning says so.
+
+    Args:
+        layers: the layers to watch.
+        concepts: the largest number of concepts that go through the steps together.
+        device: the device of the model.
     """
     connections, fits = sum(layer.size for layer in layers.values()), numbers_that_fit(device)
     if (SHARED + FOR_A_CONCEPT * concepts) * connections <= fits:
@@ -72,14 +77,15 @@ def plan_memory(layers: dict[str, MaskableLayer], concepts: int, device: torch.d
     parts = _split(layers, fits // (SHARED + FOR_A_CONCEPT * concepts))
     if len(parts) > 1:
         log.warning(
-            f"The running sums of {concepts} concepts at once do not fit the memory, so the layers are watched in "
-            f"{len(parts)} runs, each as long as one. Give a smaller concepts_at_once (--concepts-at-once)."
+            f"The running sums of {concepts} concepts at once do not fit the memory, so the layers are split and "
+            f"watched in {len(parts)} runs, which takes {len(parts)} times as long. Give a smaller concepts_at_once "
+            "(--concepts-at-once)."
         )
     return MemoryPlan(parts, device, concepts)
 
 
 def _split(layers: dict[str, MaskableLayer], most: int) -> list[dict[str, MaskableLayer]]:
-    """Returns the layers in parts of at most so many connections, and of at least one layer."""
+    """Returns the layers in parts of at most `most` connections each, but of at least one layer."""
     parts: list[dict[str, MaskableLayer]] = [{}]
     held = 0
     for name, layer in layers.items():

@@ -1,9 +1,9 @@
 """One concept's sensitive neurons in one layer: integration over the steps and two top-k filters (Eq. 3-6).
 
-Points the paper leaves open, decided here:
-- The threshold of Eq. 3 is strict: connections equal to it do not count, unless `count_ties` says so.
-- A share of n things is rounded to the nearest whole number, and is at least one where the share is above zero.
-- A connection whose saliency was zero at every step is never selected, even where fewer than k others exist.
+The paper leaves three points open. We decide:
+- The threshold of Eq. 3 is strict: connections equal to it do not count, unless `count_ties` is true.
+- A share of n things is rounded to the nearest whole number. It is at least one if the ratio is above zero.
+- A connection whose saliency is zero at every step is never selected, even if fewer than k others exist.
 """
 
 import torch
@@ -13,11 +13,11 @@ from torch import Tensor
 from ..errors import DataError
 from ..settings import Magnitude
 
-SAMPLED = 2**16  # values that suggest a bound
+SAMPLED = 2**16  # values in the sample that suggests a bound
 
 
 def share(ratio: float, number: int) -> int:
-    """Returns ratio * number as a whole number, at least 1 where the ratio is above zero."""
+    """Returns ratio * number as a whole number, at least 1 if the ratio is above zero."""
     return min(number, max(round(ratio * number), 1 if ratio > 0 else 0))
 
 
@@ -26,8 +26,8 @@ def active_connections(
 ) -> Tensor:
     """Marks the top r1 of a layer's connections at one step: 1[S > tau] of Eq. 3.
 
-    tau is the largest value outside the top n = r1 * size (strict comparison), or the smallest inside of it where ties
-    count. The two agree unless values are equal there. Zero saliency is never active.
+    tau is the largest value outside the top n = r1 * size (strict comparison). If ties count, it is the smallest value
+    inside the top n. The results differ only if values at the boundary are equal. Zero saliency is never active.
     """
     number = share(temporal_ratio, saliency.numel())
     if number == 0:
@@ -40,16 +40,16 @@ def active_connections(
 
 
 def top(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """Returns the so many largest of all values, in no order, and their flat indices.
+    """Returns the `number` largest values, in no order, and their flat indices.
 
-    Selecting from all of them would be work for one core. So what lies below a bound, which a sample suggests, is put
-    aside first, by all cores; a bound that leaves too few is not used.
+    torch.topk over all values would use only one core. So all cores first drop the values below a bound, which a sample
+    suggests. If the bound leaves too few values, it is not used.
     """
     flat = values.flatten()
     stride = flat.numel() // SAMPLED
     if stride > 1:
-        sample = flat[:: stride | 1]  # odd, so that it meets many columns of a layer, whose width is even
-        of_sample = min(len(sample), 2 * number // stride + 64)  # twice the share: enough is left almost always
+        sample = flat[:: stride | 1]  # odd: the width of a layer is even, so the sample meets many columns
+        of_sample = min(len(sample), 2 * number // stride + 64)  # twice the share, so that almost always enough is left
         above = (flat > sample.topk(of_sample, sorted=False).values.min()).nonzero().squeeze(1)
         if len(above) >= number:
             chosen = flat[above].topk(number, sorted=False)
@@ -59,9 +59,9 @@ def top(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
 
 
 class TemporalIntegral:
-    """The sums over steps that Eq. 3 needs: two tensors of the layer's shape, however many steps are added.
+    """The sums over the steps for Eq. 3: two tensors of the layer's shape, for any number of steps.
 
-    They are there from the beginning, before anything passing is allocated between them, so that no gaps are left.
+    Both are allocated at the start, before any short-lived tensors, so that the memory does not fragment.
     """
 
     def __init__(self, shape: tuple[int, int], device: torch.device | None = None) -> None:
@@ -69,7 +69,7 @@ class TemporalIntegral:
 
         Args:
             shape: (outputs, inputs) of the layer.
-            device: where the sums are kept; the CPU where None.
+            device: the device that keeps the sums. None means the CPU.
         """
         self.steps = 0
         self.magnitude = torch.zeros(shape, device=device)
@@ -78,18 +78,18 @@ class TemporalIntegral:
     def add(
         self, saliency: Float[Tensor, "outputs inputs"], temporal_ratio: float, *, count_ties: bool = False
     ) -> None:
-        """Takes S of one more step."""
+        """Adds S of one more step."""
         active = active_connections(saliency, temporal_ratio, count_ties=count_ties)
         self.steps += 1
         self.magnitude += saliency.to(self.magnitude.device)
         self.frequency += active.to(self.frequency.device)
 
     def aggregate(self, magnitude: Magnitude = "raw") -> Float[Tensor, "outputs inputs"]:
-        """A = 1/2 mean_t S + 1/2 mean_t 1[S > tau_t] (Eq. 3).
+        """Returns A = 1/2 mean_t S + 1/2 mean_t 1[S > tau_t] (Eq. 3).
 
         Args:
-            magnitude: "raw" takes mean_t S as it is; "max" divides it by its largest value, so that both terms lie in
-                [0, 1] whatever the scale of the activations.
+            magnitude: "raw" takes mean_t S as it is. "max" divides it by its largest value, so that both terms lie in
+                [0, 1] for any scale of the activations.
         """
         mean = self.magnitude / self.steps
         if magnitude == "max":
@@ -100,8 +100,8 @@ class TemporalIntegral:
 def select_neurons(aggregated: Float[Tensor, "outputs inputs"], spatial_ratio: float) -> Int[Tensor, " neurons"]:
     """Returns the flat indices, ascending, of a concept's sensitive neurons in a layer (Eq. 4-6).
 
-    They are in the top k = r2 * inputs of their row and in the top K = r2 * outputs * inputs of the layer. Among equal
-    values at a boundary, those that torch.topk picks.
+    They are in the top k = r2 * inputs of their row and in the top K = r2 * outputs * inputs of the layer. If values at
+    a boundary are equal, torch.topk decides.
 
     Args:
         aggregated: A of Eq. 3, not negative.

@@ -1,4 +1,4 @@
-"""Watches layers while a pipeline runs, and measures the rows of the prompts that pass through them."""
+"""Watches layers while a pipeline runs, and measures the rows that pass through them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,10 +14,10 @@ Receive = Callable[[str, range, Tensor], None]
 
 
 class Observer:
-    """Calls `receive(layer name, prompts, values)` for the conditional rows that pass, while its `with` block lasts.
+    """Calls `receive(layer name, prompts, values)` for the conditional rows that pass, within its `with` block.
 
-    Rows arrive in the order of the prompts, for each layer and step, a few at a time. Nothing is kept or moved off the
-    device, except for a layer that sees a prompt's tokens in parts: those are put together first.
+    For each layer and step, rows arrive in the order of the prompts, a few at a time. The observer keeps nothing and
+    moves nothing off the device. One exception: if a layer sees a prompt's tokens in parts, it joins them first.
 
     Attributes:
         prompts: indices of the prompts whose conditional rows are in the denoiser now, or None if nothing is observed.
@@ -25,12 +25,13 @@ class Observer:
     """
 
     def __init__(self, layers: Mapping[str, MaskableLayer], measure: Measure, receive: Receive) -> None:
-        """Watches nothing before its `with` block.
+        """Prepares to watch. It watches nothing before its `with` block.
 
         Args:
-            layers: to watch, by name.
-            measure: gives the rows' values, stacked; it takes what `connection_saliency` takes, which is FIA's.
-            receive: takes them, with the indices of their prompts.
+            layers: the layers to watch, by name.
+            measure: returns the values of some rows, stacked. It takes the arguments of `connection_saliency`, which is
+                the measure of FIA.
+            receive: called with the layer's name, the indices of the prompts, and the values.
         """
         self.prompts: range | None = None
         self.measure, self.receive = measure, receive
@@ -52,33 +53,36 @@ class _LayerHook:
 
     def __init__(self, name: str, layer: MaskableLayer, observer: Observer) -> None:
         self.name, self.layer, self.observer = name, layer, observer
-        self.prompts: range | None = None  # whose rows it saw last
-        self.runs = 0  # with them
+        self.prompts: range | None = None  # the prompts of the rows that it saw last
+        self.runs = 0  # its runs with these rows
         self.parts: list[tuple[Tensor, Tensor]] = []
 
     def __call__(self, _module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        """Measures what passed.
+        """Measures the rows that passed.
 
         Raises:
-            DataError: if the layer runs more often in a pass than it should, or was given other rows than the prompts'.
+            DataError: if the layer runs more often in a pass than it should, or gets another number of rows.
         """
         prompts, layer = self.observer.prompts, self.layer
         if prompts is None:
             return
-        if prompts is not self.prompts:  # every slice of rows has a range of its own
+        if prompts is not self.prompts:  # every slice of rows has its own range object
             self.prompts, self.runs, self.parts = prompts, 0, []
         self.runs += 1
         if self.runs > layer.parts:
             raise DataError(
-                f"Layer {self.name} runs more than {layer.parts} times in a pass of the denoiser, so what it sees of a "
-                "prompt is unknown. Leave it out of the layers that are to be masked."
+                f"Layer {self.name} runs more than {layer.parts} times in a pass of the denoiser, so we cannot tell "
+                "what it sees of a prompt. Choose a pattern of layers that leaves it out (--layers)."
             )
         self.parts.append(layer.passed(args, output))
         if self.runs < layer.parts:
             return
         (inputs, outputs), self.parts = _together(self.parts), []
         if len(inputs) != len(prompts):
-            raise DataError(f"Layer {self.name} was given {len(inputs)} rows for {len(prompts)} prompts.")
+            raise DataError(
+                f"Layer {self.name} was given {len(inputs)} rows for {len(prompts)} prompts. Choose a pattern of "
+                "layers that leaves it out (--layers)."
+            )
         weight = layer.weight.to(output.device, torch.float32)
         bias = None if layer.bias is None else layer.bias.to(output.device)
         step = max(1, numbers_at_once(output.device) // layer.size)

@@ -1,4 +1,4 @@
-"""What a finding will do, decided before anything runs: prompts, the groups they run in, and where sums are kept."""
+"""Plans a run of `find` before anything runs: the prompts, their groups, and where to keep the sums."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,15 +22,15 @@ from .memory import MemoryPlan, plan_memory
 
 @dataclass(frozen=True, eq=False)
 class FindingPlan:
-    """A finding, ready to run.
+    """A run of `find`, ready to start.
 
     Attributes:
-        pipe: the model.
-        denoiser: of the model.
-        settings: how, with an alpha.
-        layers: to be watched.
+        pipe: the pipeline.
+        denoiser: the denoiser of the pipeline.
+        settings: the settings, with an alpha.
+        layers: the layers to watch, by name.
         pairs: every concept with its prompt pairs.
-        groups: the same, in groups with the same base prompts that go through the steps together.
+        groups: the same in groups. The concepts of a group share their base prompts and go through the steps together.
         memory: where the running sums are kept.
     """
 
@@ -44,20 +44,20 @@ class FindingPlan:
 
     @cached_property
     def weights_hash(self) -> str:
-        """Of the layers, see `layers.hash_weights`."""
+        """Hash of the layers; see `layers.hash_weights`."""
         return hash_weights(self.layers)
 
     def temporal_ratio(self, concept: Concept) -> float:
-        """Returns a concept's r1: its own, or that of the settings."""
+        """Returns a concept's r1: its own, or else that of the settings."""
         return self.settings.temporal_ratio if concept.temporal_ratio is None else concept.temporal_ratio
 
     def spatial_ratio(self, concept: Concept) -> float:
-        """Returns a concept's r2: its own, or that of the settings."""
+        """Returns a concept's r2: its own, or else that of the settings."""
         return self.settings.spatial_ratio if concept.spatial_ratio is None else concept.spatial_ratio
 
     @property
     def steps_of_group(self) -> int:
-        """Number of steps that a group goes through."""
+        """Number of steps that each group goes through."""
         return self.settings.saliency_steps * len(self.memory.parts)
 
     @property
@@ -67,7 +67,7 @@ class FindingPlan:
 
     @property
     def passes_of_step(self) -> int:
-        """How often every prompt goes through the denoiser at a step: once more, empty, where guidance needs it."""
+        """How often every prompt goes through the denoiser at a step: twice if guidance needs an unconditional pass."""
         return 1 if self._guidance == "distilled" or self.settings.guidance_scale <= 1 else 2
 
     @property
@@ -75,7 +75,7 @@ class FindingPlan:
         """How often every prompt goes through the denoiser in all."""
         passes = self.passes_of_step * self.settings.saliency_steps
         if self.passes_of_step == 2 and self._guidance == "separate passes":
-            passes -= 1  # the last empty one is not waited for
+            passes -= 1  # we stop before the last unconditional one
         return passes * len(self.memory.parts)
 
     @property
@@ -84,12 +84,15 @@ class FindingPlan:
 
     @property
     def rows(self) -> int:
-        """Number of rows that the denoiser will be given in all; more if the scheduler repeats timesteps."""
+        """Number of rows that go through the denoiser in all. It grows if the scheduler repeats timesteps."""
         return self.passes * self.prompts
 
     @property
     def calls(self) -> int:
-        """Number of calls of the denoiser with at most `batch_size` rows; more where texts differ in length, too."""
+        """Number of calls of the denoiser, with at most `batch_size` rows each.
+
+        It grows if the scheduler repeats timesteps, or if texts differ in length.
+        """
         return self.passes * sum(-(-prompts_of(group) // self.settings.batch_size) for group in self.groups)
 
 
@@ -99,7 +102,7 @@ def plan_finding(
     settings: Settings | None = None,
     **overrides: Any,
 ) -> FindingPlan:
-    """Returns what `find` will do, after all of its checks and warnings; see there."""
+    """Returns the plan for `find`, after all of its checks and warnings; see `find` for the arguments."""
     denoiser = get_denoiser(pipe)
     wanted, settings = choose_settings(pipe, concepts, settings, overrides)
     if settings.layers is None:
@@ -121,10 +124,10 @@ def choose_settings(
     settings: Settings | None,
     overrides: Mapping[str, Any],
 ) -> tuple[list[Concept], Settings]:
-    """Returns the concepts and the settings to find them with, alpha among them.
+    """Returns the concepts, and the settings to find them with, which include an alpha.
 
-    Without settings, those are taken that are recommended for the model, or else the paper's. The paper's it is in
-    "paper" mode, too. A concept has the r2 of its own that is recommended, unless `spatial_ratio` is overridden.
+    If `settings` is None, takes the settings recommended for the model, or else the paper's. In "paper" mode it takes
+    the paper's. A concept gets its recommended r2, unless `overrides` has a `spatial_ratio`.
     """
     mode = overrides.get("mode", "default" if settings is None else settings.mode)
     wanted = as_concepts(concepts, mode)
@@ -144,13 +147,13 @@ def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPair
 
 
 def group_by_base_prompts(pairs: ConceptPairs, at_most: int) -> list[ConceptPairs]:
-    """Returns groups of at most so many concepts whose base prompts and seeds are the same, to be run together."""
-    together: dict[tuple, ConceptPairs] = defaultdict(list)
+    """Returns groups of at most `at_most` concepts with the same base prompts and seeds, which run together."""
+    together: dict[tuple[tuple[str, int], ...], ConceptPairs] = defaultdict(list)
     for concept, own in pairs:
         together[tuple((pair.base_prompt, pair.seed) for pair in own)].append((concept, own))
     return [group[i : i + at_most] for group in together.values() for i in range(0, len(group), at_most)]
 
 
 def prompts_of(group: ConceptPairs) -> int:
-    """Returns the number of prompts of a group: the base prompts, and those of each concept."""
+    """Returns the number of prompts of a group: the base prompts and the prompts of each concept."""
     return len(group[0][1]) * (1 + len(group))

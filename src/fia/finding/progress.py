@@ -1,4 +1,4 @@
-"""Progress of work that is done in steps: one count for the console's bar and for whoever else wants to know."""
+"""Progress of work that is done in steps: one count for the bar on the console and for a listener."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -6,19 +6,19 @@ from types import TracebackType
 from tqdm.auto import tqdm
 
 OnStep = Callable[[int, int], None]
-"""Told, after each step, how many are done and how many there are. What it raises stops the work."""
+"""Called after each step with the number of steps done and the number of all steps. An exception stops the work."""
 
 
 class Progress:
-    """Counts steps for a bar on the console, and for a listener, whether the bar is shown or not."""
+    """Counts steps for a bar on the console and for a listener. The bar may be hidden."""
 
     def __init__(self, total: int, *, shown: bool, on_step: OnStep | None = None) -> None:
         """Starts at zero.
 
         Args:
             total: number of steps.
-            shown: whether there is a bar.
-            on_step: the listener.
+            shown: whether to show the bar.
+            on_step: the listener, if there is one.
         """
         self.total = total
         self.done = 0
@@ -34,7 +34,7 @@ class Progress:
         self._bar.close()
 
     def describe(self, text: str) -> None:
-        """Puts a text before the bar."""
+        """Shows a text before the bar."""
         self._bar.set_description(text)
 
     def advance(self) -> None:
@@ -45,10 +45,10 @@ class Progress:
             self._on_step(self.done, self.total)
 
     def skip(self, number: int) -> None:
-        """Counts steps that need not be done."""
+        """Counts steps that do not need to run."""
         self.done += number
         self._bar.update(number)
 
     def go_back(self, done: int) -> None:
-        """Sets the count to an earlier one, where some steps must be done again."""
+        """Sets the count back to `done`, because the later steps must run again."""
         self.done = self._bar.n = done

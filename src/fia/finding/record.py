@@ -1,4 +1,4 @@
-"""What is recorded of a finding, so that it can be repeated, and what is warned of before it."""
+"""Records how neurons were found, so that you can repeat it."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,7 +10,13 @@ from .plan import FindingPlan
 
 
 def record(plan: FindingPlan, pairs: ConceptPairs, seconds: float) -> dict[str, Any]:
-    """Returns how the neurons of some concepts of a plan were found, as plain JSON."""
+    """Returns how the neurons of some concepts were found, as plain JSON.
+
+    Args:
+        plan: the plan that was run.
+        pairs: the concepts to record, with their prompt pairs.
+        seconds: how long it took.
+    """
     pipe = plan.pipe
     return {
         "model": model_name(pipe),

@@ -21,6 +21,7 @@ from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
 from .progress import OnStep, Progress
 from .record import record
+from .saliency import connection_saliency
 from .unfinished import Unfinished
 
 log = logging.getLogger("fia")
@@ -34,22 +35,22 @@ def forget(
     progress: bool = True,
     **overrides: Any,
 ) -> NeuronMask:
-    """Makes a pipeline forget concepts, in place, without training; returns the mask that did it.
+    """Makes a pipeline forget concepts, in place and without training, and returns the mask that does it.
 
     Args:
-        pipe: a text-to-image pipeline of one of the families in docs/families.md, or of any other with `layers`.
-        concepts: names of objects, or for styles, explicit content, own prompts or own ratios a `Concept` each.
-        settings: how. None takes those that are recommended for the model (docs/settings.md), or the paper's.
+        pipe: a text-to-image pipeline of a family in docs/families.md, or any other pipeline if you give `layers`.
+        concepts: names of objects. For styles, explicit content, your own prompts or ratios, give a `Concept` for each.
+        settings: the settings. None takes those recommended for the model (docs/settings.md), or else the paper's.
         progress: whether to show a progress bar.
         **overrides: single settings, such as `spatial_ratio=0.03`.
 
     Returns:
-        The mask, already applied. `mask.remove(pipe)` takes it back.
+        The mask, already applied. `mask.remove(pipe)` undoes it.
 
     Raises:
-        TypeError: if the pipeline cannot be masked, or for a setting that does not exist.
-        ValueError: for settings out of range, no concept or one given twice, and for a pipeline that already carries a
-            mask.
+        TypeError: if the pipeline cannot be masked, or a setting does not exist.
+        ValueError: if a setting is out of range, if no concept is given or one is given twice, or if the pipeline
+            already carries a mask.
     """
     mask = find(pipe, concepts, settings, progress=progress, **overrides)
     mask.apply(pipe)
@@ -70,13 +71,19 @@ def find(
     """Finds the mask that makes a pipeline forget concepts, and leaves the pipeline as it is; see `forget`.
 
     Args:
-        on_step: called with the numbers of steps done and of all after each one, which is a step of the denoiser for
-            all prompts of a group of concepts. An exception from it stops the finding.
-        unfinished: a folder that keeps what was found of the first concepts while the others are looked for. Given
-            again after an interruption, the finding goes on from there. It is left to the caller to delete.
-        processes: of accelerate, where several share the work; each must call this with the same arguments and its own
-            copy of the model, and each is given the mask. The mask is the same as one process finds. They wait for each
-            other, so give them a timeout longer than the finding: PartialState(timeout=timedelta(days=1)).
+        pipe: see `forget`.
+        concepts: see `forget`.
+        settings: see `forget`.
+        progress: whether to show a progress bar.
+        on_step: called after each step with the number of steps done and the number of all steps. A step is a step of
+            the denoiser for all prompts of a group of concepts. An exception from it stops the run.
+        unfinished: a folder that keeps the neurons of finished concepts while the run looks for the others. Give it
+            again after an interruption, and the run goes on from there. Delete it yourself when you are done.
+        processes: accelerate's state, if several processes share the work. Each must call this with the same arguments
+            and its own copy of the model, and each gets the mask. It is the mask that one process would find. The
+            processes wait for each other, so give them a timeout longer than the run:
+            PartialState(timeout=timedelta(days=1)).
+        **overrides: single settings, such as `spatial_ratio=0.03`.
     """
     return find_planned(
         plan_finding(pipe, concepts, settings, **overrides),
@@ -95,10 +102,10 @@ def find_planned(
     unfinished: str | Path | None = None,
     processes: PartialState | None = None,
 ) -> NeuronMask:
-    """Does what was planned; see `find`."""
+    """Runs a plan and returns the mask; see `find`."""
     index, number = (0, 1) if processes is None else (processes.process_index, processes.num_processes)
     own_groups = plan.groups[index::number]
-    # With a single group there is nothing to go on from, and the model need not be hashed.
+    # With a single group there is nothing to resume, so we do not hash the model.
     kept = Unfinished(Path(unfinished), plan) if unfinished is not None and len(plan.groups) > 1 else None
     masks = []
     with Progress(len(own_groups) * plan.steps_of_group, shown=progress and index == 0, on_step=on_step) as steps:
@@ -141,21 +148,24 @@ def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[
     """Returns each concept's neurons by layer (flat int32 indices on the CPU) for concepts with the same base prompts.
 
     Args:
-        plan: the finding that the group belongs to.
+        plan: the plan that the group belongs to.
         group: the concepts and their prompt pairs.
-        steps: goes on by every step.
+        steps: counts the steps.
     """
     found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
     ratios = [plan.spatial_ratio(concept) for concept, _ in group]
     for layers in plan.memory.parts:
-        statistics = collect_statistics(plan, layers, group, steps)
+        statistics = collect_statistics(plan, layers, group, steps, connection_saliency)
         for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
             found[concept.name] |= {
                 name: select_neurons(layer.integrals[i].aggregate(plan.settings.magnitude), ratio).int().cpu()
                 for name, layer in statistics.layers.items()
             }
-        del statistics  # before the next part's sums are made
+        del statistics  # frees the memory for the sums of the next part
     for (name, own), ratio in zip(found.items(), ratios, strict=True):
         if ratio > 0 and not any(map(len, own.values())):
-            log.warning(f"No connection answers to {name!r} more than to its base prompts; nothing is pruned for it.")
+            log.warning(
+                f"No connection answers to {name!r} more than to its base prompts; nothing is pruned for it. Check "
+                "that the model knows this name, or give Concept(prompts=...)."
+            )
     return found

@@ -1,4 +1,4 @@
-"""How much a connection does for a prompt (Eq. 1), and how much more for the concept's prompts (Eq. 2)."""
+"""How strongly a connection answers to a prompt (Eq. 1), and how much more to the concept's prompts (Eq. 2)."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 EPSILON = 1e-8
-Measure = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # of W, X, Z and b, as `connection_saliency`
+Measure = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # takes W, X, Z and b, like `connection_saliency`
 
 
 def connection_saliency(
@@ -20,14 +20,14 @@ def connection_saliency(
 
     U[i,j] = |W[i,j]| * ||X[:,j]|| * |<X[:,j], Y[:,i]>| / (||X[:,j]|| * ||Y[:,i]|| + eps)
 
-    It is computed as |W[i,j] * <X[:,j], Y[:,i]>| / (||Y[:,i]|| + eps / ||X[:,j]||), which is the same and takes fewer
-    passes over the layer.
+    We compute |W[i,j] * <X[:,j], Y[:,i]>| / (||Y[:,i]|| + eps / ||X[:,j]||), which is equal and takes fewer passes over
+    the layer.
 
     Args:
         weight: W.
-        inputs: X, what the layer is given.
-        outputs: Z = X W^T + b, what it returns; Y is what it would return without the bias.
-        bias: b, none where None.
+        inputs: X, the inputs of the layer.
+        outputs: Z = X W^T + b, the outputs of the layer. Y = X W^T is the output without the bias.
+        bias: b. None means that there is no bias.
     """
     x, y = inputs.float(), outputs.float()
     if bias is not None:
@@ -37,7 +37,7 @@ def connection_saliency(
         multiply = torch.mm if inputs.ndim == 2 else torch.bmm
         saliency = multiply(outputs.mT, inputs, out_dtype=torch.float32)
         if bias is not None:
-            # <X, Y> = <X, Z> - b <X, 1>; where Y is zero, what rounding leaves of this counts for nothing
+            # <X, Y> = <X, Z> - b <X, 1>. If Y is zero, only a rounding error is left, and infinity makes it count as 0.
             saliency.addcmul_(bias.float()[:, None], x.sum(dim=-2, keepdim=True), value=-1)
             output_norms.masked_fill_(output_norms == 0, torch.inf)
     else:
@@ -51,18 +51,18 @@ def connection_saliency(
 
 
 def numbers_at_once(device: torch.device) -> int:
-    """Returns how many numbers are scored at once: on the CPU what its caches hold, elsewhere what keeps it busy."""
+    """Returns how many numbers to score at once: what the caches of a CPU hold, or what keeps a GPU busy."""
     return 2**19 if device.type == "cpu" else 2**24
 
 
 def _column_norms(matrix: Float[Tensor, "*rows tokens columns"]) -> Float[Tensor, "*rows 1 columns"]:
-    return matrix.square().sum(dim=-2, keepdim=True).sqrt_()  # many times faster than norm() over this dimension
+    return matrix.square().sum(dim=-2, keepdim=True).sqrt_()  # many times faster than norm() over dim=-2
 
 
 def _multiplies_halves(inputs: Tensor, outputs: Tensor) -> bool:
-    """Says whether the device multiplies numbers of this half-precision type with sums in float32.
+    """Says whether the device multiplies numbers of this half-precision type and sums the products in float32.
 
-    A product of two such numbers is a float32 number: nothing is rounded before the sums, which are in float32.
+    float32 holds a product of two such numbers exactly, so nothing is rounded before the sum.
     """
     if inputs.dtype != outputs.dtype or inputs.device.type != "cuda" or torch.version.hip is not None:
         return False
@@ -74,5 +74,5 @@ def _multiplies_halves(inputs: Tensor, outputs: Tensor) -> bool:
 def contrastive_saliency(
     concept_mean: Float[Tensor, "outputs inputs"], base_mean_plus_std: Float[Tensor, "outputs inputs"]
 ) -> Float[Tensor, "outputs inputs"]:
-    """S = max(0, mean_c U - (mean_b U + std_b U)), one layer and step (Eq. 2)."""
+    """Returns S = max(0, mean_c U - (mean_b U + std_b U)) for one layer and step (Eq. 2)."""
     return (concept_mean - base_mean_plus_std).clamp_(min=0)

@@ -1,8 +1,8 @@
-"""Would another choice of prompts have found the same neurons?
+"""Would other prompts find the same neurons?
 
-The paper leaves open how many prompts a concept needs, and whether the base prompts matter. Both are answered for a
-model by finding each concept twice and comparing: once with half of its prompts and once with the other half, from
-other seeds; and once more with the first half, but with other base prompts.
+The paper leaves open how many prompts a concept needs, and whether the base prompts matter. To answer both for a model,
+we find each concept three times and compare: with half of its prompts, with the other half and other seeds, and with
+the first half again but other base prompts.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from ..settings import Settings
 from .plan import choose_settings
 from .run import find
 
-OTHER_SEEDS = 1_000_000  # further on
+OTHER_SEEDS = 1_000_000  # distance to the seeds of the other half
 
 
 @dataclass(frozen=True)
 class Stability:
-    """What two findings with n prompts each have in common; means over the concepts, in percent.
+    """The IoU (intersection over union) of two runs with n prompts each: means over the concepts, in percent.
 
     Attributes:
         prompts: n.
-        other_prompts: intersection over union of the neurons found with disjoint prompts and seeds.
-        other_bases: the same, where only the base prompts differ.
-        by_chance: what two random choices of as many neurons of each layer would share.
+        other_prompts: IoU of the neurons found with disjoint prompts and seeds.
+        other_bases: the same if only the base prompts differ.
+        by_chance: IoU to expect of two random choices of as many neurons in each layer.
     """
 
     prompts: int
@@ -48,23 +48,23 @@ def measure_stability(
     settings: Settings | None = None,
     **overrides: Any,
 ) -> list[Stability]:
-    """Finds every concept three times for each number of prompts, and compares.
+    """Finds every concept three times for each number of prompts, and compares the neurons.
 
     Args:
-        pipe: the model, without a mask.
-        concepts: to find.
-        prompts: numbers of prompts n; a concept's kind must have 2n of them, or the concept its own.
-        settings: to find with, but for the number of prompts; see `find`.
+        pipe: the pipeline, without a mask.
+        concepts: the concepts to find.
+        prompts: numbers of prompts n. A concept's kind, or the concept itself, must have at least 2n prompts.
+        settings: see `find`. The number of prompts is replaced.
         **overrides: single settings.
 
     Raises:
-        ValueError: for a number below 1 or too large.
+        ValueError: if a number is below 1 or too large.
     """
     concepts, settings = choose_settings(pipe, concepts, settings, overrides)
     result = []
     for number in prompts:
         if number < 1:
-            raise UsageError(f"prompts={number}; each half must have at least 1.")
+            raise UsageError(f"prompts={number}; it must be at least 1.")
         halves = [split(concept, number) for concept in concepts]
         first = find(pipe, [half for half, _, _ in halves], settings)
         second = find(pipe, [half for _, half, _ in halves], replace(settings, seed=settings.seed + OTHER_SEEDS))
@@ -76,13 +76,16 @@ def measure_stability(
 
 
 def split(concept: Concept, number: int) -> tuple[Concept, Concept, Concept]:
-    """Returns the concept with its first n prompts, with the n after those, and with the first n on other bases.
+    """Returns a concept with its first n prompts, with the next n, and with the first n and other base prompts.
 
     Raises:
-        ValueError: if it has fewer than 2n.
+        ValueError: if it has fewer than 2n prompts.
     """
     if concept.prompts and len(concept.prompts) < 2 * number:
-        raise UsageError(f"{concept.name!r} has {len(concept.prompts)} prompts, and two halves of {number} need more.")
+        raise UsageError(
+            f"Concept {concept.name!r} has {len(concept.prompts)} prompts, but two halves of {number} need "
+            f"{2 * number}; give it more prompts, or use a smaller number."
+        )
     pairs = prompt_pairs(concept, prompts_per_concept=2 * number, seeds_per_prompt=1, seed=0)
     texts = [(pair.concept_prompt, pair.base_prompt) for pair in pairs]
     first, second = texts[:number], texts[number : 2 * number]
@@ -91,7 +94,7 @@ def split(concept: Concept, number: int) -> tuple[Concept, Concept, Concept]:
 
 
 def other_base(base: str) -> str:
-    """Returns a base prompt in other words: as a photo of the same, or no photo where it is one."""
+    """Returns a base prompt in other words: adds "a photo of", or removes it if it is there."""
     start = "a photo of "
     return base.removeprefix(start) if base.startswith(start) else start + base
 
@@ -102,5 +105,5 @@ def mean_overlap(one: NeuronMask, two: NeuronMask) -> float:
 
 
 def mean_overlap_by_chance(mask: NeuronMask) -> float:
-    """Returns what the IoU would be of two random choices of as many neurons of every layer, in expectation."""
+    """Returns the mean over concepts of the IoU to expect of two random choices of as many neurons, in percent."""
     return mean(overlap_by_chance(layers, layers, mask.shapes) for layers in mask.neurons.values())

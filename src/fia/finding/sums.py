@@ -1,8 +1,8 @@
-"""Collects, as activations arrive, what Eq. 2 and 3 need of a group of concepts that share their base prompts.
+"""Collects the sums for Eq. 2 and 3 while activations arrive, for a group of concepts that share their base prompts.
 
 At every step the rows come in a fixed order: the base prompts, then the prompts of one concept after another. So each
-layer needs the base prompts' moments and one concept's mean at a time, and two sums over steps for every concept:
-nothing grows with the number of steps or prompts.
+layer needs the moments of the base prompts, the mean of one concept at a time, and two sums over the steps for every
+concept. Nothing grows with the number of steps or prompts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ class LayerStatistics:
 
     def __init__(self, shape: tuple[int, int], number_of_concepts: int, device: torch.device | None) -> None:
         self.base = Moments()
-        self.base_mean_plus_std: Tensor | None = None  # while the prompts of concepts arrive
+        self.base_mean_plus_std: Tensor | None = None  # set while the prompts of concepts arrive
         self.concept = Mean()
         self.integrals = [TemporalIntegral(shape, device) for _ in range(number_of_concepts)]
 
 
 class GroupStatistics:
-    """Receives connection saliency as rows arrive and integrates the contrastive saliency of every concept.
+    """Receives the connection saliency of rows, and integrates the contrastive saliency of every concept.
 
-    Row r of a step belongs to base prompt r where r < P, and otherwise to prompt (r mod P) of concept (r // P - 1).
+    Row r of a step belongs to base prompt r if r < P, and otherwise to prompt (r mod P) of concept (r // P - 1).
     """
 
     def __init__(
@@ -41,13 +41,14 @@ class GroupStatistics:
         count_ties: bool,
         device: torch.device | None = None,
     ) -> None:
-        """Prepares for P = prompts_per_concept base prompts and as many of each concept.
+        """Starts with no step.
 
         Args:
             shapes: (outputs, inputs) of the layers, by name.
             temporal_ratios: r1 of each concept.
+            prompts_per_concept: P, the number of base prompts, and of prompts of each concept.
             count_ties: see `active_connections`.
-            device: where the sums over steps are kept; the CPU where None.
+            device: the device that keeps the sums over the steps. None means the CPU.
         """
         concepts = len(temporal_ratios)
         self.layers = {name: LayerStatistics(shape, concepts, device) for name, shape in shapes.items()}
@@ -56,13 +57,18 @@ class GroupStatistics:
         self.count_ties = count_ties
 
     def receive(self, layer: str, rows: range, saliency: Float[Tensor, "rows outputs inputs"]) -> None:
-        """Takes U of some rows, whose memory is reused; rows of a layer come in ascending order at every step.
+        """Takes U of some rows and reuses its memory.
+
+        Args:
+            layer: name of the layer.
+            rows: the rows, which come in ascending order for each layer and step.
+            saliency: U of these rows.
 
         Raises:
             ValueError: if a layer's saliency is not finite.
         """
         done = 0
-        while done < len(rows):  # up to the last prompt of one concept, or of the base prompts, at a time
+        while done < len(rows):  # each time, up to the last prompt of one concept or of the base prompts
             concept, prompt = divmod(rows[done], self.prompts_per_concept)
             number = min(len(rows) - done, self.prompts_per_concept - prompt)
             is_last = prompt + number == self.prompts_per_concept
@@ -85,7 +91,7 @@ class GroupStatistics:
         assert statistics.base_mean_plus_std is not None  # the base prompts come first
         contrast = contrastive_saliency(mean, statistics.base_mean_plus_std)
         if concept + 1 == len(statistics.integrals):
-            statistics.base_mean_plus_std = None  # its memory is for the next layer's
+            statistics.base_mean_plus_std = None  # frees the memory for the next layer
         integral = statistics.integrals[concept]
         integral.add(contrast, self.temporal_ratios[concept], count_ties=self.count_ties)
 
@@ -100,22 +106,22 @@ class GroupStatistics:
 
 
 class Moments:
-    """Mean and standard deviation of equally shaped tensors that arrive a few at a time, in float32.
+    """Mean and standard deviation of tensors of one shape that arrive a few at a time, in float32.
 
-    Welford's update: no cancellation, and memory for two tensors however many arrive. It is written for few passes and
-    no memory in between: with delta = x - mean before, x - mean after is delta * (n - 1) / n.
+    Welford's update avoids cancellation and needs memory for two tensors, however many arrive. To save passes and
+    temporary memory, it uses that x - (mean after) = delta * (n - 1) / n with delta = x - (mean before).
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.mean: Tensor
-        self.squares: Tensor
+        self.mean: Tensor | None = None
+        self.squares: Tensor | None = None
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
-        """Takes some more; their memory is reused, and they must not be used afterwards."""
+        """Adds some values and reuses their memory. Do not use them afterwards."""
         for value in values:
             self.count += 1
-            if self.count == 1:
+            if self.mean is None or self.squares is None:
                 self.mean = value if _is_all_of_its_memory(value) else value.clone()
                 self.squares = torch.zeros_like(value)
                 continue
@@ -124,31 +130,35 @@ class Moments:
             self.squares.addcmul_(delta, delta, value=1 - 1 / self.count)
 
     def mean_plus_std(self) -> Tensor:
-        """Returns what Eq. 2 needs of the base prompts, in the memory of the sums: nothing can be added afterwards.
+        """Returns mean + standard deviation for Eq. 2, in the memory of the sums. Add nothing afterwards.
 
-        The standard deviation is the population's (divided by n): zero for one sample, where n - 1 would be undefined.
+        The standard deviation is that of the population (divided by n). It is zero for one sample, for which a division
+        by n - 1 is undefined.
         """
+        assert self.mean is not None
+        assert self.squares is not None
         return self.squares.div_(self.count).sqrt_().add_(self.mean)
 
 
 class Mean:
-    """Mean of equally shaped tensors that arrive a few at a time, in float32."""
+    """Mean of tensors of one shape that arrive a few at a time, in float32."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.sum: Tensor
+        self.sum: Tensor | None = None
 
     def add(self, values: Float[Tensor, "rows ..."]) -> None:
-        """Takes some more; their memory is reused, and they must not be used afterwards."""
+        """Adds some values and reuses their memory. Do not use them afterwards."""
         added = values[0] if len(values) == 1 and _is_all_of_its_memory(values) else values.sum(dim=0)
-        self.sum = added if self.count == 0 else self.sum.add_(added)
+        self.sum = added if self.sum is None else self.sum.add_(added)
         self.count += len(values)
 
     def mean(self) -> Tensor:
-        """Returns the mean of those that arrived, in the memory of the sum: nothing can be added afterwards."""
+        """Returns the mean of the values, in the memory of the sum. Add nothing afterwards."""
+        assert self.sum is not None
         return self.sum.div_(self.count)
 
 
 def _is_all_of_its_memory(values: Tensor) -> bool:
-    """Says whether keeping a tensor keeps no other values, those of a batch that it is a part of."""
+    """Says whether a tensor owns all of its memory, and is not a part of a larger batch."""
     return values.nbytes == values.untyped_storage().nbytes()

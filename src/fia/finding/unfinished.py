@@ -1,15 +1,15 @@
-"""What an interrupted finding had found, so that the next one goes on from there.
+"""Keeps what an interrupted run found, so that the next run goes on from there.
 
-Every group of concepts that was found is a mask of its own, in a folder named by a hash of what it depends on: all
-weights of the model, its scheduler, the settings, prompts and versions. So it is taken up again by a finding that would
-find the very same. (The scale of a LoRA that is loaded and not fused is not seen.)
+Each finished group of concepts is stored as its own mask. A hash of everything that it depends on names the folder: all
+weights of the model, its scheduler, the settings, prompts and versions. So only a run that would find the same neurons
+uses it. (The hash does not see the scale of a LoRA that is loaded but not fused.)
 """
 
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..files import folder_written_whole
 from ..masks.mask import NeuronMask
 from ..prompts import ConceptPairs
 from ..provenance import hash_json, hash_pipeline
@@ -18,32 +18,29 @@ from .record import record
 
 
 class Unfinished:
-    """The groups that were found, in a folder."""
+    """A folder with the groups that are finished."""
 
     def __init__(self, folder: Path, plan: FindingPlan) -> None:
         self.folder, self.plan = folder, plan
 
     def get(self, group: ConceptPairs) -> NeuronMask | None:
-        """Returns the mask of a group where it was found.
+        """Returns the mask of a group, or None if the group is not finished.
 
         Raises:
-            ValueError: if it is damaged.
+            ValueError: if the mask is damaged.
         """
         folder = self.folder / self._key(group)
         return NeuronMask.from_pretrained(folder) if folder.exists() else None
 
     def keep(self, group: ConceptPairs, mask: NeuronMask) -> None:
         """Writes the mask of a group, whole or not at all."""
-        folder = self.folder / self._key(group)
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        mask.save_pretrained(partial)
-        partial.rename(folder)
+        with folder_written_whole(self.folder / self._key(group)) as partial:
+            mask.save_pretrained(partial)
 
     def _key(self, group: ConceptPairs) -> str:
         made_with: dict[str, Any] = record(self.plan, group, 0)
-        del made_with["settings"]["agnostic_ratio"]  # it fuses what was found
-        config = dict(getattr(self.plan.denoiser, "config", {}))  # has the size of the picture
+        del made_with["settings"]["agnostic_ratio"]  # it plays no part in finding
+        config = dict(getattr(self.plan.denoiser, "config", {}))  # includes the image size
         own = {key: value for key, value in config.items() if not key.startswith("_")}
         return hash_json([made_with, own, self._model])[:16]
 

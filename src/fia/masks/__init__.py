@@ -1,1 +1,1 @@
-"""Masks: what they hold, how they are kept, combined, applied to a model and taken off it."""
+"""Masks: what they hold, and how to save, combine, apply and remove them."""

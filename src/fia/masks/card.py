@@ -1,4 +1,4 @@
-"""The model card of a mask: what it makes a model forget, how, how well, and under which licence."""
+"""The model card of a mask: what the model forgets, how the neurons were found, how well it works, and the licence."""
 
 from huggingface_hub import ModelCardData
 from huggingface_hub.errors import HFValidationError
@@ -10,16 +10,16 @@ NO_EVIDENCE = (
     "None was given with this mask. Measure what it forgets and what it costs: `fia evaluate MODEL --mask MASK --task "
     "objects`."
 )
-NO_LICENCE = "None was stated. A mask is of little use without its base model, whose own licence holds for that."
+NO_LICENCE = "None was stated. A mask is of little use without its base model, and that model has its own licence."
 
 
 def model_card(mask: MaskContents, evidence: str = NO_EVIDENCE, licence: str | None = None) -> str:
     """Returns the text of a mask's model card, with the metadata that the Hub reads.
 
     Args:
-        mask: to describe.
+        mask: the mask to describe.
         evidence: Markdown that says what was measured.
-        licence: an identifier such as apache-2.0.
+        licence: an identifier such as apache-2.0. None says in the card that no licence was stated.
     """
     data = ModelCardData(
         library_name="fia",
@@ -39,17 +39,17 @@ def model_card(mask: MaskContents, evidence: str = NO_EVIDENCE, licence: str | N
 # A mask that makes a text-to-image model forget
 
 It prunes {mask.number_pruned:,} connections ({mask.sparsity:.2%} of the maskable layers,
-{mask.denoiser_sparsity:.3%} of the denoiser) of `{mask.model}`, so that it no longer draws:
+{mask.denoiser_sparsity:.3%} of the denoiser) of `{mask.model}`, so that it no longer generates:
 
 {concepts}
 
 ```python
 import fia
 mask = fia.NeuronMask.from_pretrained("this folder")
-mask.apply(pipe)   # mask.remove(pipe) takes it back, bit for bit
+mask.apply(pipe)   # mask.remove(pipe) undoes it, bit for bit
 ```
 
-It fits the {mask.architecture} whose weights have the hash `{mask.weights_hash[:16]}`, in any floating-point type.
+It fits the {mask.architecture} with the weights hash `{mask.weights_hash[:16]}`, in any floating-point type.
 
 ## How it was found
 
@@ -68,13 +68,13 @@ With Forget-It-All (arXiv 2601.06163), alpha {mask.agnostic_ratio:g}; prompts, s
 
 
 def _described(mask: MaskContents, name: str) -> str:
-    """Returns a concept with its kind, and its strength where it is not whole."""
+    """Returns a concept with its kind, and its strength if that is below 1."""
     strength = mask.strengths.get(name, 1)
     return f"{name} ({mask.kinds[name]})" + (f", at strength {strength:g}" if strength != 1 else "")
 
 
 def _may_be_on_the_hub(model: str) -> bool:
-    """Returns whether a model's name is of the form owner/name."""
+    """Returns whether a model's name has the form owner/name."""
     try:
         validate_repo_id(model)
     except HFValidationError:

@@ -1,4 +1,4 @@
-"""MaskContents: what a mask holds, and all that follows from it without a model."""
+"""MaskContents: what a mask holds, and what can be worked out from it without a model."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,16 +18,19 @@ class MaskContents:
     """The neurons of each concept, the rule that fuses them, and how they were found.
 
     Attributes:
-        neurons: for each concept and layer, flat indices (output * inputs + input) of its sensitive neurons, ascending.
+        neurons: for each concept and layer, the flat indices (output * inputs + input) of its sensitive neurons,
+            ascending.
         shapes: (outputs, inputs) of every maskable layer of the model.
         agnostic_ratio: alpha of the fusion rule (Eq. 8).
         architecture: class name of the denoiser.
-        denoiser_parameters: number of all parameters of the denoiser.
-        weights_hash: of the maskable layers that the neurons were found in (`layers.hash_weights`).
-        strengths: what share of its neurons' weights a concept takes away, in (0, 1]; 1 where none is given.
-        layer_pattern: of the names by which the layers were chosen; None for every feed-forward's second linear.
-        provenance: how the neurons were found, a record for each finding: the model, concepts with prompts and seeds,
-            settings, versions. Plain JSON.
+        denoiser_parameters: number of parameters in the whole denoiser.
+        weights_hash: hash of the maskable layers in which the neurons were found (`layers.hash_weights`).
+        strengths: the share of its neurons' weights that a concept takes away, in (0, 1]. A concept without a strength
+            has 1.
+        layer_pattern: the pattern of names that chose the layers. None means the second linear of every feed-forward
+            block.
+        provenance: how the neurons were found, with one record for each run of `find`: the model, the concepts with
+            their prompts and seeds, the settings, the versions. Plain JSON.
     """
 
     neurons: dict[str, dict[str, Tensor]]
@@ -42,7 +45,7 @@ class MaskContents:
 
     @property
     def concepts(self) -> tuple[str, ...]:
-        """Names of the concepts, in the order they were given."""
+        """Names of the concepts, in the order in which they were given."""
         return tuple(self.neurons)
 
     @cached_property
@@ -52,9 +55,9 @@ class MaskContents:
 
     @cached_property
     def remaining(self) -> dict[str, Tensor] | None:
-        """What share of each pruned weight is left, float32, in the order of `pruned`; None where it is nothing.
+        """The share of each pruned weight that is left, float32, in the order of `pruned`; None if nothing is left.
 
-        A connection that several concepts claim is pruned as the strongest of them says.
+        If several concepts claim a connection, the strongest of them decides.
         """
         strengths = [self.strengths.get(name, 1.0) for name in self.neurons]
         if all(strength == 1 for strength in strengths):
@@ -68,12 +71,12 @@ class MaskContents:
 
     @property
     def number_pruned(self) -> int:
-        """Number of connections that are pruned."""
+        """Number of pruned connections."""
         return sum(len(indices) for indices in self.pruned.values())
 
     @property
     def number_spared(self) -> int:
-        """Number of connections that are spared because many concepts claim them."""
+        """Number of connections that are spared because many concepts claim them (Eq. 8)."""
         return sum(int((count_claims(self._claims(name)) > 0).sum()) for name in self.shapes) - self.number_pruned
 
     @property
@@ -83,38 +86,38 @@ class MaskContents:
 
     @property
     def sparsity(self) -> float:
-        """Pruned share of the maskable layers' weights, in [0, 1]."""
+        """Share of the maskable layers' weights that is pruned, in [0, 1]."""
         return self.number_pruned / sum(outputs * inputs for outputs, inputs in self.shapes.values())
 
     @property
     def layer_sparsity(self) -> dict[str, float]:
-        """Pruned share of each layer's weights, in [0, 1]."""
+        """Share of each layer's weights that is pruned, in [0, 1]."""
         return {name: len(self.pruned[name]) / (outputs * inputs) for name, (outputs, inputs) in self.shapes.items()}
 
     @property
     def denoiser_sparsity(self) -> float:
-        """Pruned share of all parameters of the denoiser, in [0, 1]."""
+        """Share of the denoiser's parameters that is pruned, in [0, 1]."""
         return self.number_pruned / self.denoiser_parameters
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of what the mask does to its model; masks with the same one are interchangeable."""
+        """Hash of what the mask does to its model. Two masks with the same hash are interchangeable."""
         return fingerprint(self.pruned, self.remaining)
 
     @property
     def model(self) -> str:
-        """Name of the model that the neurons were found in."""
+        """Name of the model in which the neurons were found."""
         return self.provenance[0].get("model", "unknown") if self.provenance else "unknown"
 
     @property
     def settings(self) -> list[dict[str, Any]]:
-        """The different settings that the neurons were found with."""
+        """The settings with which the neurons were found, each different one once."""
         found = [record["settings"] for record in self.provenance if "settings" in record]
         return [settings for i, settings in enumerate(found) if settings not in found[:i]]
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Kind of each concept, an object where its finding does not say."""
+        """Kind of each concept. It is "object" if the provenance does not say."""
         found = {concept["name"]: concept for record in self.provenance for concept in record["concepts"]}
         kinds = {name: found.get(name, {}).get("kind") for name in self.neurons}
         return {name: kind if kind in get_args(Kind) else "object" for name, kind in kinds.items()}

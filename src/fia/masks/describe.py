@@ -1,4 +1,4 @@
-"""What a mask holds, as text for people and as JSON for scripts."""
+"""Describes a mask: as text for people, and as JSON for scripts."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from .overlap import closest_pairs, overlap_matrix
 
 
 def describe_json(mask: NeuronMask) -> dict[str, Any]:
-    """Returns concepts, counts by layer, sparsity and provenance as plain JSON."""
+    """Returns the concepts, counts by layer, sparsity and provenance of a mask as plain JSON."""
     return {
         "concepts": mask.neuron_counts,
         "layers": {
@@ -28,7 +28,7 @@ def describe_json(mask: NeuronMask) -> dict[str, Any]:
 
 
 def describe(mask: NeuronMask) -> str:
-    """Returns the same as a few short tables."""
+    """Returns the same facts as a few short tables."""
     lines = [f"{'concept':<28}{'sensitive neurons':>18}"]
     for name, count in mask.neuron_counts.items():
         strength = f"  at strength {mask.strengths[name]:g}" if mask.strengths.get(name, 1) != 1 else ""

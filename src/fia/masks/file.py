@@ -1,16 +1,18 @@
-"""The folder a mask is kept in.
+"""The folder that holds a mask.
 
-`neurons.safetensors` holds everything: for concept i a tensor `neurons.i` with its neurons in the code of `gapcode`,
-layer after layer, and `counts` (concepts x layers) that says how long the code of each layer is. Its metadata has,
-under `mask`, a SHA-256 of everything on the first line and the rest as JSON below it. `config.json` repeats that JSON
-for people and tools to read, and `README.md` is the model card. Nothing in them is ever executed. docs/mask-format.md
-has the details.
+`neurons.safetensors` holds everything. For concept i there is a tensor `neurons.i` with its neurons in the code of
+`gapcode`, layer after layer. `counts` (concepts x layers) says how long the code of each layer is. The metadata has one
+entry, `mask`: a SHA-256 of everything on the first line, and all other fields as JSON below it. `config.json` repeats
+that JSON for people and tools, and `README.md` is the model card. Nothing in these files is ever executed.
+docs/mask-format.md has the details.
 """
 
 import hashlib
 import json
-import os
+import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,63 +22,51 @@ from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
-from ..errors import NotFoundError, UsageError
+from ..errors import DataError, NotFoundError, UsageError
+from ..files import written_whole
 from .contents import MaskContents
-from .file_checks import FORMAT, FORMAT_VERSION, parse_settings, split_neurons
+from .file_checks import FORMAT, FORMAT_VERSION, SENSE, parse_settings, split_neurons
 from .gapcode import encode
 
+log = logging.getLogger("fia")
+
+PLAIN = tuple(field.name for field in fields(MaskContents) if field.name not in ("neurons", "shapes"))
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
-EVIDENCE = "evidence.json"  # of an evaluation, beside a mask that was published with it
+EVIDENCE = "evidence.json"  # the evaluation that a published mask brings along
 
 
 def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, str] | None = None) -> None:
-    """Writes a mask; the files get their names only once all of them are complete.
+    """Writes a mask to a folder. The files get their names only once all of them are complete.
 
     Args:
-        mask: to write.
-        folder: made where there is none.
+        mask: the mask to write.
+        folder: the folder; it is made if it does not exist.
         card: text of the model card.
-        others: texts of more files to write beside it, by name.
+        others: texts of more files to write beside the mask, by name.
 
     Raises:
-        ValueError: if the folder holds something else.
+        ValueError: if the folder holds files that are not a mask's.
     """
     check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    plain = {name: getattr(mask, name) for name in PLAIN}
+    plain |= {"concepts": list(mask.concepts), "layers": {name: list(shape) for name, shape in mask.shapes.items()}}
     config = json.dumps(
-        {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "architecture": mask.architecture,
-            "denoiser_parameters": mask.denoiser_parameters,
-            "weights_hash": mask.weights_hash,
-            "agnostic_ratio": mask.agnostic_ratio,
-            "concepts": list(mask.concepts),
-            "strengths": mask.strengths,
-            "layer_pattern": mask.layer_pattern,
-            "layers": {name: list(shape) for name, shape in mask.shapes.items()},
-            "provenance": mask.provenance,
-        },
-        indent=2,
+        {"format": FORMAT, "format_version": FORMAT_VERSION} | {name: plain[name] for name in SENSE}, indent=2
     )
     tensors = {"counts": np.zeros((len(mask.concepts), len(mask.shapes)), dtype=np.int32)}
     for i, layers in enumerate(mask.neurons.values()):
         codes = [encode(layers[name]) for name in mask.shapes]
         tensors["counts"][i] = [len(code) for code in codes]
         tensors[f"neurons.{i}"] = np.concatenate(codes)
-    metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key: the order of several is not fixed
+    metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key, because several keys have no fixed order
 
     contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: card.encode()}
     contents |= {name: text.encode() for name, text in (others or {}).items()}
-    partials = {filename: folder / f".{filename}.{os.getpid()}.partial" for filename in contents}
-    try:
-        for filename, content in contents.items():
-            partials[filename].write_bytes(content)
-        for filename, partial in partials.items():
-            partial.replace(folder / filename)
-    finally:
-        for partial in partials.values():
-            partial.unlink(missing_ok=True)
+    with ExitStack() as files:  # every file is complete before one gets its name; the file that decides comes last
+        partials = [files.enter_context(written_whole(folder / name)) for name in contents]
+        for partial, content in zip(partials, contents.values(), strict=True):
+            partial.write_bytes(content)
 
 
 def check_folder(folder: Path) -> None:
@@ -85,11 +75,11 @@ def check_folder(folder: Path) -> None:
         return
     for name in (CONFIG, CARD):
         if (folder / name).exists():
-            raise UsageError(f"{folder / name} belongs to something else than a mask; give another folder.")
+            raise UsageError(f"{folder / name} does not belong to a mask; give another folder.")
 
 
-def load(folder_or_repo: str | Path, **hub: Any) -> dict[str, Any]:
-    """Reads and checks a mask; returns the fields of NeuronMask.
+def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
+    """Reads a mask and checks it.
 
     Args:
         folder_or_repo: path, or owner/name on the Hub.
@@ -107,41 +97,40 @@ def load(folder_or_repo: str | Path, **hub: Any) -> dict[str, Any]:
             dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118 (not a dict)
             foreign = [f"{key} is {dtype}" for key, dtype in dtypes.items() if dtype not in ("I32", "U16")]
             if foreign:
-                raise UsageError(f"{path} is not a mask: tensor {foreign[0]}, not I32 or U16.")
+                raise DataError(f"{path} is not a mask: tensor {foreign[0]}, not I32 or U16. Give another file.")
             tensors = {key: file.get_tensor(key) for key in dtypes}
     except SafetensorError as error:
-        raise UsageError(f"{path} is cut off or no safetensors file ({error}). Fetch or make the mask again.") from None
+        raise DataError(
+            f"{path} is cut off or not a safetensors file ({error}). Fetch or make the mask again."
+        ) from None
     sha256, newline, settings = metadata.get("mask", "").partition("\n")
     if not newline:
-        raise UsageError(f"{path} is not a mask: its metadata has no 'mask' with a hash and settings.")
+        raise DataError(
+            f"{path} is not a mask: its metadata has no 'mask' with a hash and settings. Give another file."
+        )
     if _digest(settings, tensors) != sha256:
-        raise UsageError(f"{path} was altered: its hash is not the one it was saved with. Fetch or make it again.")
+        raise DataError(
+            f"{path} was altered: its hash differs from the hash it was saved with. Fetch or make the mask again."
+        )
     readable = folder / CONFIG
-    if readable.exists() and readable.read_text(encoding="utf-8").strip() != settings:
-        raise UsageError(
-            f"{readable} was altered: it differs from the settings inside {NEURONS}, which are the ones that count. "
-            f"Delete {CONFIG} to load the mask as it was saved."
+    if readable.exists() and readable.read_bytes().strip() != settings.encode():
+        log.warning(
+            f"{readable} differs from the settings inside {NEURONS}, which are the ones that count. Save the mask "
+            f"again to update {CONFIG}."
         )
     config = parse_settings(settings, path)
     shapes = {name: (outputs, inputs) for name, (outputs, inputs) in config["layers"].items()}
-    return {
-        "neurons": split_neurons(tensors, config["concepts"], shapes, path),
-        "shapes": shapes,
-        "agnostic_ratio": float(config["agnostic_ratio"]),
-        "architecture": config["architecture"],
-        "denoiser_parameters": config["denoiser_parameters"],
-        "weights_hash": config["weights_hash"],
-        "strengths": config["strengths"],
-        "layer_pattern": config.get("layer_pattern"),
-        "provenance": config["provenance"],
-    }
+    neurons = split_neurons(tensors, config["concepts"], shapes, path)
+    plain: dict[str, Any] = {name: config.get(name) for name in PLAIN}
+    plain["agnostic_ratio"] = float(plain["agnostic_ratio"])
+    return MaskContents(neurons=neurons, shapes=shapes, **plain)
 
 
 def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
-    """Returns a local folder that holds a mask, fetched from the Hub where the name is not that of a folder.
+    """Returns a local folder that holds a mask. If there is no folder of that name, fetches it from the Hub.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if neither has such a mask.
     """
     folder = Path(folder_or_repo)
     if not folder.is_dir():
@@ -150,9 +139,10 @@ def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
         except (HFValidationError, OSError) as error:
             raise NotFoundError(
                 f"There is no folder {str(folder_or_repo)!r}, and no such mask could be fetched from the Hub ({error})."
+                " Give the folder of a mask, or owner/name of a repository."
             ) from None
     if not (folder / NEURONS).is_file():
-        raise NotFoundError(f"{folder} holds no mask: there is no {NEURONS} in it.")
+        raise NotFoundError(f"{folder} holds no mask: there is no {NEURONS} in it. Give the folder of a mask.")
     return folder
 
 

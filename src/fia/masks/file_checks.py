@@ -1,4 +1,4 @@
-"""What a mask file may hold: every field and tensor is checked before it is used."""
+"""Checks every field and tensor of a mask file before it is used."""
 
 import json
 from collections.abc import Callable
@@ -8,40 +8,42 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import DataError
 from .gapcode import decode
 
 FORMAT = "fia-neuron-mask"
-
-
 FORMAT_VERSION = 3
-
-
-LARGEST_LAYER = 2**28  # connections, several times the largest layer there is: what fusing allocates is bounded by it
-
-
+LARGEST_LAYER = 2**28  # connections: several times the largest known layer, and a bound on the memory of fusing
 LARGEST_ALPHA = 1e9  # anything above 1 is the union
 
 
 def parse_settings(settings: str, path: Path) -> dict[str, Any]:
-    """Returns the settings, every field of them with a value that makes sense."""
+    """Returns the settings of a mask file, after a check of every field.
+
+    Raises:
+        ValueError: if this is not JSON, another format or version, or a field has a value that makes no sense.
+    """
     try:
         config = json.loads(settings)
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
-        raise UsageError(f"{path} is not a mask: its settings are no JSON object.")
+        raise DataError(f"{path} is not a mask: its settings are not a JSON object. Give another file.")
     if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
-        raise UsageError(
+        raise DataError(
             f"{path} has format {config.get('format')!r} version {config.get('format_version')!r}; this version of fia "
-            f"reads {FORMAT!r} version {FORMAT_VERSION}."
+            f"reads {FORMAT!r} version {FORMAT_VERSION}. Use the version of fia that wrote it, or make the mask again."
         )
     for field, makes_sense in SENSE.items():
         if not makes_sense(config.get(field)):
-            raise UsageError(f"{path} is not a mask: its {field} {str(config.get(field))[:80]!r} makes no sense.")
+            raise DataError(
+                f"{path} is not a mask: its {field} {str(config.get(field))[:80]!r} makes no sense. Make it again."
+            )
     strange = set(config["strengths"]) - set(config["concepts"])
     if strange:
-        raise UsageError(f"{path} is not a mask: it has a strength for {strange.pop()!r}, which it does not hold.")
+        raise DataError(
+            f"{path} is not a mask: it has a strength for {strange.pop()!r}, which it does not hold. Make it again."
+        )
     return config
 
 
@@ -55,7 +57,7 @@ def _is_shape(shape: Any) -> bool:
 
 
 def _is_record(record: Any) -> bool:
-    """Returns whether something can be the record of a finding: an object that names its concepts."""
+    """Returns whether a value can be the record of a run of `find`: an object that names its concepts."""
     return (
         isinstance(record, dict)
         and isinstance(record.get("model", ""), str)
@@ -85,21 +87,31 @@ SENSE: dict[str, Callable[[Any], bool]] = {
 def split_neurons(
     tensors: dict[str, np.ndarray], concepts: list[str], shapes: dict[str, tuple[int, int]], path: Path
 ) -> dict[str, dict[str, Tensor]]:
-    """Returns each concept's indices by layer, checked against the layers' sizes."""
+    """Returns each concept's indices by layer, after a check against the layers' sizes.
+
+    Raises:
+        ValueError: if tensors are missing or foreign, or an index is outside its layer.
+    """
     counts = tensors.get("counts", np.empty(0))
     expected = {"counts", *(f"neurons.{i}" for i in range(len(concepts)))}
     if set(tensors) != expected or counts.dtype != np.int32 or counts.shape != (len(concepts), len(shapes)):
-        raise UsageError(f"{path} is not a mask of {len(concepts)} concepts and {len(shapes)} layers, as it says.")
+        raise DataError(
+            f"{path} is not a mask of {len(concepts)} concepts and {len(shapes)} layers, as it says. Make it again."
+        )
     neurons: dict[str, dict[str, Tensor]] = {}
     for i, concept in enumerate(concepts):
         code, lengths = tensors[f"neurons.{i}"], counts[i].tolist()
         if code.dtype != np.uint16 or code.ndim != 1 or min(lengths, default=0) < 0 or sum(lengths) != len(code):
-            raise UsageError(f"{path}: the neurons of {concept!r} do not add up.")
+            raise DataError(
+                f"{path}: the neurons of {concept!r} do not add up to the lengths in 'counts'. Make the mask again."
+            )
         neurons[concept] = {}
         parts = np.split(code, np.cumsum(lengths)[:-1])
         for (name, (outputs, inputs)), part in zip(shapes.items(), parts, strict=True):
             try:
                 neurons[concept][name] = decode(part, outputs * inputs)
             except ValueError as error:
-                raise UsageError(f"{path}: the code of {concept!r} in {name} ({outputs} x {inputs}) {error}.") from None
+                raise DataError(
+                    f"{path}: the code of {concept!r} in {name} ({outputs} x {inputs}) {error}. Make the mask again."
+                ) from None
     return neurons

@@ -1,9 +1,10 @@
-"""Fuses the concepts' neurons into one mask: what many concepts share is spared, the rest is pruned (Eq. 7-8).
+"""Fuses the concepts' neurons into one mask: spares what many concepts claim and prunes the rest (Eq. 7-8).
 
-The paper's rule, taken literally, prunes nothing for one concept: tau = ceil(alpha * 1) = 1, and every connection
-found for it reaches that. The same happens for two concepts at alpha <= 0.5. Yet the paper forgets single concepts. A
-connection that only one concept claims cannot be called agnostic, so here tau is at least 2: one concept prunes all it
-claims, and with two or more nothing claimed by just one of them is ever spared. For tau >= 2 the rule is the paper's.
+Taken literally, the paper's rule prunes nothing for a single concept: tau = ceil(alpha * 1) = 1, and every connection
+that the concept claims reaches that threshold. The same happens for two concepts at alpha <= 0.5. Yet the paper forgets
+single concepts. A connection that only one concept claims is not agnostic, so here tau is at least 2. A single concept
+then prunes all it claims, and a connection that only one of several concepts claims is never spared. For tau >= 2 the
+rule is the paper's.
 """
 
 import math
@@ -16,19 +17,19 @@ from torch import Tensor
 
 
 def agnostic_threshold(agnostic_ratio: float, number_of_concepts: int) -> int:
-    """Returns tau_ca = max(2, ceil(alpha * C)): connections claimed by so many concepts are spared (Eq. 8).
+    """Returns tau_ca = max(2, ceil(alpha * C)). Connections that tau_ca or more concepts claim are spared (Eq. 8).
 
     Args:
-        agnostic_ratio: alpha >= 0. Above 1 the threshold is C + 1: nothing is spared, the mask is the union.
+        agnostic_ratio: alpha >= 0. Above 1 the threshold is C + 1: nothing is spared, and the mask is the union.
         number_of_concepts: C.
     """
-    # The small term keeps products such as 0.28 * 25 = 7.000000000000001 from being rounded up.
+    # The small term keeps ceil from rounding up products such as 0.28 * 25 = 7.000000000000001.
     threshold = math.ceil(min(agnostic_ratio * number_of_concepts - 1e-9, number_of_concepts + 1))
     return max(2, threshold)
 
 
 def count_claims(neurons: Sequence[Int[Tensor, " _"]]) -> np.ndarray:
-    """Returns how many concepts claim each connection of a layer (Eq. 7): int16, up to the last one claimed.
+    """Returns how many concepts claim each connection of a layer (Eq. 7), int16, up to the last claimed connection.
 
     Args:
         neurons: for each concept, the flat indices of its neurons, ascending, without repetition.
@@ -40,10 +41,10 @@ def count_claims(neurons: Sequence[Int[Tensor, " _"]]) -> np.ndarray:
 
 
 def fuse(neurons: Sequence[Int[Tensor, " _"]], agnostic_ratio: float) -> Int[Tensor, " pruned"]:
-    """Returns the flat indices, ascending, int32, to prune in one layer (Eq. 8).
+    """Returns the flat indices of the connections to prune in one layer, ascending, int32 (Eq. 8).
 
     Args:
-        neurons: as above.
+        neurons: for each concept, the flat indices of its neurons, ascending, without repetition.
         agnostic_ratio: alpha.
     """
     claims = count_claims(neurons)
@@ -54,7 +55,7 @@ def fuse(neurons: Sequence[Int[Tensor, " _"]], agnostic_ratio: float) -> Int[Ten
 def strongest(
     neurons: Sequence[Int[Tensor, " _"]], strengths: Sequence[float], pruned: Int[Tensor, " pruned"]
 ) -> Float[Tensor, " pruned"]:
-    """Returns for each pruned connection of a layer the strength of the strongest concept that claims it, float32."""
+    """Returns, for each pruned connection of a layer, the largest strength of the concepts that claim it, float32."""
     strongest = np.zeros(_reach(neurons), dtype=np.float32)
     for indices, strength in zip(neurons, strengths, strict=True):
         strongest[indices.numpy()] = np.maximum(strongest[indices.numpy()], np.float32(strength))
@@ -62,5 +63,5 @@ def strongest(
 
 
 def _reach(neurons: Sequence[Tensor]) -> int:
-    """Returns the number of connections up to the last one that is claimed."""
+    """Returns the number of connections up to the last claimed one."""
     return max((int(indices[-1]) + 1 for indices in neurons if len(indices)), default=0)

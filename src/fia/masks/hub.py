@@ -1,4 +1,4 @@
-"""Masks on the Hugging Face Hub."""
+"""Uploads masks to the Hugging Face Hub."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ def upload(
     token: str | None = None,
     stale: Sequence[str] = (),
 ) -> str:
-    """Uploads a folder to a repository, which is made if there is none; returns its address.
+    """Uploads a folder to a repository and returns its address. Makes the repository if it does not exist.
 
     Args:
-        folder: a mask's.
+        folder: the folder of a mask.
         repo_id: owner/name.
-        message: of the commit.
-        private: whether a new repository is private; None leaves it to the owner's account.
-        token: of the Hub; None takes the one that is logged in.
-        stale: names of files that are deleted there if the folder does not hold them.
+        message: the commit message.
+        private: whether a new repository is private. None leaves it to the owner's account.
+        token: token of the Hub. None takes that of the user who is logged in.
+        stale: names of files to delete from the repository if the folder does not hold them.
     """
     api = HfApi(token=token, library_name="fia")
     api.create_repo(repo_id, private=private, exist_ok=True)
@@ -36,5 +36,5 @@ def upload(
 
 
 def commit_message(mask: MaskContents) -> str:
-    """Returns what the commit of a mask says."""
+    """Returns the commit message of a mask."""
     return f"Mask without {', '.join(mask.concepts) or 'nothing'}"

@@ -1,4 +1,4 @@
-"""A folder of masks of one concept each, all of the same model, that policies are composed from in moments."""
+"""A folder of masks, one for each concept and all of the same model. They combine into one mask within moments."""
 
 import re
 import shutil
@@ -15,10 +15,10 @@ from .mask import NeuronMask
 
 
 class Library:
-    """The masks in a folder, each in a folder of its own named after its concept.
+    """The masks in a folder. Each has its own subfolder, named after its concept.
 
     Args:
-        folder: of the library; made when the first mask is added.
+        folder: the folder of the library; `add` makes it if it does not exist.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -28,22 +28,23 @@ class Library:
         """Returns every mask by the name of its concept, in alphabetical order.
 
         Raises:
-            ValueError: if one of them is damaged, holds anything but one concept, or is of another model.
+            ValueError: if a mask is damaged, does not hold exactly one concept, or is of another model.
         """
         return self._read(sorted(path.parent.name for path in self.folder.glob(f"*/{NEURONS}")))
 
     def add(self, mask: NeuronMask, *, replace: bool = False) -> None:
-        """Adds every concept of a mask, as a mask of its own; nothing is written before all of it is checked.
+        """Adds every concept of a mask, each as its own mask. Writes nothing before everything is checked.
 
         Args:
-            mask: of the model that the library is of.
-            replace: whether a concept that is there already is replaced.
+            mask: a mask of the same model as the library.
+            replace: whether to replace concepts that the library already holds.
 
         Raises:
-            ValueError: if the mask holds nothing, is of another model, or holds a concept that is there already.
+            ValueError: if the mask holds no concept, is of another model, or holds a concept that the library already
+                holds and `replace` is false.
         """
         if not mask.concepts:
-            raise UsageError("The mask holds no concept, so there is nothing to add.")
+            raise UsageError("The mask holds no concept, so there is nothing to add; give a mask with a concept.")
         present = self.masks()
         for other in list(present.values())[:1]:
             check_same_model(other, mask)
@@ -53,30 +54,31 @@ class Library:
             if there != name:
                 raise UsageError(f"{name!r} and {there!r} would have the same folder, {folder_name(name)}; rename one.")
             if name in present and not replace:
-                raise UsageError(f"{name!r} is in {self.folder} already; replace it (--replace), or remove it first.")
+                raise UsageError(f"{name!r} is already in {self.folder}; replace it (--replace), or remove it first.")
             check_folder(self.folder / folder_name(name))
         for name in mask.concepts:
             mask.only(name).save_pretrained(self.folder / folder_name(name))
 
     def remove(self, *names: str) -> None:
-        """Deletes the masks of concepts. Large and small letters, and signs in place of spaces, are the same.
+        """Deletes the masks of concepts. Ignores case, and treats other characters than letters and digits as equal.
 
         Raises:
-            ValueError: for a name that is not there; then nothing is deleted.
+            ValueError: if the library does not hold one of the names. Nothing is deleted then.
         """
         self._check_names(names)
         for folder in {folder_name(name) for name in names}:
             shutil.rmtree(self.folder / folder)
 
     def compose(self, names: Iterable[str] = (), agnostic_ratio: float | None = None) -> NeuronMask:
-        """Returns one mask for several concepts, fused anew; the model is not needed.
+        """Fuses several concepts into one mask and returns it. The model is not needed.
 
         Args:
-            names: of the concepts; all where there are none.
-            agnostic_ratio: alpha (Eq. 8); the one that the masks have where None.
+            names: names of the concepts. No name means all concepts.
+            agnostic_ratio: alpha (Eq. 8). None takes the alpha of the masks.
 
         Raises:
-            ValueError: for a name that is not there, an empty library, or different alphas where none is given.
+            ValueError: if the library does not hold one of the names or is empty, or if the masks have different alphas
+                and `agnostic_ratio` is None.
         """
         names = list(dict.fromkeys(names))
         self._check_names(names)
@@ -86,18 +88,23 @@ class Library:
         alphas = {mask.agnostic_ratio for mask in masks}
         if agnostic_ratio is None and len(alphas) > 1:
             listed = ", ".join(f"{alpha:g}" for alpha in sorted(alphas))
-            raise UsageError(f"The masks have different alphas ({listed}); say which one to use (--agnostic-ratio).")
+            raise UsageError(
+                f"The masks have different alphas ({listed}); say which one to use: agnostic_ratio (--agnostic-ratio)."
+            )
         alpha = alphas.pop() if agnostic_ratio is None else agnostic_ratio
         return reduce(or_, [mask.with_agnostic_ratio(alpha) for mask in masks])
 
     def _read(self, folders: Iterable[str]) -> dict[str, NeuronMask]:
         names = list(folders)
-        with ThreadPoolExecutor() as threads:  # checking hashes leaves Python free
+        with ThreadPoolExecutor() as threads:  # hashing releases Python's lock
             loaded = list(threads.map(NeuronMask.from_pretrained, [self.folder / name for name in names]))
         masks: dict[str, NeuronMask] = {}
         for name, mask in zip(names, loaded, strict=True):
             if len(mask.concepts) != 1 or folder_name(mask.concepts[0]) != name:
-                raise UsageError(f"{self.folder / name} holds {mask.concepts}, not the one concept it is named after.")
+                raise UsageError(
+                    f"{self.folder / name} holds {mask.concepts}, not the one concept it is named after. Delete the "
+                    "folder, and add the mask again (fia library add)."
+                )
             for first in list(masks.values())[:1]:
                 check_same_model(first, mask)
             masks[mask.concepts[0]] = mask
@@ -107,12 +114,12 @@ class Library:
         for name in names:
             if not (self.folder / folder_name(name) / NEURONS).is_file():
                 there = ", ".join(self.masks()) or "nothing"
-                raise UsageError(f"{name!r} is not in {self.folder}, which holds: {there}.")
+                raise UsageError(f"{name!r} is not in {self.folder}; name one that it holds: {there}.")
 
 
 def folder_name(concept: str) -> str:
-    """Returns what the folder of a concept is called: lower case, with dashes for all but letters and digits."""
+    """Returns the folder name of a concept: lower case, with dashes for everything but letters and digits."""
     name = re.sub(r"[\W_]+", "-", concept.casefold()).strip("-")
     if not name:
-        raise UsageError(f"Concept {concept!r} has no letter or digit to name a folder after.")
+        raise UsageError(f"Concept {concept!r} has no letter or digit to name a folder after; rename it.")
     return name

@@ -1,4 +1,4 @@
-"""NeuronMask: the neurons of each concept, the rule that fuses them, and what can be done with the result."""
+"""NeuronMask: the neurons of each concept, the rule that fuses them, and what you can do with the result."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,21 +22,21 @@ from .fit import check_fit, check_same_model
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronMask(MaskContents):
-    """Which connections of a denoiser to prune so that it forgets some concepts; fields as in `MaskContents`."""
+    """Says which connections of a denoiser to prune so that it forgets some concepts. Fields: see `MaskContents`."""
 
     def denoiser_of(self, pipe: DiffusionPipeline) -> ModelMixin:
         """Returns the network of a pipeline that the mask prunes.
 
         Raises:
-            TypeError: if the pipeline's kind of denoiser is unknown, and the layers were not chosen by hand.
+            TypeError: if the pipeline's kind of denoiser is unknown and no pattern chose the layers.
         """
         return get_known_denoiser(pipe) if self.layer_pattern is None else get_denoiser(pipe)
 
     def only(self, *names: str) -> "NeuronMask":
-        """Returns the mask for these concepts alone, fused anew with the same alpha; the model is not needed.
+        """Returns a mask for these concepts only, fused again with the same alpha. The model is not needed.
 
         Raises:
-            ValueError: for a name that is not among the mask's concepts.
+            ValueError: if the mask does not hold one of the names.
         """
         self._check_names(names)
         records = [
@@ -51,26 +51,26 @@ class NeuronMask(MaskContents):
         )
 
     def without(self, *names: str) -> "NeuronMask":
-        """Returns the mask for the other concepts; see `only`."""
+        """Returns a mask for all concepts but these; see `only`."""
         self._check_names(names)
         return self.only(*(name for name in self.neurons if name not in names))
 
     def __or__(self, other: "NeuronMask") -> "NeuronMask":
-        """Returns the mask for the concepts of both, fused anew; the model is not needed.
+        """Returns a mask for the concepts of both masks, fused again. The model is not needed.
 
         Raises:
-            ValueError: if they are of different models, have different alphas, or a concept of the same name.
+            ValueError: if the masks are of different models, have different alphas, or share the name of a concept.
         """
         check_same_model(self, other)
         if self.agnostic_ratio != other.agnostic_ratio:
             raise UsageError(
-                f"The masks have different alphas, {self.agnostic_ratio:g} and {other.agnostic_ratio:g}. Give both the "
-                "same first: mask.with_agnostic_ratio(alpha)."
+                f"The masks have different alphas, {self.agnostic_ratio:g} and {other.agnostic_ratio:g}. Give them the "
+                "same alpha first: mask.with_agnostic_ratio(alpha)."
             )
         twice = self.neurons.keys() & other.neurons.keys()
         if twice:
             names = ", ".join(repr(name) for name in self.neurons if name in twice)
-            raise UsageError(f"Both masks hold {names}; take it out of one of them first: mask.without(...).")
+            raise UsageError(f"Both masks hold {names}; take that out of one of them first: mask.without(...).")
         return replace(
             self,
             neurons=self.neurons | other.neurons,
@@ -79,23 +79,24 @@ class NeuronMask(MaskContents):
         )
 
     def with_agnostic_ratio(self, agnostic_ratio: float) -> "NeuronMask":
-        """Returns the same concepts fused with another alpha >= 0 (Eq. 8).
+        """Returns a mask for the same concepts, fused with another alpha >= 0 (Eq. 8).
 
         Raises:
-            ValueError: if it is negative, or absurdly large.
+            ValueError: if alpha is negative or absurdly large.
         """
         if not 0 <= agnostic_ratio <= LARGEST_ALPHA:
-            raise UsageError(f"agnostic_ratio={agnostic_ratio}; it must be a number from 0 up, 1.1 for the union.")
+            raise UsageError(f"agnostic_ratio={agnostic_ratio}; it must be at least 0. Use 1.1 for the union.")
         return replace(self, agnostic_ratio=float(agnostic_ratio))
 
     def with_strengths(self, strengths: Mapping[str, float]) -> "NeuronMask":
-        """Returns the mask with other strengths for some concepts.
+        """Returns a mask with other strengths for some concepts.
 
         Args:
-            strengths: what share of its neurons' weights a concept takes away, in (0, 1], such as {"golf ball": 0.5}.
+            strengths: the share of its neurons' weights that a concept takes away, in (0, 1], by the concept's name,
+                such as {"golf ball": 0.5}.
 
         Raises:
-            ValueError: for a strength out of range, or a name that is not among the mask's concepts.
+            ValueError: if a strength is out of range, or the mask does not hold one of the names.
         """
         self._check_names(strengths)
         for name, strength in strengths.items():
@@ -104,7 +105,7 @@ class NeuronMask(MaskContents):
         return replace(self, strengths=self.strengths | dict(strengths))
 
     def check(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> None:
-        """Raises what `apply` would raise, and changes nothing."""
+        """Raises the errors that `apply` would raise, but changes nothing."""
         check_fit(self, self.denoiser_of(pipe), check_weights=check_weights)
 
     def changed_percent(self, pipe: DiffusionPipeline) -> float:
@@ -112,26 +113,26 @@ class NeuronMask(MaskContents):
         return 100 * self.denoiser_sparsity
 
     def apply(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> None:
-        """Prunes the connections of the pipeline's denoiser in place. Applying it again changes nothing.
+        """Prunes the connections of the pipeline's denoiser in place. Applying the same mask again changes nothing.
 
         Args:
-            pipe: to prune.
-            check_weights: whether to refuse a denoiser whose maskable layers have other weights than those the neurons
-                were found in, such as a fine-tuned one. In another type (float16) they are the same weights.
+            pipe: the pipeline to prune.
+            check_weights: whether to refuse a denoiser, such as a fine-tuned one, whose maskable layers do not have the
+                weights in which the neurons were found. Weights in another type (float16) count as the same.
 
         Raises:
             TypeError: if the pipeline's kind of denoiser is unknown, or its layers are quantised or wrapped.
             ValueError: if the denoiser has another architecture, other shapes or other weights, is offloaded, or
-                carries another mask. The model is then unchanged.
+                carries another mask. The model is unchanged then.
         """
         denoiser = self.denoiser_of(pipe)
         layers = check_fit(self, denoiser, check_weights=check_weights)
         if self._is_on(denoiser):
-            pruning.warn_if_overwritten(denoiser, "They are pruned again; what was written there is lost.")
+            pruning.warn_if_overwritten(denoiser, "They are pruned again, and the values written there are lost.")
         pruning.prune(denoiser, layers, self.pruned, ", ".join(self.concepts) or "nothing", self.remaining)
 
     def remove(self, pipe: DiffusionPipeline) -> None:
-        """Gives every pruned connection its original value back, bit for bit.
+        """Gives every pruned weight its original value back, bit for bit.
 
         Raises:
             ValueError: if this mask is not applied to the pipeline.
@@ -140,15 +141,16 @@ class NeuronMask(MaskContents):
         present = pruning.current_pruning(denoiser)
         if present is None:
             raise UsageError(
-                "No mask is applied to this pipeline. The original weights stay with the model that was edited; a "
-                "model that was saved after the edit and loaded again no longer has them."
+                "No mask is applied to this pipeline, so there is nothing to remove. The original weights stay with "
+                "the model in memory; a model that was saved with the mask and loaded again no longer has them. Load "
+                "the original model."
             )
         if not self._is_on(denoiser):
-            raise UsageError(f"Another mask ({present.label}) is applied to this pipeline; remove that one.")
+            raise UsageError(f"Another mask ({present.label}) is applied to this pipeline; remove that one instead.")
         pruning.warn_if_overwritten(
             denoiser,
-            "They get their values from before the mask. An adapter fused since then must be unfused before the "
-            "mask is removed, or unfusing it will change them again.",
+            "They get back their values from before the mask. If you fused an adapter since then, unfuse it before you "
+            "remove the mask; otherwise unfusing changes these weights again.",
         )
         pruning.restore(denoiser)
 
@@ -158,7 +160,7 @@ class NeuronMask(MaskContents):
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> Iterator[DiffusionPipeline]:
-        """Applies the mask within a `with` block; leaving it, also by an exception, restores the state before."""
+        """Applies the mask within a `with` block. Restores the state before it at the end, also after an exception."""
         denoiser = self.denoiser_of(pipe)
         was_applied = self._is_on(denoiser)
         self.apply(pipe, check_weights=check_weights)
@@ -169,16 +171,16 @@ class NeuronMask(MaskContents):
                 pruning.restore(denoiser)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the mask to a folder: `neurons.safetensors`, a readable `config.json`, and a model card."""
+        """Writes the mask to a folder: `neurons.safetensors`, a `config.json` to read, and a model card."""
         file.save(self, Path(folder), card=model_card(self))
 
     def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Uploads the mask to a repository of the Hugging Face Hub, made if there is none, and returns its address.
+        """Uploads the mask to the Hugging Face Hub and returns its address. Makes the repository if it does not exist.
 
         Args:
             repo_id: owner/name.
-            private: whether a new repository is private; None leaves it to the owner's account.
-            token: of the Hub; None takes the one that is logged in.
+            private: whether a new repository is private. None leaves it to the owner's account.
+            token: token of the Hub. None takes that of the user who is logged in.
         """
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
@@ -192,13 +194,13 @@ class NeuronMask(MaskContents):
 
         Args:
             folder_or_repo: path, or owner/name.
-            **hub: what `huggingface_hub.snapshot_download` takes, such as revision, token, cache_dir, local_files_only.
+            **hub: options of `huggingface_hub.snapshot_download`, such as revision, token, cache_dir, local_files_only.
 
         Raises:
             FileNotFoundError: if there is no mask.
             ValueError: if its file is cut off, altered, or not a mask.
         """
-        return cls(**file.load(folder_or_repo, **hub))
+        return cls(**vars(file.load(folder_or_repo, **hub)))
 
     def _is_on(self, denoiser: nn.Module) -> bool:
         """Returns whether an equal mask is applied to a denoiser."""
@@ -206,7 +208,8 @@ class NeuronMask(MaskContents):
         return present is not None and present.fingerprint == self.fingerprint
 
     def _check_names(self, names: Iterable[str]) -> None:
-        """Raises ValueError for a name that is not among the concepts."""
+        """Raises ValueError if the mask does not hold one of the names."""
         for name in names:
             if name not in self.neurons:
-                raise UsageError(f"{name!r} is not in this mask, which holds: {', '.join(self.concepts) or 'nothing'}.")
+                held = ", ".join(self.concepts) or "nothing"
+                raise UsageError(f"{name!r} is not in this mask; name a concept that it holds: {held}.")

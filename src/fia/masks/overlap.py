@@ -1,7 +1,7 @@
-"""How much concepts share: intersection over union (IoU) of their neurons.
+"""How many neurons concepts share: intersection over union (IoU).
 
-Concepts that share many neurons harm each other: pruning one prunes a part of the other, unless so many claim a neuron
-that it is spared (Eq. 8).
+Concepts that share many neurons harm each other. Forgetting one also prunes a part of the other, unless so many
+concepts claim a neuron that it is spared (Eq. 8).
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,24 @@ from ..errors import UsageError
 from ..files import written_whole
 from .mask import NeuronMask
 
-MOST_LABELLED = 40  # concepts; with more, the numbers in the heat map would be too small to read
-DARKEST = 20.0  # percent at least, so that two concepts that share little do not look as if they shared much
+MOST_LABELLED = 40  # concepts; with more, the numbers in the heat map are too small to read
+DARKEST = 20.0  # percent, at least; otherwise concepts that share few neurons would look as if they shared many
 
 
 def overlap(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> float:
-    """Returns the IoU of two concepts' neurons, by layer, in percent; 0 where neither has any."""
+    """Returns the IoU of two concepts' neurons, in percent; 0 if neither has any.
+
+    Args:
+        one: flat indices of a concept's neurons for each layer.
+        two: the same for the other concept.
+    """
     return _over_union(sum(len(np.intersect1d(one[name], two[name], assume_unique=True)) for name in one), one, two)
 
 
-def overlap_by_chance(one: Mapping[str, Tensor], two: Mapping[str, Tensor], shapes: Mapping[str, tuple]) -> float:
-    """Returns what the IoU would be of two random choices of as many neurons of every layer, in expectation."""
+def overlap_by_chance(
+    one: Mapping[str, Tensor], two: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int]]
+) -> float:
+    """Returns the IoU, in percent, to expect of random choices of as many neurons in every layer."""
     shared = sum(len(one[name]) * len(two[name]) / (outputs * inputs) for name, (outputs, inputs) in shapes.items())
     return _over_union(shared, one, two)
 
@@ -37,7 +44,7 @@ def _over_union(shared: float, one: Mapping[str, Tensor], two: Mapping[str, Tens
 
 
 def overlap_matrix(mask: NeuronMask) -> Float[np.ndarray, "concepts concepts"]:
-    """Returns the IoU of every two concepts of a mask, in percent, in the order of its concepts."""
+    """Returns the IoU of every pair of concepts of a mask, in percent, in the order of its concepts."""
     number = len(mask.concepts)
     shared = np.zeros((number, number))
     for layer, (outputs, inputs) in mask.shapes.items():
@@ -55,7 +62,7 @@ def overlap_matrix(mask: NeuronMask) -> Float[np.ndarray, "concepts concepts"]:
 
 
 def closest_pairs(mask: NeuronMask, at_most: int = 10) -> list[tuple[str, str, float, float]]:
-    """Returns the pairs of concepts that share most: both names, their IoU and that of chance, in percent."""
+    """Returns the pairs of concepts with the largest IoU: both names, the IoU, and the IoU by chance, in percent."""
     matrix, names = overlap_matrix(mask), mask.concepts
     pairs = [(i, j) for i in range(len(names)) for j in range(i)]
     pairs.sort(key=lambda pair: -matrix[pair])
@@ -71,7 +78,7 @@ def closest_pairs(mask: NeuronMask, at_most: int = 10) -> list[tuple[str, str, f
 
 
 def heat_map(mask: NeuronMask) -> Figure:
-    """Returns a picture of the IoU of every two concepts; those of a concept with itself are left out."""
+    """Returns a picture of the IoU of every pair of concepts. Leaves out each concept with itself."""
     matrix, number = overlap_matrix(mask), len(mask.concepts)
     shown = np.where(np.eye(number, dtype=bool), np.nan, matrix)
     labelled = number <= MOST_LABELLED
@@ -96,9 +103,13 @@ def heat_map(mask: NeuronMask) -> Figure:
 
 
 def draw_heat_map(mask: NeuronMask, file: Path) -> None:
-    """Writes the heat map as a picture whose kind the file's name says: .png, .svg, .pdf or .webp."""
+    """Writes the heat map as a picture. The file's name decides the kind: .png, .svg, .pdf or .webp.
+
+    Raises:
+        ValueError: if the name ends in something else.
+    """
     kind = file.suffix.lstrip(".").lower()
     if kind not in ("png", "svg", "pdf", "webp"):
-        raise UsageError(f"{file} is no picture's name; end it in .png, .svg, .pdf or .webp.")
+        raise UsageError(f"{file} is not the name of a picture; end it in .png, .svg, .pdf or .webp.")
     with written_whole(file) as partial:
         heat_map(mask).savefig(partial, format=kind, dpi=150)

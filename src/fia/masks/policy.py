@@ -1,8 +1,9 @@
-"""Serves one pipeline under several masks: each request names the mask it is to be drawn under.
+"""Serves one pipeline under several masks. Each request names the mask under which the pipeline generates.
 
-A pipeline draws one request at a time (its scheduler keeps the state of the run), so that all a policy needs is a lock:
-within it the mask is applied, and on leaving every weight is restored bit for bit, whatever happened. Switching takes a
-fraction of a second at Stable Diffusion's size (benchmarks/masks.py), drawing takes seconds: that is good enough.
+A pipeline works on one request at a time, because its scheduler keeps the state of the request. So a policy only needs
+a lock. It applies the mask inside the lock, and restores every weight bit for bit at the end, also after an exception.
+At Stable Diffusion's size a switch takes a fraction of a second (benchmarks/masks.py) and an image takes seconds, so
+that is fast enough.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,15 +20,15 @@ from .pruning import refuse_if_pruned
 
 
 class Policy:
-    """Named masks for one pipeline: in `with policy("kids") as pipe: ...` one of them is applied; other threads wait.
+    """Named masks for one pipeline: `with policy("kids") as pipe: ...` applies one of them while other threads wait.
 
     Args:
-        pipe: without a mask, on its device; while the policy is in use, draw only through it.
-        masks: by the names that requests give.
-        check_weights: see `NeuronMask.apply`; checked once, here.
+        pipe: the pipeline, without a mask and on its device. Use it only through the policy from now on.
+        masks: the masks, by the names that requests give.
+        check_weights: see `NeuronMask.apply`. The policy checks once, when it is made.
 
     Raises:
-        ValueError: if a mask does not fit the pipeline, or one is applied already.
+        ValueError: if a mask does not fit the pipeline, or a mask is already applied.
     """
 
     def __init__(self, pipe: DiffusionPipeline, masks: Mapping[str, NeuronMask], *, check_weights: bool = True) -> None:
@@ -47,18 +48,19 @@ class Policy:
 
     @contextmanager
     def __call__(self, name: str | None) -> Iterator[DiffusionPipeline]:
-        """Gives the pipeline under a mask, or untouched for None, within a `with` block; other threads wait.
+        """Gives the pipeline under a mask within a `with` block; None gives it untouched. Other threads wait.
 
         Raises:
-            ValueError: for a name that no mask has.
-            RuntimeError: within a block of the same thread, which would wait for itself.
+            ValueError: if no mask has this name.
+            RuntimeError: if the same thread is already in such a block: it would wait for itself.
         """
         if name is not None and name not in self._masks:
-            raise UsageError(f"There is no mask {name!r} in this policy, which has: {', '.join(self.names) or 'none'}.")
+            held = ", ".join(self.names) or "none"
+            raise UsageError(f"There is no mask {name!r} in this policy; name one that it has: {held}.")
         if self._holder == get_ident():
             raise RuntimeError(
-                "This thread draws under a mask of this policy already: leave that block first. With asyncio, draw in "
-                "threads (asyncio.to_thread)."
+                "This thread already uses this policy in a `with` block; leave that block first. With asyncio, "
+                "generate in threads (asyncio.to_thread)."
             )
         mask = nullcontext() if name is None else self._masks[name].applied(self._pipe, check_weights=False)
         with self._lock:

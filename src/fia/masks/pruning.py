@@ -1,7 +1,7 @@
-"""Sets weights of a denoiser to zero, or a part of what they were, and back, bit for bit.
+"""Sets weights of a denoiser to zero, or to a part of their values, and restores them bit for bit.
 
-The original values travel with the denoiser itself (one record, on the CPU), so that any equal mask can take the edit
-back, also after the pipeline was moved, cast or copied. The record is no part of the state dict.
+The original values stay with the denoiser, in one record on the CPU. So any equal mask can undo the pruning, also after
+the pipeline was moved, cast or copied. The record is not part of the state dict.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _RECORD = "_fia_edit"
 
 @dataclass
 class PrunedLayer:
-    """What was done to one layer: flat indices (k,), and the values before and after, on the CPU."""
+    """The pruning of one layer: flat indices (k,), and the values before and after, on the CPU."""
 
     indices: Tensor
     before: Tensor
@@ -31,12 +31,12 @@ class PrunedLayer:
 
 @dataclass
 class Pruning:
-    """What was done to a denoiser.
+    """The pruning of a denoiser.
 
     Attributes:
-        fingerprint: of the connections, and of what is left of them.
-        label: names what was pruned, for messages.
-        layers: by name.
+        fingerprint: hash of the connections and of what is left of their weights.
+        label: name of what was pruned, for messages.
+        layers: the pruned layers, by name.
     """
 
     fingerprint: str
@@ -56,7 +56,7 @@ def fingerprint(pruned: Mapping[str, Tensor], remaining: Mapping[str, Tensor] | 
 
 
 def current_pruning(denoiser: nn.Module) -> Pruning | None:
-    """Returns the record of what a denoiser carries, or None."""
+    """Returns the pruning that a denoiser carries, or None."""
     return vars(denoiser).get(_RECORD)
 
 
@@ -64,8 +64,8 @@ def refuse_if_pruned(denoiser: nn.Module, why: str) -> None:
     """Raises UsageError if a denoiser carries a mask.
 
     Args:
-        denoiser: to look at.
-        why: it may not, as the end of a sentence.
+        denoiser: the denoiser to check.
+        why: the reason why it must not carry one, as the end of the message's first sentence.
     """
     present = current_pruning(denoiser)
     if present is not None:
@@ -81,21 +81,21 @@ def prune(
     label: str,
     remaining: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Zeroes the given connections, or leaves a part of their weights, all or none.
+    """Sets the weights of the given connections to zero, or to a part of their values. Prunes all of them or none.
 
-    Pruning the same connections again changes nothing, unless something else has written to them since: then they are
-    pruned again, and the values from before the first time stay the ones to come back.
+    Pruning the same connections again changes nothing, unless something else wrote to them since. In that case they are
+    pruned again, and `restore` still gives back the values from before the first time.
 
     Args:
-        denoiser: to prune.
-        layers: of the denoiser, every one of `pruned` among them, in the same shape.
+        denoiser: the denoiser to prune.
+        layers: layers of the denoiser, at least those in `pruned`, with the shapes that the indices assume.
         pruned: flat indices for each layer name.
-        label: names what is pruned, for messages.
-        remaining: for each layer the shares in [0, 1) that are left of its pruned weights, float32; nothing is left
-            where None.
+        label: name of what is pruned, for messages.
+        remaining: for each layer, the shares in [0, 1) of its pruned weights that are left, float32. None means that
+            nothing is left.
 
     Raises:
-        ValueError: if the denoiser carries another mask, whose original values would be lost.
+        ValueError: if the denoiser carries another mask, because its original values would be lost.
     """
     pruning = Pruning(fingerprint(pruned, remaining), label, {})
     present = current_pruning(denoiser)
@@ -118,7 +118,7 @@ def prune(
 
 
 def restore(denoiser: nn.Module) -> None:
-    """Writes back the values from before and forgets the record. Changes nothing if there is none."""
+    """Writes the original values back and deletes the record. Changes nothing if there is no record."""
     pruning = current_pruning(denoiser)
     if pruning is None:
         return
@@ -129,7 +129,7 @@ def restore(denoiser: nn.Module) -> None:
 
 
 def warn_if_overwritten(denoiser: nn.Module, consequence: str) -> None:
-    """Warns of the consequence if pruned weights are no longer as written, because something else wrote to them."""
+    """Warns of the consequence if something else wrote to the pruned weights."""
     pruning = current_pruning(denoiser)
     if pruning is None:
         return
@@ -141,8 +141,8 @@ def warn_if_overwritten(denoiser: nn.Module, consequence: str) -> None:
         changed += int((present != layer.after.to(weight.device, weight.dtype)).sum())
     if changed:
         log.warning(
-            f"{changed} pruned weights are no longer what the mask made of them: something (a fused adapter?) changed "
-            f"them after it was applied. {consequence}"
+            f"{changed} pruned weights no longer have the values that the mask gave them: something (a fused adapter?) "
+            f"changed them after the mask was applied. {consequence}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The control beside every claim that a mask forgets: as many connections of each layer, chosen at random."""
+"""The random mask: the control beside every claim that a mask forgets."""
 
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from .mask import NeuronMask
 
 
 def random_mask(mask: NeuronMask, seed: int = 0) -> NeuronMask:
-    """Returns a mask that prunes equally many random connections in every layer, as strongly.
+    """Returns a mask that prunes as many connections of every layer as another, as strongly, but chosen at random.
 
     Args:
-        mask: to match.
-        seed: of the choice; it does not depend on the device.
+        mask: the mask to match.
+        seed: seed of the random choice. The choice does not depend on the device.
     """
     generator = torch.Generator().manual_seed(seed)
     levels = {1.0: "random control"}

@@ -129,7 +129,7 @@ class ESD:
         nothing: Float[Tensor, "rows tokens width"],
         steps: int,
         generator: torch.Generator,
-    ) -> tuple[Float[Tensor, "rows channels height width"], Tensor]:
+    ) -> tuple[Float[Tensor, "rows channels side side"], Tensor]:
         """Returns latents after so many steps under the text, as the denoiser takes them, and the next timestep."""
         scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
         scheduler.set_timesteps(self.num_inference_steps, device=text.device)

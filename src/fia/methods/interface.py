@@ -1,7 +1,7 @@
 """What all methods share: each makes an edit that unlearns concepts, and an edit applies to a pipeline for a while."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from diffusers import DiffusionPipeline
 
@@ -9,6 +9,7 @@ from ..concepts import Concept
 from ..edits.interface import Edit
 
 
+@runtime_checkable
 class Method(Protocol):
     """A way to unlearn concepts: a dataclass of its settings with one function.
 

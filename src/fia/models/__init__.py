@@ -1,1 +1,1 @@
-"""What is known of the models: families, their pipelines, and the layers that can be masked."""
+"""All that the package knows about models: families, their pipelines, and the layers that a mask may change."""

@@ -1,8 +1,8 @@
-"""What is known of the architectures that can be masked, in two tables: all that depends on the family stands here.
+"""The architectures that the package can mask, in two tables. Everything that depends on the family is here.
 
-OWNERS says which linear of which class is a feed-forward's second one; FAMILIES says how each denoiser is called.
-Classes stand in them by name, so that a class that moves within diffusers breaks its own family alone.
-To open another architecture, add its classes here, and a tiny pipeline to the tests.
+OWNERS says which linear layer of a class is the second one of its feed-forward block. FAMILIES says how the pipelines
+call each denoiser. Both tables name classes by text, so a class that moves within diffusers breaks only its own family.
+To support another architecture, add its classes here and a tiny pipeline to the tests.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,27 @@ from typing import Any, Literal
 from torch import nn
 
 MODELS = "diffusers.models."
-Z_IMAGE_TOKENS = 32  # Z-Image fills each prompt up to a multiple of so many
+Z_IMAGE_TOKENS = 32  # Z-Image pads each prompt to a multiple of this
 
 Guidance = Literal["unconditional first", "conditional first", "separate passes", "distilled"]
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Where a class keeps the second linear of its feed-forward.
+    """The place of the second linear layer of a feed-forward block in its class.
 
     Attributes:
-        path: of the linear (or 1x1 convolution), below the owner.
-        width: attribute of the owner with the number of its last inputs that are the feed-forward's; the inputs before
-            them are those of an attention that is projected by the same linear. None where all are the feed-forward's.
+        path: path from the owner to the linear (or 1x1 convolution).
+        width: attribute of the owner that holds the number of the feed-forward's inputs, which come last. The inputs
+            before them belong to an attention that the same linear projects. None means that all inputs are the
+            feed-forward's.
     """
 
     path: str
     width: str | None = None
 
 
-# By the class's module below diffusers.models, and its name.
+# Keys: the class's module below diffusers.models, and its name.
 OWNERS: dict[str, Owner] = {
     "attention.FeedForward": Owner("net.2"),
     "attention.LuminaFeedForward": Owner("linear_2"),
@@ -46,27 +47,28 @@ OWNERS: dict[str, Owner] = {
 
 
 def owner_of(module: nn.Module) -> Owner | None:
-    """Returns where a module keeps the second linear of its feed-forward, or None if it is of no class that has one."""
+    """Returns the place of the second linear in a feed-forward module, or None if the module is of another class."""
     names = (f"{base.__module__}.{base.__qualname__}".removeprefix(MODELS) for base in type(module).__mro__)
     return next((OWNERS[name] for name in names if name in OWNERS), None)
 
 
 @dataclass(frozen=True)
 class Family:
-    """How the pipelines of a denoiser call it.
+    """How the pipelines call a denoiser.
 
     Attributes:
-        name: for people.
-        guidance: how the conditional rows are told apart. "unconditional first" and "conditional first": both halves in
-            one batch. "separate passes": the conditional pass comes first, the other one at the same timestep.
-            "distilled": the model was trained to guide itself, and there is no unconditional pass. Whatever it says, a
-            batch of one row a prompt is conditional the first time that a timestep comes by, and unobserved after.
-        guidance_argument: what the pipeline calls the guidance scale.
-        negative_prompt: what the pipeline must be given to guide at all; None where it needs nothing.
+        name: name of the family, for people.
+        guidance: how to tell which rows are conditional. "unconditional first" and "conditional first": both halves are
+            in one batch. "separate passes": the conditional pass comes first, and the other one follows at the same
+            timestep. "distilled": the model guides itself, and there is no unconditional pass. In every family, a batch
+            with one row for each prompt is conditional the first time that a timestep occurs, and is not observed
+            after that.
+        guidance_argument: the pipeline's name for the guidance scale.
+        negative_prompt: the negative prompt without which the pipeline does not guide. None if it needs nothing.
         shared: arguments of the denoiser that have no rows.
-        text_lengths: from the denoiser's arguments, what the rows of a batch must have in common so that none of them
-            is padded for another's sake; None where the padding of a prompt does not depend on the others.
-        padded: arguments of the denoiser that are padded to the longest row, and can be cut.
+        text_lengths: returns each row's text length from the denoiser's arguments. Rows of one length can share a batch
+            without extra padding. None if the padding of a prompt does not depend on the other prompts.
+        padded: arguments of the denoiser that are padded to the longest row, and that can be cut.
         parts: how many times a feed-forward runs in a pass, each time on other tokens of the same prompt.
     """
 
@@ -92,7 +94,7 @@ def _blocks_of_text(arguments: dict[str, Any]) -> list[int]:
     return [-(-len(text) // Z_IMAGE_TOKENS) for text in arguments["cap_feats"]]
 
 
-# By the name of the denoiser's class in diffusers.
+# Keys: the name of the denoiser's class in diffusers.
 FAMILIES: dict[str, Family] = {
     "UNet2DConditionModel": Family("Stable Diffusion 1.x, 2.x, XL", "unconditional first"),
     "PixArtTransformer2DModel": Family("PixArt-alpha, PixArt-Sigma", "unconditional first"),
@@ -126,13 +128,19 @@ def is_known(denoiser: object) -> bool:
 
 
 def family_of(denoiser: object) -> Family:
-    """Returns what is known of a denoiser's architecture, or the commonest way of calling one."""
+    """Returns the family of a denoiser. For an unknown architecture, returns the most common way to call one."""
     kinds = (base.__name__ for base in type(denoiser).__mro__ if base.__module__.startswith(MODELS))
     return next((FAMILIES[kind] for kind in kinds if kind in FAMILIES), UNKNOWN)
 
 
 def guidance_arguments(denoiser: object, guidance_scale: float, prompts: int) -> dict[str, Any]:
-    """Returns what its pipeline must be given to draw so many prompts with this guidance scale."""
+    """Returns the arguments with which a pipeline guides with this scale.
+
+    Args:
+        denoiser: the denoiser of the pipeline.
+        guidance_scale: above 1 for guidance.
+        prompts: number of prompts in the call.
+    """
     family = family_of(denoiser)
     arguments: dict[str, Any] = {family.guidance_argument: guidance_scale}
     if family.negative_prompt is not None and guidance_scale > 1:

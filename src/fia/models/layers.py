@@ -1,6 +1,6 @@
-"""Which layers can be masked: the second linear of every feed-forward block (section 1 of docs/method.md).
+"""The maskable layers: the second linear of every feed-forward block (section 1 of docs/method.md).
 
-Layers are found by the class that owns them and keyed by their qualified name, never by their order.
+The code finds layers by the class that owns them. It refers to them by qualified name, never by order.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from .families import family_of, owner_of
 
 @dataclass(frozen=True, eq=False)
 class MaskableLayer:
-    """A linear layer, or the part of one that belongs to a feed-forward, as a matrix of connections.
+    """A linear layer as a matrix of connections, or the part of it that belongs to a feed-forward.
 
     Attributes:
-        module: a linear, or a convolution of 1x1, which is a linear at every place of the image.
-        first_input: where its maskable inputs begin; those before it come from an attention (FLUX's single blocks).
-        parts: how many times it runs in a pass, each time on other tokens of the same prompts (CogView4: twice).
+        module: a linear, or a 1x1 convolution, which is a linear at every place of the image.
+        first_input: index of the first maskable input. Inputs before it come from an attention (FLUX's single blocks).
+        parts: how many times the layer runs in a pass, each time on other tokens of the same prompts (CogView4: twice).
     """
 
     module: nn.Linear | nn.Conv2d
@@ -37,13 +37,13 @@ class MaskableLayer:
 
     @property
     def weight(self) -> Float[Tensor, "outputs inputs"]:
-        """A view of the maskable weights: writing to it writes to the model, also where that is offloaded by parts."""
+        """A view of the maskable weights. Writing to it changes the model, also if that is offloaded in parts."""
         weight = _in_memory(self.module, "weight")
         return (weight[:, :, 0, 0] if weight.ndim == 4 else weight)[:, self.first_input :]
 
     @property
     def bias(self) -> Float[Tensor, " outputs"] | None:
-        """The bias that is in the outputs of `passed`, or None."""
+        """The bias that the outputs of `passed` contain, or None."""
         return None if self.first_input or self.module.bias is None else _in_memory(self.module, "bias")
 
     @property
@@ -64,11 +64,11 @@ class MaskableLayer:
     def passed(
         self, args: tuple[Tensor, ...], output: Tensor
     ) -> tuple[Float[Tensor, "rows tokens inputs"], Float[Tensor, "rows tokens outputs"]]:
-        """Returns X and X W^T + b of the maskable inputs, of each row of a batch, in the model's type.
+        """Returns X and X W^T + b of the maskable inputs, for each row of a batch, in the model's type.
 
         Args:
-            args: what the module was called with.
-            output: what it returned.
+            args: the positional arguments of the module's call.
+            output: the result of the call.
         """
         inputs = args[0]
         if self.first_input:
@@ -76,24 +76,25 @@ class MaskableLayer:
             return inputs, F.linear(inputs, self.weight.to(inputs.device))
         if inputs.ndim == 4:
             inputs, output = inputs.flatten(2).mT, output.flatten(2).mT
-        elif inputs.ndim == 2:  # one token a row, as a timestep is
+        elif inputs.ndim == 2:  # one token for each row, such as a timestep
             inputs, output = inputs[:, None], output[:, None]
         return inputs, output
 
 
 def _in_memory(module: nn.Module, name: str) -> Tensor:
-    """Returns a parameter's values, which are with the hook that offloads the module where there is one."""
-    if has_offloaded_params(module):
-        hook: Any = module._hf_hook
-        return hook.weights_map[name].data
-    return getattr(module, name).data
+    """Returns a parameter's values. If a hook offloads the module, the hook holds them."""
+    hook: Any = module._hf_hook if has_offloaded_params(module) else None
+    values: Tensor = hook.weights_map[name] if hook is not None else getattr(module, name)
+    return values.data
 
 
 def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
     """Returns the second linear of every feed-forward block, by qualified module name.
 
     Args:
-        pattern: takes the linears, and convolutions of 1x1, whose names it matches instead, such as "*.ff.net.2".
+        denoiser: the network to mask.
+        pattern: a pattern of names, such as "*.ff.net.2". Returns the linears and 1x1 convolutions that it matches
+            instead.
 
     Raises:
         TypeError: if such a layer is not a plain linear (quantised, or wrapped by an adapter).
@@ -101,9 +102,14 @@ def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str
     """
     layers = find_layers(denoiser, pattern)
     if not layers and pattern is not None:
-        raise UsageError(f"No linear of {type(denoiser).__name__} has a name like {pattern!r}; fia layers lists them.")
+        raise UsageError(
+            f"No linear of {type(denoiser).__name__} has a name like {pattern!r}; `fia layers` lists the names."
+        )
     if not layers:
-        raise UsageError(f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask.")
+        raise UsageError(
+            f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask. Choose linears by a "
+            "pattern of their names: layers=... (--layers)."
+        )
     _check_chunks(denoiser)
     for name, layer in layers.items():
         _check_plain(name, layer)
@@ -111,7 +117,7 @@ def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str
 
 
 def layers_named(denoiser: nn.Module, names: Iterable[str]) -> dict[str, MaskableLayer]:
-    """Returns the layers of these names, checked as by `maskable_layers`; names that it does not have are left out."""
+    """Returns the layers with these names, with the checks of `maskable_layers`. Skips names that do not exist."""
     modules, owned = dict(denoiser.named_modules()), find_layers(denoiser)
     layers = {name: owned.get(name) or MaskableLayer(modules[name]) for name in names if name in modules}
     for name, layer in layers.items():
@@ -120,7 +126,7 @@ def layers_named(denoiser: nn.Module, names: Iterable[str]) -> dict[str, Maskabl
 
 
 def find_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
-    """Returns what `maskable_layers` does, without a look at the weights, which may be on no device at all."""
+    """Returns the layers of `maskable_layers` without a check of the weights, which may be on the device "meta"."""
     owned: dict[str, MaskableLayer] = {}
     parts = family_of(denoiser).parts
     for name, module in denoiser.named_modules():
@@ -143,7 +149,7 @@ def _check_chunks(denoiser: nn.Module) -> None:
         if getattr(module, "_chunk_size", None) is not None:
             raise UsageError(
                 f"Feed-forward chunking is on in {name}, so its layers see each prompt in pieces. Turn it off first: "
-                "call set_chunk_feed_forward(None, 0) on the block."
+                "call set_chunk_feed_forward(None, 0) on that block."
             )
 
 
@@ -151,13 +157,13 @@ def _check_plain(name: str, layer: MaskableLayer) -> None:
     module = layer.module
     is_linear = type(module) is nn.Linear or (type(module) is nn.Conv2d and _is_pointwise(module))
     is_whole = module.weight.is_floating_point() and module.weight.itemsize > 1  # float8 is a quantised type
-    if not is_linear or not is_whole or type(module.weight) is not nn.Parameter:  # some quantisers put in another class
+    if not is_linear or not is_whole or type(module.weight) is not nn.Parameter:  # some quantisers use another class
         raise UnsupportedError(
             f"Layer {name} is a {type(module).__module__}.{type(module).__name__} of {_kind(module.weight)}; only "
             "plain floating-point linears can be masked. Load the model without quantisation, and fuse or unload "
             "adapters first (pipe.fuse_lora(), then pipe.unload_lora_weights())."
         )
-    first, second = layer.weight, layer.weight  # both are held, so that the second is not read to where the first was
+    first, second = layer.weight, layer.weight  # hold both, or the second could take the memory of the first
     if has_offloaded_params(module) and first.data_ptr() != second.data_ptr():
         raise UsageError(
             f"Layer {name} is read from disk each time it runs, so changes would be lost. Load the model without "
@@ -180,7 +186,7 @@ def _is_pointwise(module: nn.Module) -> bool:
 
 
 def cross_attentions(denoiser: nn.Module) -> dict[str, Attention]:
-    """Returns the attentions that read the text, by qualified module name."""
+    """Returns the cross-attentions, which read the text, by qualified module name."""
     return {
         name: module
         for name, module in denoiser.named_modules()
@@ -201,9 +207,9 @@ def layer_shapes(layers: dict[str, MaskableLayer]) -> dict[str, tuple[int, int]]
 def hash_weights(layers: dict[str, MaskableLayer]) -> str:
     """Returns a hash of the layers' weights: SHA-256 of their names, shapes and signs.
 
-    Casting a model keeps the sign of every weight, so the same model has the same hash in float32, float16 and
-    bfloat16. Training or merging that reaches these layers changes some signs, and so the hash; what leaves them
-    as they are, such as an adapter of the attentions, does not.
+    A cast keeps the sign of every weight, so a model has the same hash in float32, float16 and bfloat16. Training or
+    merging these layers changes some signs, and so the hash. A change that leaves them alone, such as an adapter of the
+    attentions, keeps the hash.
     """
     digest = hashlib.sha256()
     for name, layer in sorted(layers.items()):

@@ -1,4 +1,4 @@
-"""Pipelines: their denoiser, their names, and what they read and show."""
+"""Pipelines: their denoiser, name, prompt length, progress bar and safety checker."""
 
 import logging
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ log = logging.getLogger("fia")
 
 
 def get_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
-    """Returns the network of a pipeline that denoises. If it was compiled, returns the network inside.
+    """Returns the denoiser of a pipeline. If it was compiled, returns the network inside.
 
     Raises:
-        TypeError: if this is no pipeline, or has no such network.
+        TypeError: if `pipe` is not a pipeline, or has no denoiser.
     """
     if not isinstance(pipe, DiffusionPipeline):
         raise UnsupportedError(
@@ -33,41 +33,43 @@ def get_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
     denoiser = getattr(denoiser, "_orig_mod", denoiser)
     if not isinstance(denoiser, nn.Module):
         raise UnsupportedError(
-            f"{type(pipe).__name__} has neither a U-Net nor a transformer that denoises, so there is nothing to mask."
+            f"{type(pipe).__name__} has neither a U-Net nor a transformer that denoises, so there is nothing to mask. "
+            "Give a text-to-image pipeline."
         )
     return denoiser
 
 
 def get_known_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
-    """Returns the denoiser of a pipeline, if its architecture is one of those in docs/families.md.
+    """Returns the denoiser of a pipeline, if docs/families.md lists its architecture.
 
     Raises:
-        TypeError: if it is not.
+        TypeError: if it does not.
     """
     denoiser = get_denoiser(pipe)
     if is_known(denoiser):
         return denoiser
     raise UnsupportedError(
         f"{type(pipe).__name__} denoises with a {type(denoiser).__name__}; only pipelines with a UNet2DConditionModel "
-        "or one of the transformers listed in docs/families.md are known. Choose the linears to mask by a pattern of "
-        'their names: layers="*.ff.net.2" (--layers), and evaluate what that does.'
+        "or one of the transformers in docs/families.md are known. Choose the linears to mask by a pattern of their "
+        'names: layers="*.ff.net.2" (--layers), and evaluate the result.'
     )
 
 
 def get_unet(pipe: DiffusionPipeline, remedy: str = "") -> UNet2DConditionModel:
-    """Returns the U-Net of a pipeline, for what is known of U-Nets alone.
+    """Returns the U-Net of a pipeline, for methods that work only with U-Nets.
 
     Args:
-        remedy: what to do with another denoiser, where something can be done.
+        pipe: the pipeline.
+        remedy: a sentence for the error that says what to do with another denoiser, if anything helps.
 
     Raises:
-        TypeError: if it denoises with something else.
+        TypeError: if the pipeline denoises with something else.
     """
     denoiser = get_known_denoiser(pipe)
     if not isinstance(denoiser, UNet2DConditionModel):
         raise UnsupportedError(
             f"{type(pipe).__name__} denoises with {type(denoiser).__name__}; this works with a UNet2DConditionModel "
-            f"(Stable Diffusion 1.x, 2.x and XL) alone. {remedy}".rstrip()
+            f"(Stable Diffusion 1.x, 2.x and XL) only. {remedy}".rstrip()
         )
     return denoiser
 
@@ -77,15 +79,15 @@ class PromptLimit:
     """How much of a prompt a pipeline reads.
 
     Attributes:
-        tokenizer: the one that takes the longest prompts; the model gets what it reads.
-        tokens: the most it takes, with those at both ends.
+        tokenizer: the tokenizer that takes the longest prompts.
+        tokens: the largest number of tokens that the pipeline reads, with the ones at both ends.
     """
 
     tokenizer: PreTrainedTokenizerBase
     tokens: int
 
     def ignored(self, prompt: str) -> str:
-        """Returns the end of a prompt that the pipeline ignores, or nothing."""
+        """Returns the end of a prompt that the pipeline ignores, or "" if it reads all of it."""
         tokens = self.tokenizer(prompt, truncation=False).input_ids
         if len(tokens) <= self.tokens:
             return ""
@@ -104,7 +106,7 @@ def longest_prompt(pipe: DiffusionPipeline) -> PromptLimit | None:
 
 
 def model_name(pipe: DiffusionPipeline) -> str:
-    """Returns the repository a pipeline came from, or the name of its folder without the path to it."""
+    """Returns the repository of a pipeline, or the name of its folder without the path."""
     name = str(pipe.config.get("_name_or_path") or type(pipe).__name__)
     return Path(name).name if Path(name).exists() else name
 
@@ -124,14 +126,15 @@ def hidden_progress_bar(pipe: DiffusionPipeline) -> Iterator[None]:
 
 
 def without_safety_checker(pipe: DiffusionPipeline, remedy: str = "") -> DiffusionPipeline:
-    """Takes Stable Diffusion's safety checker off, if there is one, and warns of it.
+    """Takes Stable Diffusion's safety checker off, if there is one, and logs a warning.
 
-    It blackens images, among them those that are to be compared or measured.
+    The checker blackens images, also those that we compare or measure.
 
     Args:
-        remedy: a sentence on how to keep it, if that can be chosen.
+        pipe: the pipeline. It is changed in place.
+        remedy: a sentence that says how to keep the checker, if there is a way.
     """
     if getattr(pipe, "safety_checker", None) is not None:
-        log.warning(f"The model's safety checker is off: it blackens images that are to be compared. {remedy}".rstrip())
+        log.warning(f"The model's safety checker is off, because it blackens images to compare. {remedy}".rstrip())
         pipe.safety_checker = None
     return pipe

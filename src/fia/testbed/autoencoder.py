@@ -49,7 +49,8 @@ class AutoencoderTask(nn.Module):
         error = self.autoencoder.decode(posterior.mean + posterior.std * noise).sample.float() - images
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         kl = posterior.kl().float().mean() / images[0].numel()
-        return error.abs().mean() + 4 * error.square().mean() + 0.5 * edges + KL_WEIGHT * kl
+        loss: Tensor = error.abs().mean() + 4 * error.square().mean() + 0.5 * edges + KL_WEIGHT * kl
+        return loss
 
 
 @torch.no_grad()

@@ -66,4 +66,5 @@ class CLIPTask(nn.Module):
         tokens = self.tokenizer(batch.captions, padding="max_length", truncation=True, return_tensors="pt")
         tokens = tokens.to(batch.images.device)
         images = batch.images + 0.1 * torch.randn(batch.images.shape, generator=generator).to(batch.images.device)
-        return self.clip(**tokens, pixel_values=images, return_loss=True).loss
+        loss: Tensor = self.clip(**tokens, pixel_values=images, return_loss=True).loss
+        return loss

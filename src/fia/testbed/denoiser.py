@@ -96,7 +96,8 @@ class DenoiserTask(nn.Module):
         predicted = self.predict(noisy, timestep=timesteps, **text).sample.float()
         alpha_bar = self.scheduler.alphas_cumprod.to(device)[timesteps]
         weight = (1 / (1 - alpha_bar)).clamp(max=MAX_LOSS_WEIGHT)
-        return ((predicted - latents).square().mean(dim=(1, 2, 3)) * weight).mean()
+        loss: Tensor = ((predicted - latents).square().mean(dim=(1, 2, 3)) * weight).mean()
+        return loss
 
     @torch.no_grad()
     def fill_pool(self, generator: torch.Generator) -> None:

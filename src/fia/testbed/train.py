@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from ..errors import NotFoundError, UsageError
-from ..files import written_whole
+from ..files import folder_written_whole, written_whole
 from ..models.pipelines import get_denoiser
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
@@ -223,17 +223,14 @@ def save(
     *companions: CLIPTokenizer | CLIPImageProcessorPil,
 ) -> None:
     """Writes a float16 model and what belongs to it to a temporary folder first, then swaps it in."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     # The text encoder stays float32: transformers loads the stored type where diffusers loads float32.
     halved = [get_denoiser(model), model.vae] if isinstance(model, DiffusionPipeline) else [model]
     halved = [part for part in halved if part is not None]
     for part in halved:
         part.half()
-    model.save_pretrained(partial)
+    with folder_written_whole(folder) as partial:
+        model.save_pretrained(partial)
+        for companion in companions:
+            companion.save_pretrained(partial)
     for part in halved:
         part.float()
-    for companion in companions:
-        companion.save_pretrained(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.replace(folder)

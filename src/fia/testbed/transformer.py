@@ -35,7 +35,7 @@ def build_transformer() -> PixArtTransformer2DModel:
     return transformer
 
 
-class MiniaturePixArtPipeline(PixArtAlphaPipeline):
+class MiniaturePixArtPipeline(PixArtAlphaPipeline):  # type: ignore[misc]  # whose own types do not check
     """PixArt-alpha's pipeline, with what fits a CLIP of 24 tokens and pictures of 64x64 pixels as its defaults."""
 
     def __init__(

@@ -1,0 +1,75 @@
+"""Which settings are recommended for which model and concepts."""
+
+import pytest
+from diffusers import StableDiffusionPipeline
+
+import fia
+from fia import Concept, Settings
+from fia.finding.plan import choose_settings
+from fia.recommended import CASES, recommend
+
+
+def names(model: str, *concepts: Concept) -> str:
+    """Returns the name of the case that is taken."""
+    return next(case.name for case in CASES[model] if case.fits(concepts))
+
+
+def test_the_case_depends_on_the_concepts() -> None:
+    things, style = [Concept(f"thing {i}") for i in range(3)], Concept("Monet", kind="style")
+    assert names("testbed", things[0]) == "one object"
+    assert names("testbed", *things[:2]) == names("testbed", things[0], style) == "two objects"
+    assert names("testbed", *things) == names("testbed", *things, style) == "more objects, or several kinds"
+    assert names("testbed", style, style) == "styles"
+    assert names("testbed", Concept("smoking", kind="explicit")) == "smoking"
+
+
+def test_a_ratio_of_ones_own_stays() -> None:
+    _, (church, horse) = recommend("testbed", [Concept("church", spatial_ratio=0.5), Concept("horse")])
+    assert church.spatial_ratio == 0.5
+    assert horse.spatial_ratio is None
+    _, (church,) = recommend("testbed", [Concept("church")])
+    assert church.spatial_ratio == 0.15
+
+
+def test_no_more_prompts_are_recommended_than_a_kind_has() -> None:
+    settings, _ = recommend("testbed", [*(Concept(f"thing {i}") for i in range(3)), Concept("naked", kind="explicit")])
+    assert settings.prompts_per_concept == 13
+
+
+def test_another_model_has_the_papers_settings() -> None:
+    concepts = [Concept("church")]
+    assert recommend("somebody/else", concepts) == (Settings(), concepts)
+
+
+@pytest.fixture
+def embedded(pipe: StableDiffusionPipeline) -> StableDiffusionPipeline:
+    """A tiny pipeline that says it is the embedded model."""
+    pipe.register_to_config(_name_or_path="testbed")
+    return pipe
+
+
+def test_finding_takes_what_is_recommended_unless_it_is_given(embedded: StableDiffusionPipeline) -> None:
+    recommended = recommend("testbed", [Concept("church")])[0]
+    (church,), settings = choose_settings(embedded, "church", None, {})
+    assert (church.spatial_ratio, settings) == (0.15, recommended)
+    (church,), settings = choose_settings(embedded, "church", None, {"seed": 7})
+    assert (church.spatial_ratio, settings.seed, settings.prompts_per_concept) == (0.15, 7, 30)
+    (church,), settings = choose_settings(embedded, "church", None, {"spatial_ratio": 0.01})
+    assert (church.spatial_ratio, settings.spatial_ratio) == (None, 0.01)
+
+
+def test_settings_that_are_given_are_taken_as_they_are(embedded: StableDiffusionPipeline) -> None:
+    (church,), settings = choose_settings(embedded, "church", Settings(), {})
+    assert (church.spatial_ratio, settings) == (None, Settings(agnostic_ratio=0.6))
+
+
+def test_the_papers_settings_are_taken_in_its_mode(embedded: StableDiffusionPipeline) -> None:
+    (church,), settings = choose_settings(embedded, "church", None, {"mode": "paper"})
+    assert (church.spatial_ratio, settings) == (0.007, Settings(mode="paper", agnostic_ratio=0.6))
+
+
+def test_the_record_says_what_was_used(embedded: StableDiffusionPipeline) -> None:
+    quick = {"num_inference_steps": 4, "saliency_steps": 1, "prompts_per_concept": 2}
+    record = fia.find(embedded, "church", progress=False, **quick).provenance[0]
+    assert record["settings"]["guidance_scale"] == 1.0
+    assert record["concepts"][0]["spatial_ratio"] == 0.15
