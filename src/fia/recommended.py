@@ -1,7 +1,7 @@
 """The recommended settings for a model and the concepts to forget.
 
 We chose them by measurement (docs/settings.md). Only this module holds them: the README, the tutorial, the local page
-and the demonstration give no settings and so use these. For any other model, the defaults of `Settings` are the paper's.
+and the demonstration give no settings and so use these. Any other model gets the defaults of `Settings`: the paper's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
