@@ -47,8 +47,8 @@ class Concept:
         for pair in self.prompts:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
                 raise UsageError(
-                    f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with the concept, same "
-                    "prompt without it)."
+                    f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with the concept, "
+                    "same prompt without it)."
                 )
             if pair[0] == pair[1]:
                 raise UsageError(
