@@ -65,7 +65,7 @@ def test_apply_writes_a_model_with_the_zeros_in_it(model: str, mask_folder: str,
     mask, pipe = NeuronMask.from_pretrained(mask_folder), load_pipeline(str(out))
     for name, indices in mask.pruned.items():
         assert pipe.unet.get_submodule(name).weight.flatten()[indices.long()].count_nonzero() == 0
-    assert main(["apply", model, mask_folder, "--out", str(out)]) == 1
+    assert main(["apply", model, mask_folder, "--out", str(out)]) == 2
 
 
 def test_generate_draws_pairs_from_equal_seeds(model: str, mask_folder: str, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_nothing_is_asked_of_the_hub_for_wrong_evidence(mask, evidence, hub):
 
 
 def test_the_command(folder, evidence, tmp_path, hub, capsys):
-    assert main(["publish", str(folder)]) == 1
+    assert main(["publish", str(folder)]) == 2
     assert "Say where to publish: --out FOLDER, --repo OWNER/NAME, or both" in capsys.readouterr().err
     out = str(tmp_path / "out")
     options = ["--evidence", str(evidence), "--licence", "mit"]

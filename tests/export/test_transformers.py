@@ -46,7 +46,7 @@ def test_an_edited_transformer_is_written_and_loaded_again(
 def test_a_patch_is_for_u_nets_alone(
     model: str, mask_folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["apply", model, mask_folder, "--format", "patch", "--out", str(tmp_path / "new.safetensors")]) == 1
+    assert main(["apply", model, mask_folder, "--format", "patch", "--out", str(tmp_path / "new.safetensors")]) == 2
     said = capsys.readouterr().err
     assert "denoises with SD3Transformer2DModel; this works with a UNet2DConditionModel" in said
     assert "--format folder" in said

@@ -107,20 +107,22 @@ def test_the_commands(mask, tmp_path, capsys):
     mask.save_pretrained(folder)
     assert main(["library", "add", library, folder]) == 0
     assert main(["library", "remove", library, "church"]) == 0
-    assert main(["library", "add", library, folder]) == 1
+    assert main(["library", "add", library, folder]) == 2
     assert "replace it (--replace)" in capsys.readouterr().err
     assert main(["library", "list", library]) == 0
     assert "golf ball                   object           1,600     0.9  tiny" in capsys.readouterr().out
     assert main(["library", "list", library, "--json"]) == 0
     assert [row["kind"] for row in json.loads(capsys.readouterr().out)] == ["object", "style"]
-    assert main(["library", "list", str(tmp_path / "none")]) == 0
+    assert main(["library", "list", folder]) == 0
     assert "holds no mask" in capsys.readouterr().out
-    assert main(["library", "add", library]) == 1
+    assert main(["library", "list", str(tmp_path / "none")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+    assert main(["library", "add", library]) == 2
     assert "No mask was given" in capsys.readouterr().err
 
     assert main(["library", "compose", library, "--out", policy, "--strengths", "golf ball=0.5"]) == 0
     assert "at strength 0.5" in capsys.readouterr().out
     expected = mask.without("church").with_strengths({"golf ball": 0.5})
     assert NeuronMask.from_pretrained(policy).fingerprint == expected.fingerprint
-    assert main(["library", "compose", library, "--out", policy, "--strengths", "golf ball"]) == 1
+    assert main(["library", "compose", library, "--out", policy, "--strengths", "golf ball"]) == 2
     assert "strength 'golf ball' is not of the form NAME=NUMBER" in capsys.readouterr().err

@@ -57,5 +57,5 @@ def test_the_command_shows_and_draws_it(folder, tmp_path, capsys):
     assert main(["show", str(folder), "--heat-map", str(tmp_path / "overlap.svg")]) == 0
     assert "church and golf ball" in capsys.readouterr().out
     assert (tmp_path / "overlap.svg").read_text().startswith("<?xml")
-    assert main(["show", str(folder), "--heat-map", str(tmp_path / "overlap.txt")]) == 1
+    assert main(["show", str(folder), "--heat-map", str(tmp_path / "overlap.txt")]) == 2
     assert "overlap.txt is not the name of a picture; end it in .png" in capsys.readouterr().err
