@@ -78,8 +78,7 @@ class Evaluate:
         edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
         forgotten = self.forgotten_concepts(mask)
         pipe = without_safety_checker(self.runtime.load(self.model))
-        with edit.applied(pipe):  # what does not fit the model is said before anything is drawn
-            pass
+        edit.check(pipe)
         tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
         evaluation = Evaluation(self.out, pipe, self.usual(self.drawing), self.identify(pipe))
         edit_name = self.edit_name(mask)

@@ -5,19 +5,17 @@ interruptions, on the number of processes, or on the machine's speed, but for wh
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from diffusers import DiffusionPipeline
-from torch import Tensor, nn
 
 from ..drawing.gallery import Gallery, draw_gallery
 from ..drawing.images import Drawing
 from ..edits.interface import Edit
 from ..files import claim, slug, write_json
-from ..models.pipelines import get_denoiser
 from ..processes import processes
 from ..provenance import machine
 from .tasks import Task
@@ -78,10 +76,8 @@ class Evaluation:
             known = json.loads(finished.read_text(encoding="utf-8"))
             return State(Gallery.numbered(folder, len(task.questions)), known["scores"], known["cost"])
         edit, cost = make()
-        denoiser = get_denoiser(self.pipe)
-        original = {name: value.detach().cpu().clone() for name, value in denoiser.named_parameters()}
+        changed = edit.changed_percent(self.pipe)
         with edit.applied(self.pipe) as edited:
-            changed = changed_percent(original, get_denoiser(edited))
             images = draw_gallery(edited, task.requests, folder, self.drawing, f"{task.name}: {name}")
         if not processes().is_main_process:
             return State(images)  # the main process scores what all have drawn
@@ -104,20 +100,3 @@ class Evaluation:
             "model": self.model,
             "environment": machine(self.pipe.device),
         }
-
-
-def changed_percent(original: Mapping[str, Tensor], denoiser: nn.Module) -> float:
-    """Returns how many parameters of a denoiser differ from the original's or are new, in percent of the original's.
-
-    Args:
-        original: parameters by name, on the CPU.
-        denoiser: the edited one; an adapter's layers may wrap its own.
-    """
-    changed = 0
-    for name, value in denoiser.named_parameters():
-        before = original.get(name.replace(".base_layer.", "."))  # so an adapter calls it
-        if before is None or before.shape != value.shape:
-            changed += value.numel()
-        else:
-            changed += int((value.detach().cpu() != before).sum())
-    return 100 * changed / sum(value.numel() for value in original.values())
