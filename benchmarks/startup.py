@@ -1,6 +1,6 @@
 """How long the command line takes to answer, beside an empty Python: medians of one run, and their ratio.
 
-    python benchmarks/startup.py [repeats]
+python benchmarks/startup.py [repeats]
 """
 
 import subprocess

@@ -3,7 +3,7 @@
 import pytest
 
 from fia import Concept, preset
-from fia.concepts import as_concepts, paper_agnostic_ratio
+from fia.concepts import as_concepts, paper_agnostic_ratio, parse_concept
 
 
 def test_a_name_alone_is_an_object_with_the_settings_ratios():
@@ -126,3 +126,18 @@ def test_paper_mode_fills_in_what_is_not_given_whatever_the_case():
 def test_a_prompt_must_differ_from_its_base():
     with pytest.raises(ValueError, match="holds 'a church' twice in a pair; the first must ask for the concept"):
         Concept("church", prompts=(("a church in a wood", "a wood"), ("a church", "a church")))
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("church", "church"),
+        ("Van Gogh:style", Concept("Van Gogh", "style")),
+        ("a:b", "a:b"),
+        ("Star Wars: A New Hope", "Star Wars: A New Hope"),
+        ("a:b:object", Concept("a:b")),
+        (":style", ":style"),
+    ],
+)
+def test_only_a_known_kind_after_the_last_colon_is_a_kind(text, concept):
+    assert parse_concept(text) == concept

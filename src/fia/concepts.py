@@ -116,11 +116,10 @@ def _as_in_paper(item: str | Concept) -> Concept:
 def parse_concept(text: str) -> str | Concept:
     """Returns the concept that NAME:KIND stands for, or NAME alone.
 
-    Raises:
-        ValueError: for an unknown kind.
+    A colon before anything but a kind is a part of the name: "Star Wars: A New Hope" is a name.
     """
-    name, colon, kind = text.rpartition(":")
-    return Concept(name, kind) if colon else text  # type: ignore[arg-type]
+    name, _, kind = text.rpartition(":")
+    return Concept(name, kind) if kind in get_args(Kind) and name else text  # type: ignore[arg-type]
 
 
 def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:

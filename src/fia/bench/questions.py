@@ -1,4 +1,4 @@
-"""What the test-bed is asked to draw to see what it forgot: its whole world, and some of it for each set of concepts.
+"""What the test-bed is asked for to see what it forgot: its whole world, and some of it for each set of concepts.
 
 An image is forgotten if it shows one of the concepts: then the judge should no longer see that concept, but all the
 same the place (of an object) or the subject (of a style or of the attribute). In any other image it should see the
@@ -29,7 +29,7 @@ SMOKING_CONCEPT = Concept(
 
 @dataclass(frozen=True)
 class World:
-    """How much of the world is drawn."""
+    """How much of the world is generated."""
 
     images_per_object: int = 16
     """Images of each of the first ten objects."""
@@ -83,10 +83,10 @@ def ask(
     """Returns the questions that forgetting some concepts raises; scenes that have nothing to do with it are left out.
 
     Args:
-        world: how much is drawn.
+        world: how much is generated.
         concepts: to forget, together.
         keep: subjects that are named as those to keep; all others that are not forgotten are the rest.
-        about: names of the concepts that should be asked about; all of them where None.
+        about: names of the concepts that should be asked about; None takes all of them.
     """
     forgotten = {concept.name for concept in concepts}
     wanted = forgotten if about is None else set(about)

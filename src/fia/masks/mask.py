@@ -168,14 +168,6 @@ class NeuronMask(MaskContents):
             if not was_applied:
                 pruning.restore(denoiser)
 
-    def check(self, pipe: DiffusionPipeline) -> None:
-        """Raises ValueError or TypeError if the mask does not fit the pipeline, as `apply` would."""
-        check_fit(self, self.denoiser_of(pipe), check_weights=True)
-
-    def changed_percent(self, pipe: DiffusionPipeline) -> float:
-        """Returns how many parameters of the denoiser the mask prunes, in percent."""
-        return 100 * self.denoiser_sparsity
-
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the mask to a folder: `neurons.safetensors`, a readable `config.json`, and a model card."""
         file.save(self, Path(folder), card=model_card(self))

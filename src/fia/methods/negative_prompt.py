@@ -21,7 +21,7 @@ log = logging.getLogger("fia")
 
 @dataclass(frozen=True)
 class NegativePromptEdit:
-    """A negative prompt for every image that is drawn.
+    """A negative prompt for every image that is generated.
 
     Attributes:
         text: takes the place of a negative prompt that is not given.
