@@ -42,7 +42,8 @@ from fia.models.layers import MaskableLayer
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:
     """|W| ||X||: Eq. 1 without the alignment of input and output."""
-    return weight.float().abs() * inputs.float().norm(dim=-2, keepdim=True)
+    norms: Tensor = inputs.float().norm(dim=-2, keepdim=True)
+    return weight.float().abs() * norms
 
 
 def row_normalised(weight: Tensor, inputs: Tensor, outputs: Tensor, bias: Tensor | None) -> Tensor:

@@ -137,7 +137,7 @@ def masks(model: Model) -> dict[str, Any]:
     return {"fusing": fusing, "applying": applying, "removing": removing, "drawing": drawing, "device": model.device}
 
 
-def parts(device: str) -> dict[str, tuple]:
+def parts(device: str) -> dict[str, tuple[Any, ...]]:
     """Returns what is measured: a function and its arguments, by name."""
     is_cpu = device == "cpu"
     dtype, batch = ("float32", 16) if is_cpu else ("bfloat16", 16)
@@ -149,7 +149,7 @@ def parts(device: str) -> dict[str, tuple]:
     # making room for its sums and the selection, is spread over ten steps in earnest, and over fewer here.
     several = replace(usual, prompts_per_concept=3, saliency_steps=5) if is_cpu else usual
     single = replace(usual, prompts_per_concept=1, saliency_steps=1) if is_cpu else usual
-    result: dict[str, tuple] = {
+    result: dict[str, tuple[Any, ...]] = {
         "overhead testbed": (overhead, testbed, 5, replace(usual, prompts_per_concept=8), 6),
         "overhead SD 1.5": (overhead, sd15, 1 if is_cpu else 5, single, 2 if is_cpu else 6),
         "sequential testbed": (against_sequential, testbed, 10, usual),

@@ -122,7 +122,8 @@ class SettingsBench:
             self.results[key] = measure()
             with written_whole(self.cache) as partial:
                 partial.write_text(json.dumps(self.results, indent=1) + "\n")
-        return self.results[key]
+        result: Result = self.results[key]
+        return result
 
     def mask(self, own_ratios: Mapping[str, float] = MappingProxyType({}), **settings: Any) -> NeuronMask:
         """Returns the mask of the five under settings that differ from `base`; neurons are found once for any alpha."""

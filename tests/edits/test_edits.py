@@ -89,6 +89,7 @@ def test_the_share_changed_counts_values_that_differ(pipe: StableDiffusionPipeli
     assert NoEdit().changed_percent(pipe) == 0
 
 
+@pytest.mark.usefixtures("any_types")
 def test_a_pipeline_without_negative_prompts_is_refused() -> None:
     with pytest.raises(TypeError, match="SimpleNamespace takes no negative prompt"):
         NegativePromptEdit("a church").check(SimpleNamespace(encode_prompt=lambda prompt: prompt))

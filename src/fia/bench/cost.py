@@ -54,7 +54,7 @@ class CostMeter:
     def _in_use(self) -> int:
         if self.device.type == "cuda":
             return torch.cuda.memory_allocated(self.device)
-        return psutil.Process().memory_info().rss
+        return int(psutil.Process().memory_info().rss)
 
     def _watch(self) -> None:
         while not self._done.wait(0.05):

@@ -67,7 +67,7 @@ def scenes(world: World) -> list[Scene]:
         plain += [(name, None, smokes)] * world.images_per_other
     styled = [(IMAGENETTE[i % 10], style, False) for style in STYLE_NAMES for i in range(world.images_per_style)]
     result: list[Scene] = []
-    turns: dict[tuple, Iterator[int]] = {}
+    turns: dict[tuple[str, bool, str | None], Iterator[int]] = {}
     for subject, style, smokes in (*plain, *styled):
         turn = next(turns.setdefault((subject, smokes, style), itertools.count()))
         place = PLACE_NAMES[(turn + len(turns)) % len(PLACE_NAMES)]

@@ -77,12 +77,13 @@ def draw_batch(
     if on_step is not None:
         options["callback_on_step_end"] = _as_callback(on_step)
     try:
-        return pipe(
+        images: list[Image.Image] = pipe(
             prompt=[request.prompt for request in requests],
             generator=[torch.Generator().manual_seed(request.seed) for request in requests],
             num_inference_steps=drawing.num_inference_steps,
             **options,
         ).images
+        return images
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
             f"Out of memory when generating {len(requests)} images at a time; give a smaller --batch-size. ({error})"

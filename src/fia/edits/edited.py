@@ -14,6 +14,7 @@ from diffusers import DiffusionPipeline
 from diffusers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFETENSORS_WEIGHTS_NAME, is_peft_available
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ..errors import NotFoundError, UsageError
 from ..models.layers import count_parameters
@@ -57,7 +58,7 @@ class EditedPipeline:
             theirs = index[part][1] if part in parts else "something else"
             raise UsageError(f"{self.folder} denoises with {theirs}, and the model with a {kind}.")
         try:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for file, name in weights_in(self.folder / part)}
+            shapes = read_shapes(self.folder / part)
         except (OSError, SafetensorError) as error:
             raise UsageError(f"The weights of {self.folder / part} cannot be read as safetensors: {error}") from None
         check_shapes(pipe, shapes)
@@ -67,8 +68,8 @@ class EditedPipeline:
         denoiser = get_denoiser(pipe)
         parameters = dict(denoiser.named_parameters())
         changed = sum(
-            count_changed(parameters[name], file.get_tensor(name))
-            for file, name in weights_in(self.folder / self.denoiser_name(pipe))
+            count_changed(parameters[name], value)
+            for name, value in read_tensors(self.folder / self.denoiser_name(pipe))
             if name in parameters
         )
         return 100 * changed / count_parameters(denoiser)
@@ -122,12 +123,11 @@ class Lora:
 
     def changed_percent(self, pipe: DiffusionPipeline) -> float:
         """Returns how many parameters the adapter adds to the denoiser, in percent of the denoiser's."""
-        with safe_open(self.file, framework="pt") as file:
-            added = sum(
-                math.prod(file.get_slice(name).get_shape())
-                for name in file.keys()  # noqa: SIM118 (not a dict)
-                if not name.startswith(TEXT_ENCODERS) and not name.endswith(".alpha")
-            )
+        added = sum(
+            math.prod(shape)
+            for name, shape in read_shapes(self.file).items()
+            if not name.startswith(TEXT_ENCODERS) and not name.endswith(".alpha")
+        )
         return 100 * added / count_parameters(get_denoiser(pipe))
 
 
@@ -170,9 +170,18 @@ def weight_files(path: Path) -> list[Path]:
     return [path / name for name in sorted(set(shards))]
 
 
-def weights_in(path: Path) -> Iterator[tuple[safe_open, str]]:
-    """Gives each tensor of a denoiser's file or folder: the open file that it is in, and its name."""
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each tensor of a denoiser's file or folder, by name; reads the headers alone."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for weights in weight_files(path):
+        with safe_open(weights, framework="pt") as file:
+            shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    return shapes
+
+
+def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Gives the name and value of each tensor of a denoiser's file or folder, one after another."""
     for weights in weight_files(path):
         with safe_open(weights, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (not a dict)
-                yield file, name
+                yield name, file.get_tensor(name)

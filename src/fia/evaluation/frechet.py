@@ -89,4 +89,5 @@ def frechet_distance(one: Gaussian, two: Gaussian) -> float:
 
 def _root(matrix: Float[ndarray, "n n"]) -> Float[ndarray, "n n"]:
     values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    root: ndarray = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    return root

@@ -158,5 +158,6 @@ def predict(
     denoiser: UNet2DConditionModel, latents: Tensor, timestep: Tensor, nothing: Tensor, text: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Returns the denoiser's predictions without and with the text."""
-    output = denoiser(torch.cat([latents, latents]), timestep, torch.cat([nothing, text])).sample
-    return output.chunk(2)
+    output: Tensor = denoiser(torch.cat([latents, latents]), timestep, torch.cat([nothing, text])).sample
+    unconditional, conditional = output.chunk(2)
+    return unconditional, conditional

@@ -49,7 +49,8 @@ def derived_embeddings(
         squares += new.T @ new
         products += new.T @ old
     ridge = shrinkage * squares.diagonal().mean() * torch.eye(width, dtype=squares.dtype, device=squares.device)
-    return torch.linalg.solve(squares + ridge, products @ erased.double().T).T.to(erased.dtype)
+    derived: Tensor = torch.linalg.solve(squares + ridge, products @ erased.double().T).T
+    return derived.to(erased.dtype)
 
 
 @dataclass(frozen=True)

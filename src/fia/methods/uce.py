@@ -58,7 +58,8 @@ def edited_projection(
         as_before += preserve_scale * kept.double().T @ kept.double()
     values = old @ (erase_scale * guides.T @ erased + as_before)
     # W' A = B with A symmetric
-    return torch.linalg.solve(erase_scale * erased.T @ erased + as_before, values.T).T.to(weight.dtype)
+    edited: Tensor = torch.linalg.solve(erase_scale * erased.T @ erased + as_before, values.T).T
+    return edited.to(weight.dtype)
 
 
 @dataclass(frozen=True)
