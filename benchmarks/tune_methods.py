@@ -130,17 +130,19 @@ CHOICES = (
 )
 
 
+INTRO = (
+    f'Written by `benchmarks/tune_methods.py` on the embedded model: prompts "{WORLD.template}" and seeds that the '
+    "benchmark does not use, everything else as there. `fia bench` uses the settings with the highest Overall of each "
+    "method (in bold; among equals, those that keep more of the rest): those of one object for one and two, those of "
+    "five for five, those of ten for more and for several kinds, and those of the styles and of smoking for these. FIA "
+    "and ConceptPrune find with the same prompts, on other seeds than in the benchmark, and without guidance unless it "
+    "is named. Alpha has no meaning for one object; FIA takes that of two. If a bold row is at an end of its grid, "
+    "more of the same might do better."
+)
+
+
 def main() -> None:
-    parts = [
-        "# How the settings of every method were chosen",
-        f'Written by `benchmarks/tune_methods.py` on the embedded model: prompts "{WORLD.template}" and seeds that the '
-        "benchmark does not use, everything else as there. The highest Overall of a method (in bold; among equals the "
-        "one that keeps more of the rest) is what `fia bench` uses: that of one object for one and two, that of five "
-        "for five, that of ten for more and for several kinds, and those of the styles and of smoking for these. FIA "
-        "and ConceptPrune find with the same prompts, on other seeds than in the benchmark, and without guidance where "
-        "none is named. FIA's alpha, which has no meaning for one object, is that of two. A bold row that ends its "
-        "grid says that more of the same might do better.",
-    ]
+    parts = ["# How the settings of every method were chosen", INTRO]
     for choice in CHOICES:
         parts.append(section(choice, Path(sys.argv[1])))
         with written_whole(DOCS / "rivals.md") as partial:
