@@ -29,7 +29,7 @@ def evidence(mask, tmp_path):
         "tasks": {
             "objects": {
                 "images": 30,
-                "states": {name: {"forgetting_accuracy": share(value)} for name, value in states.items()},
+                "states": {name: {"still_detected": share(value)} for name, value in states.items()},
             }
         },
     }
@@ -49,7 +49,7 @@ def test_the_card_holds_evidence_and_licence_and_the_mask_is_the_same(mask, evid
     assert metadata(card)["license"] == "apache-2.0"
     assert metadata(card)["library_name"] == "fia"
     assert "| | untouched | edited | random |" in card
-    assert "| recognised where it should be gone, % | 90.0 (45.0 to 90.0) | 10.0 (5.00 to 10.0) |" in card
+    assert "| still detected, % | 90.0 (45.0 to 90.0) | 10.0 (5.00 to 10.0) |" in card
     assert "- Van Gogh (style)" in card
     copied = json.loads((tmp_path / "out" / "evidence.json").read_text())
     assert copied == json.loads((evidence / "results.json").read_text())

@@ -1,7 +1,6 @@
 """What the test-bed's classifier says about pictures, in words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +11,6 @@ from transformers import ResNetForImageClassification
 from ..provenance import Identity, hash_folder
 from .classifier import HEADS, classify
 from .pretrained import FOLDER, load_classifier
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the classifier sees in each image.
-
-    Attributes:
-        subjects: objects or persons, "none" or "unrecognisable".
-        places: places.
-        styles: artists, or "no style".
-        attributes: "smoking" or "not smoking".
-    """
-
-    subjects: list[str]
-    places: list[str]
-    styles: list[str]
-    attributes: list[str]
 
 
 class TestbedJudge:
@@ -59,9 +41,3 @@ class TestbedJudge:
 def load_judge(weights: Path = FOLDER) -> TestbedJudge:
     """Returns the judge in a folder written by `fia testbed train`; the package's by default."""
     return TestbedJudge(load_classifier(weights), hash_folder(weights / "classifier"))
-
-
-def judge(classifier: ResNetForImageClassification, images: Sequence[Image.Image]) -> Answers:
-    """Returns what the classifier sees in images of 64 x 64 pixels."""
-    found = TestbedJudge(classifier).answer(images)
-    return Answers(found["subject"], found["place"], found["style"], found["attribute"])
