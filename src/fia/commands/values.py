@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TypeVar, Union, get_args
+from typing import Any, TypeVar, Union, get_args
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
@@ -24,7 +24,7 @@ def _named_path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | Non
 
 
 @REGISTRY.primitive_rule
-def _left_out(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+def _left_out(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """Reads `X | None` as X: no word says None."""
     parts = [part for part in get_args(info.type) if part is not NoneType]
     if info.type_origin not in (Union, UnionType) or len(parts) != 1:
