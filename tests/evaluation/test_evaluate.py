@@ -218,7 +218,10 @@ def test_an_edit_by_another_tool(
         ([], "Give either --mask or --edited"),
         (["--mask", "MASK", "--edited", "x"], "Give either --mask or --edited"),
         (["--mask", "MASK", "--task", "styles", "--forgotten", "church"], "Nothing of kind 'style' is forgotten"),
-        (["--mask", "MASK", "--forgotten", "dragon"], "The test-bed does not know 'dragon'; it draws: parachute"),
+        (
+            ["--mask", "MASK", "--forgotten", "dragon"],
+            "The embedded model does not know 'dragon'. Name one of these: parachute",
+        ),
         (["--edited", "WEIGHTS"], "Say what the edited model should have forgotten"),
     ],
 )
