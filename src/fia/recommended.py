@@ -1,6 +1,6 @@
 """The recommended settings for a model and the concepts to forget.
 
-We chose them by measurement (docs/settings.md). Only this module holds them: the README, the tutorial, the local page
+We chose them by measurement (docs/recommended.md). Only this module holds them: the README, the tutorial, the local page
 and the demonstration give no settings and so use these. For any other model, `Settings` has the paper's as defaults.
 """
 
@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             "anything",
             lambda _: True,
-            replace(FOUND_WITH, spatial_ratio=0.1, agnostic_ratio=0.8),
+            replace(FOUND_WITH, spatial_ratio=0.1, agnostic_ratio=UNION),
         ),
     ),
 }

@@ -89,6 +89,4 @@ def settings_used(plan: FindingPlan, options: dict[str, object]) -> str:
     is_recommended = name in CASES and plan.settings.mode == "default"
     source = f"those recommended for {name}" if is_recommended else "the paper's"
     flags = [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
-    return (
-        f"Found with {source}{', but ' if flags else ''}{' '.join(flags)}. docs/settings.md says which suit which case."
-    )
+    return f"Found with {source}{', but ' if flags else ''}{' '.join(flags)}. docs/recommended.md says which suit which case."
