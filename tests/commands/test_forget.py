@@ -10,7 +10,6 @@ from tiny_pipelines import tiny_sd
 from fia.cli import main
 from fia.commands import forget
 from fia.finding.plan import choose_settings
-from fia.settings import Settings
 
 FAST = ["--num-inference-steps", "4", "--saliency-steps", "2", "--prompts-per-concept", "2"]
 
@@ -25,20 +24,20 @@ def plan(model: str, **options: Any) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("model", "options", "line"),
     [
-        ("testbed", {}, "Found with those recommended for testbed. "),
-        ("owner/model", {}, "Found with the paper's. "),
-        ("testbed", {"mode": "paper"}, "Found with the paper's, but --mode paper. "),
+        ("testbed", {}, "Settings: recommended for testbed. "),
+        ("owner/model", {}, "Settings: the paper's. "),
+        ("testbed", {"mode": "paper"}, "Settings: the paper's, except --mode paper. "),
         (
             "testbed",
-            {"spatial_ratio": 0.1, "layers": "*.fc2"},
-            "Found with those recommended for testbed, but --spatial-ratio 0.1 --layers '*.fc2'. ",
+            {"spatial_ratio": 0.1, "layers": "*.fc2", "count_ties": True},
+            "Settings: recommended for testbed, except --spatial-ratio 0.1 --layers '*.fc2' --count-ties. ",
         ),
     ],
 )
 def test_it_says_where_the_settings_are_from(model: str, options: dict[str, Any], line: str) -> None:
     said = forget.settings_used(plan(model, **options), options)  # type: ignore[arg-type]
     assert said.startswith(line)
-    assert "docs/settings.md" in said
+    assert "docs/recommended.md" in said
 
 
 def test_only_what_is_given_goes_before_what_is_recommended(
@@ -56,5 +55,4 @@ def test_only_what_is_given_goes_before_what_is_recommended(
     assert main(["forget", str(tmp_path / "tiny"), "church", "--out", str(tmp_path / "mask"), *FAST]) == 0
     expected = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2}
     assert planned == [{"settings": None} | expected]
-    assert "Found with the paper's, but --prompts-per-concept 2 --num-inference-steps 4" in capsys.readouterr().out
-    assert Settings().seed == 0  # a flag that was not given is not the settings' default given once more
+    assert "Settings: the paper's, except --prompts-per-concept 2 --num-inference-steps 4" in capsys.readouterr().out

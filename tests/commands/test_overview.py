@@ -1,8 +1,10 @@
 """What `fia` answers without loading a command: its help, its version, and names that do not exist."""
 
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from every_command import command_class
@@ -36,6 +38,12 @@ def test_the_table_of_commands_says_what_the_docstrings_say() -> None:
         first = inspect.cleandoc(command_class(name).__doc__ or "").split("\n\n")[0]
         assert entry.help == first, name
     assert {name.split()[0] for name in COMMANDS if " " in name} == set(GROUPS)
+
+
+def test_the_page_on_the_command_line_has_the_same_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `fia ([a-z ]+)` \| (.*) \|$", page, flags=re.MULTILINE))
+    assert list(rows.items()) == [(name, entry.help) for name, entry in COMMANDS.items()]
 
 
 def test_help_names_every_command_and_fits_into_80_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,6 +87,9 @@ def settings_used(plan: FindingPlan, options: dict[str, object]) -> str:
     """
     name = model_name(plan.pipe)
     is_recommended = name in CASES and plan.settings.mode == "default"
-    source = f"those recommended for {name}" if is_recommended else "the paper's"
-    flags = [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
-    return f"Found with {source}{', but ' if flags else ''}{' '.join(flags)}. docs/recommended.md says which suit which case."
+    source = f"recommended for {name}" if is_recommended else "the paper's"
+    flags = " ".join(
+        f"--{key.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
+        for key, value in options.items()
+    )
+    return f"Settings: {source}{', except ' if flags else ''}{flags}. docs/recommended.md has them for every case."
