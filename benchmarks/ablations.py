@@ -2,11 +2,12 @@
 
 And how many prompts it takes until a mask no longer depends on them.
 
-Everything forgets the same five objects at the benchmark's r2 and alpha, and draws the prompts and seeds that
+Everything forgets the same five objects at the benchmark's r2 and alpha, and generates the prompts and seeds that
 settings are chosen on. Eq. 1 to 8 are those of the package; only what a row names is another. Writes docs/ablations.md
 and .json. Goes on where it stopped, with the same folder.
 
     python benchmarks/ablations.py runs/ablations
+    python benchmarks/ablations.py                   # writes the page from the JSON alone
 """
 
 import json
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import torch
 from diffusers import DiffusionPipeline
@@ -24,14 +25,16 @@ from tune_methods import DOCS, DRAWING, FINDING, WORLD
 
 from fia import Concept, Settings
 from fia.bench import TASKS, Bench
-from fia.bench.report import LEGEND, cells
+from fia.bench.report import COLUMNS, LEGEND, cells
 from fia.edits.weight_edit import WeightEdit
+from fia.evaluation.records import Scores
+from fia.files import written_whole
 from fia.finding.collect import collect_statistics
 from fia.finding.neurons import select_neurons, share
 from fia.finding.plan import plan_finding
 from fia.finding.progress import Progress
 from fia.finding.saliency import Measure, connection_saliency
-from fia.finding.stability import measure_stability
+from fia.finding.stability import Stability, measure_stability
 from fia.masks.fusion import fuse
 from fia.methods import FIA, Method
 from fia.models.layers import MaskableLayer
@@ -39,7 +42,8 @@ from fia.models.layers import MaskableLayer
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:
     """|W| ||X||: Eq. 1 without the alignment of input and output."""
-    return weight.float().abs() * inputs.float().norm(dim=-2, keepdim=True)
+    norms: Tensor = inputs.float().norm(dim=-2, keepdim=True)
+    return weight.float().abs() * norms
 
 
 def row_normalised(weight: Tensor, inputs: Tensor, outputs: Tensor, bias: Tensor | None) -> Tensor:
@@ -87,6 +91,15 @@ LAYERS: dict[str, Callable[[BasicTransformerBlock], nn.Linear]] = {
     "self K": lambda block: block.attn1.to_k,
     "self V": lambda block: block.attn1.to_v,
 }
+
+
+class Content(TypedDict):
+    """What docs/ablations.json holds: the scores by question and variant, and what they were measured on."""
+
+    world: dict[str, Any]
+    finding: dict[str, Any]
+    rows: dict[str, Scores]
+    stability: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -142,41 +155,56 @@ def sections() -> dict[str, dict[str, Method]]:
     }
 
 
-def main() -> None:
-    bench = Bench(Path(sys.argv[1]), WORLD, DRAWING)
-    task = TASKS[0]
-    everything: dict[str, Any] = {}
+def measure(out: Path) -> Content:
+    """Runs what has not been run yet."""
+    bench, task = Bench(out, WORLD, DRAWING), TASKS[0]
+    rows: dict[str, Scores] = {}
+    for heading, variants in sections().items():
+        methods = {f"{heading}: {name}": method for name, method in variants.items()}
+        results, _ = bench.run([task], lambda _: methods)  # noqa: B023
+        rows |= {name: results[task.name][name] for name in methods}
+    concepts = [Concept(concept.name) for concept in task.concepts]
+    stability = measure_stability(bench.pipe, concepts, PROMPTS, FINDING)
+    return {
+        "world": asdict(WORLD),
+        "finding": asdict(FINDING),
+        "rows": rows,
+        "stability": [asdict(found) for found in stability],
+    }
+
+
+def write_page(content: Content) -> None:
+    """Writes docs/ablations.md."""
     settings = f"r2 = {100 * FINDING.spatial_ratio:g}%, alpha = {FINDING.agnostic_ratio}"
     parts = [
         "# Ablations",
         f"Written by `benchmarks/ablations.py` on the embedded model. Five objects are forgotten at {settings}, with "
         f"{FINDING.prompts_per_concept} prompts of one seed each, without guidance; "
-        f'"{WORLD.template}" is drawn. One image of the five is 2.5 %. Intervals and every '
+        f'"{WORLD.template}" is generated. One image of the five is 2.5 %. Intervals and every '
         "class: [ablations.json](ablations.json). What it means: [findings.md](findings.md).",
-        "![What is forgotten, kept and left of the rest, for every variant](ablations.png)",
+        "![What is still detected, kept and left of the rest, for every variant](ablations.png)",
     ]
     for heading, variants in sections().items():
-        methods = {f"{heading}: {name}": method for name, method in variants.items()}
-        results, _ = bench.run([task], lambda _: methods)  # noqa: B023
-        rows = results[task.name]
-        lines = ["| | forgotten % | kept % | rest % | overall | remains % | changed % |", f"|{'---|' * 7}"]
+        lines = [f"| | {' | '.join(COLUMNS[:6])} |", f"|{'---|' * 7}"]
         for name in variants:
-            row = rows[f"{heading}: {name}"]
-            everything[f"{heading}: {name}"] = row
             shown = name.replace("|", "&#124;")
-            lines.append(f"| {shown} | {' | '.join(cells(row, {})[:6])} |")
+            lines.append(f"| {shown} | {' | '.join(cells(content['rows'][f'{heading}: {name}'], {})[:6])} |")
         parts.append(f"## {heading}\n\n" + "\n".join(lines))
-    concepts = [Concept(concept.name) for concept in task.concepts]
     lines = ["| prompts | other prompts and seeds % | other base prompts % | by chance % |", f"|{'---|' * 4}"]
-    for found in measure_stability(bench.pipe, concepts, PROMPTS, FINDING):
-        everything[f"stability, {found.prompts} prompts"] = asdict(found)
+    for found in (Stability(**values) for values in content["stability"]):
         shares = f"{found.other_prompts:.1f} | {found.other_bases:.1f} | {found.by_chance:.1f}"
         lines.append(f"| {found.prompts} | {shares} |")
     parts.append(STABILITY + "\n".join(lines))
-    world, finding = asdict(WORLD), asdict(FINDING)
-    content = json.dumps({"world": world, "finding": finding, "rows": everything}, indent=1)
-    (DOCS / "ablations.json").write_text(content + "\n", encoding="utf-8")
-    (DOCS / "ablations.md").write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+    with written_whole(DOCS / "ablations.md") as partial:
+        partial.write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    file = DOCS / "ablations.json"
+    if sys.argv[1:]:
+        with written_whole(file) as partial:
+            partial.write_text(json.dumps(measure(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")
+    write_page(json.loads(file.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

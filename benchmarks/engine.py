@@ -1,7 +1,7 @@
 """What finding costs: beside the bare denoising, beside the plain way of doing it, and as concepts grow in number.
 
     python benchmarks/engine.py runs/engine            # on the CPU, about half an hour on two cores
-    python benchmarks/engine.py runs/engine cuda       # on a GPU, where the models are drawn at their full size
+    python benchmarks/engine.py runs/engine cuda       # on a GPU, where the models generate at their full size
 
 Finding and the bare denoising have the same prompts, seeds, steps and batches, and take turns in one process; the plain
 way has the same prompts and seeds. Memory is measured in a process for each number. The models of Stable Diffusion's
@@ -27,7 +27,7 @@ from sequential import find_sequentially
 
 import fia
 from fia import Settings
-from fia.bench.cost import Cost
+from fia.bench.cost import CostMeter
 from fia.drawing.images import generate_images
 from fia.files import written_whole
 from fia.finding.collect import run_group
@@ -104,7 +104,7 @@ def memory(model: Model, concepts: int, settings: Settings, what: str) -> dict[s
     """The most memory that finding, or the bare denoising, takes beside the model."""
     pipe = model.load()
     plan = plan_finding(pipe, names(concepts), settings)
-    with Cost(pipe.device) as cost:
+    with CostMeter(pipe.device) as cost:
         if what == "find":
             find_planned(plan, progress=False)
         else:
@@ -114,7 +114,7 @@ def memory(model: Model, concepts: int, settings: Settings, what: str) -> dict[s
 
 
 def masks(model: Model) -> dict[str, Any]:
-    """Fusing, applying and removing at SD 1.5's size; drawing with a mask on the embedded model."""
+    """Fusing, applying and removing at SD 1.5's size; generating with a mask on the embedded model."""
     unet = sd15_unet().to(model.device)
     pipe = pipeline(unet)
     mask = random_concepts(unet, 0.01)
@@ -137,7 +137,7 @@ def masks(model: Model) -> dict[str, Any]:
     return {"fusing": fusing, "applying": applying, "removing": removing, "drawing": drawing, "device": model.device}
 
 
-def parts(device: str) -> dict[str, tuple]:
+def parts(device: str) -> dict[str, tuple[Any, ...]]:
     """Returns what is measured: a function and its arguments, by name."""
     is_cpu = device == "cpu"
     dtype, batch = ("float32", 16) if is_cpu else ("bfloat16", 16)
@@ -149,7 +149,7 @@ def parts(device: str) -> dict[str, tuple]:
     # making room for its sums and the selection, is spread over ten steps in earnest, and over fewer here.
     several = replace(usual, prompts_per_concept=3, saliency_steps=5) if is_cpu else usual
     single = replace(usual, prompts_per_concept=1, saliency_steps=1) if is_cpu else usual
-    result: dict[str, tuple] = {
+    result: dict[str, tuple[Any, ...]] = {
         "overhead testbed": (overhead, testbed, 5, replace(usual, prompts_per_concept=8), 6),
         "overhead SD 1.5": (overhead, sd15, 1 if is_cpu else 5, single, 2 if is_cpu else 6),
         "sequential testbed": (against_sequential, testbed, 10, usual),

@@ -8,19 +8,19 @@ with the same folder.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from fia.bench import TASKS, Bench
-from fia.bench.chosen_settings import ESD_SETTINGS, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING
-from fia.bench.edit_store import NO_EDIT
+from fia.bench.chosen_settings import ESD_SETTINGS, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING, Prompts
 from fia.bench.questions import World
 from fia.bench.report import LEGEND, cells
 from fia.bench.tasks import BenchTask
 from fia.drawing.images import Drawing
-from fia.files import slug
+from fia.evaluation.records import Scores
+from fia.evaluation.run import UNTOUCHED
+from fia.files import slug, written_whole
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.methods.uce import Positions
 from fia.testbed.pretrained import GUIDANCE_SCALE
@@ -46,9 +46,9 @@ class Choice:
 
     Attributes:
         task: what is forgotten.
-        world: what is drawn.
-        fia, concept_prune: r2 and alpha, where one above 1 is the union; the share of a row. Either with the guidance
-            scale of finding last.
+        world: what is generated.
+        fia, concept_prune: r2 and alpha (above 1, the union); the share of a row. Either with the guidance scale of
+            finding last.
         seeds_per_prompt: seeds that both find with.
         esd_x, esd_u: learning rates.
     """
@@ -63,7 +63,7 @@ class Choice:
 
     def candidates(self) -> Iterator[tuple[str, str, Method]]:
         """Gives the name of the method, what sets the candidate apart, and the candidate."""
-        prompts = PROMPTS | {"seeds_per_prompt": self.seeds_per_prompt}
+        prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
         for r2, alpha, guidance in self.fia:
             settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance, **prompts)
             sparing = "union" if alpha > 1 else f"alpha = {alpha}"
@@ -130,20 +130,23 @@ CHOICES = (
 )
 
 
+INTRO = (
+    f'Written by `benchmarks/tune_methods.py` on the embedded model: prompts "{WORLD.template}" and seeds that the '
+    "benchmark does not use, everything else as there. `fia bench` uses the settings with the highest Overall of each "
+    "method (in bold; among equals, those that keep more of the rest): those of one object for one and two, those of "
+    "five for five, those of ten for more and for several kinds, and those of the styles and of smoking for these. FIA "
+    "and ConceptPrune find with the same prompts, on other seeds than in the benchmark, and without guidance unless it "
+    "is named. Alpha has no meaning for one object; FIA takes that of two. If a bold row is at an end of its grid, "
+    "more of the same might do better."
+)
+
+
 def main() -> None:
-    parts = [
-        "# How the settings of every method were chosen",
-        f'Written by `benchmarks/tune_methods.py` on the embedded model: prompts "{WORLD.template}" and seeds that the '
-        "benchmark does not use, everything else as there. The highest Overall of a method (in bold; among equals the "
-        "one that keeps more of the rest) is what `fia bench` uses: that of one object for one and two, that of five "
-        "for five, that of ten for more and for several kinds, and those of the styles and of smoking for these. FIA "
-        "and ConceptPrune find with the same prompts, on other seeds than in the benchmark, and without guidance where "
-        "none is named. FIA's alpha, which has no meaning for one object, is that of two. A bold row that ends its "
-        "grid says that more of the same might do better.",
-    ]
+    parts = ["# How the settings of every method were chosen", INTRO]
     for choice in CHOICES:
         parts.append(section(choice, Path(sys.argv[1])))
-        (DOCS / "rivals.md").write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+        with written_whole(DOCS / "rivals.md") as partial:
+            partial.write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
 
 
 def section(choice: Choice, out: Path) -> str:
@@ -156,20 +159,21 @@ def section(choice: Choice, out: Path) -> str:
     for label, (name, _) in candidates.items():
         if name not in best or rank(scores[label]) > rank(scores[best[name]]):
             best[name] = label
-    lines = ["| | forgotten % | kept % | rest % | overall | seconds |", f"|{'---|' * 6}"]
+    lines = ["| | still detected % | kept % | rest % | overall | seconds |", f"|{'---|' * 6}"]
     for label in candidates:
         row = cells(scores[label], cost[label])
         row[3] = f"**{row[3]}**" if label in best.values() else row[3]
         lines.append(f"| {label} | {' | '.join((*row[:4], row[-2]))} |")
-    number = scores[NO_EDIT]["forgetting_accuracy"]["number"]
-    noise = f"One image of the {number} of what is forgotten is {100 / number:.1f} %."
+    forgotten = scores[UNTOUCHED]["still_detected"]
+    assert forgotten is not None
+    noise = f"One image of the {forgotten['number']} of what is forgotten is {100 / forgotten['number']:.1f} %."
     return f"## {choice.task.name}\n\n{noise}\n\n" + "\n".join(lines)
 
 
-def rank(scores: Mapping[str, Any]) -> tuple[float, float]:
+def rank(scores: Scores) -> tuple[float, float]:
     """Returns what is compared to find the best: Overall, then the rest."""
-    rest = scores["preserving_accuracy_rest"]
-    return scores["overall"], rest["percent"] if rest else 0.0
+    rest = scores["rest"]
+    return scores["overall"] or 0.0, rest["percent"] if rest else 0.0
 
 
 if __name__ == "__main__":

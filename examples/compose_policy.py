@@ -10,7 +10,7 @@ pipe = fia.load_testbed()
 library = fia.Library(OUT / "library")
 for concept in ("church", "golf ball", "chain saw"):  # at any time, in any order
     if concept not in library.masks():
-        library.add(fia.find(pipe, concept, spatial_ratio=0.05))
+        library.add(fia.find(pipe, concept))
 
 everything = library.compose(agnostic_ratio=0.8)
 gentle = library.compose(["church", "chain saw"], agnostic_ratio=1.01).with_strengths({"chain saw": 0.5})

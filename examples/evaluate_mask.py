@@ -1,25 +1,31 @@
 """Measures what a mask forgets and what it costs, beside the untouched model and a random mask of equal size."""
 
-from contextlib import nullcontext
-
 import fia
-from fia.drawing.images import generate_images
-from fia.evaluation.accuracy import ForgettingScores
+from fia.drawing.images import Request, generate_images
+from fia.edits.interface import NoEdit
+from fia.evaluation.questions import Question, score
 from fia.masks.random_control import random_mask
-from fia.testbed import load_classifier
-from fia.testbed.judge import judge
+from fia.testbed.judge import load_judge
 
 FORGOTTEN, KEPT, PLACES = ["church", "golf ball"], ["cat", "bus", "banana"], ["forest", "road"]
 
-pipe, classifier = fia.load_testbed(), load_classifier()
-mask = fia.find(pipe, FORGOTTEN, spatial_ratio=0.1, agnostic_ratio=1.01)
+questions = [
+    Question(
+        Request(f"a photo of a {name} in a {place}", seed),
+        kind="subject",
+        answer=name,
+        group="forgotten" if name in FORGOTTEN else "kept",
+    )
+    for seed, (name, place) in enumerate((name, place) for name in FORGOTTEN + KEPT for place in PLACES)
+]
+prompts, seeds = [q.request.prompt for q in questions], [q.request.seed for q in questions]
 
-asked = [name for name in FORGOTTEN + KEPT for _ in PLACES]
-prompts = [f"a photo of a {name} in a {place}" for name in FORGOTTEN + KEPT for place in PLACES]
-states = {"untouched": nullcontext(), "mask": mask.applied(pipe), "random mask": random_mask(mask).applied(pipe)}
-print(f"{'recognised, %':<16}{'forgotten':>12}{'kept':>8}")
-for name, state in states.items():
-    with state:
-        images = generate_images(pipe, prompts, range(len(prompts)), num_inference_steps=20, guidance_scale=4)
-    scores = ForgettingScores.from_answers(asked, judge(classifier, images).subjects, FORGOTTEN, KEPT)
-    print(f"{name:<16}{scores.forgetting_accuracy:>12.0f}{scores.preserving_accuracy:>8.0f}")
+pipe, judge = fia.load_testbed(), load_judge()
+mask = fia.find(pipe, FORGOTTEN)
+
+print(f"{'detected, %':<16}{'forgotten':>12}{'kept':>8}")
+for name, edit in {"untouched": NoEdit(), "masked": mask, "random mask": random_mask(mask)}.items():
+    with edit.applied(pipe):
+        images = generate_images(pipe, prompts, seeds, num_inference_steps=20, guidance_scale=4)
+    scores = score(questions, judge.answer(images))
+    print(f"{name:<16}{scores['still_detected']['percent']:>12.0f}{scores['kept']['percent']:>8.0f}")

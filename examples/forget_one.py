@@ -1,6 +1,8 @@
-"""Forgets the church, draws the same prompts before and after, and gives every weight back."""
+"""Forgets the church, generates the same prompts before and after, and gives every weight back."""
 
 from pathlib import Path
+
+from PIL.Image import Image
 
 import fia
 from fia.drawing.figure import Column, comparison_figure
@@ -12,15 +14,15 @@ OUT = Path("runs/examples/forget_one")
 pipe = fia.load_testbed()  # or StableDiffusionPipeline.from_pretrained("stable-diffusion-v1-5/stable-diffusion-v1-5")
 
 
-def draw() -> list:
+def generate() -> list[Image]:
     return generate_images(pipe, PROMPTS, [0, 1, 2], num_inference_steps=20, guidance_scale=4, progress=False)
 
 
-before = draw()
-mask = fia.forget(pipe, "church", spatial_ratio=0.1)
-after = draw()
+before = generate()
+mask = fia.forget(pipe, "church")
+after = generate()
 mask.remove(pipe)
-assert [image.tobytes() for image in draw()] == [image.tobytes() for image in before], "weights must come back"
+assert [image.tobytes() for image in generate()] == [image.tobytes() for image in before], "weights must come back"
 
 OUT.mkdir(parents=True, exist_ok=True)
 columns = [Column(prompt, images) for prompt, *images in zip(PROMPTS, before, after, strict=True)]

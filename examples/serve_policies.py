@@ -11,13 +11,13 @@ OUT = Path("runs/examples/serve_policies")
 
 pipe = fia.load_testbed()
 pipe.set_progress_bar_config(disable=True)
-mask = fia.find(pipe, ["church", "golf ball"], spatial_ratio=0.1, agnostic_ratio=1.01)
+mask = fia.find(pipe, ["church", "golf ball"])
 policy = fia.Policy(pipe, {"strict": mask, "no-church": mask.only("church")})
 OUT.mkdir(parents=True, exist_ok=True)
 
 
 def answer(request: tuple[str | None, str]) -> Path:
-    """Draws one request; a handler of a web server would do the same."""
+    """Generates one request; a handler of a web server would do the same."""
     name, prompt = request
     with policy(name) as masked:  # one thread at a time; on the way out every weight is back
         image = masked(prompt, generator=torch.Generator().manual_seed(0), num_inference_steps=20).images[0]

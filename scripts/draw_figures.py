@@ -4,17 +4,26 @@
 """
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
-from measure_settings import AGNOSTIC_RATIOS, ALONE_RATIOS, SPATIAL_RATIOS, alone_key
-from settings_bench import DOCS, five_key
+from measure_settings import AGNOSTIC_RATIOS, ALONE_RATIOS, SPATIAL_RATIOS, AloneRow, alone_key
+from settings_bench import BASE, DOCS, Row, five_key
 
+from fia.drawing.figure import GONE, KEPT, QUIET
+from fia.evaluation.records import Scores
+from fia.evaluation.run import UNTOUCHED
 from fia.testbed.pretrained import FOLDER
 
-GONE, KEPT, REST, QUIET = "#c0392b", "#1e7e46", "#2b6cb0", "#6a737d"
-ACCURACIES = ("forgetting_accuracy", "preserving_accuracy", "preserving_accuracy_rest")
+Key = Literal["still_detected", "kept", "rest"]
+REST = "#2b6cb0"
+LINES: tuple[tuple[Key, str, str], ...] = (
+    ("still_detected", GONE, "forgotten: still detected"),
+    ("kept", KEPT, "kept"),
+    ("rest", REST, "all others"),
+)
 STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -28,38 +37,40 @@ STYLE: Any = {
 }
 
 
-def draw_tradeoff(results: dict) -> None:
-    """Accuracies over r2: five objects together, for each alpha, and one object alone."""
-    figure, axes = plt.subplots(1, len(AGNOSTIC_RATIOS) + 1, figsize=(14, 3.6), sharey=True, layout="constrained")
-    lines = (
-        ("forgetting_accuracy", GONE, "the five forgotten"),
-        ("preserving_accuracy", KEPT, "the five kept"),
-        ("preserving_accuracy_rest", REST, "all others"),
-    )
-    untouched = results["untouched"]
+def percent(scores: Scores, key: Key) -> float:
+    """Returns the percentage of a group that has images."""
+    value = scores[key]
+    assert value is not None
+    return value["percent"]
+
+
+def draw_tradeoff(results: dict[str, Any]) -> None:
+    """What is detected over r2: five objects forgotten together, for each alpha, and one object alone."""
+    figure, axes = plt.subplots(1, len(AGNOSTIC_RATIOS) + 1, figsize=(14, 3.9), sharey=True, layout="constrained")
+    untouched: Row = results["untouched"]
+    ratios = [100 * r2 for r2 in SPATIAL_RATIOS]
     for axis, alpha in zip(axes[:-1], AGNOSTIC_RATIOS, strict=True):
-        rows = [results[five_key(spatial_ratio=r2, agnostic_ratio=alpha)] for r2 in SPATIAL_RATIOS]
-        for key, colour, label in lines:
-            axis.plot([100 * r2 for r2 in SPATIAL_RATIOS], [row[key] for row in rows], "o-", color=colour, label=label)
-            axis.axhline(untouched[key], color=colour, linewidth=0.8, linestyle=":")
+        rows: list[Row] = [results[five_key(BASE, spatial_ratio=r2, agnostic_ratio=alpha)] for r2 in SPATIAL_RATIOS]
+        for key, colour, label in LINES:
+            axis.plot(ratios, [percent(row, key) for row in rows], "o-", color=colour, label=label)
+            axis.axhline(percent(untouched, key), color=colour, linewidth=0.8, linestyle=":")
         axis.set_title("five together, " + ("union" if alpha > 1 else f"alpha = {alpha}"))
-        axis.set_xlabel("r2, %")
-    rows = [results[alone_key(r2)] for r2 in ALONE_RATIOS]
+    alone: list[AloneRow] = [results[alone_key(r2)] for r2 in ALONE_RATIOS]
     ratios = [100 * r2 for r2 in ALONE_RATIOS]
-    axes[-1].plot(ratios, [row["alone"] for row in rows], "o-", color=GONE, label="the one forgotten")
-    axes[-1].plot(ratios, [row["others"] for row in rows], "o-", color=REST, label="all others")
-    before = untouched["by_object"]
-    axes[-1].axhline(sum(before.values()) / len(before), color=QUIET, linewidth=0.8, linestyle=":")
+    axes[-1].plot(ratios, [row["still_detected"] for row in alone], "o-", color=GONE)
+    axes[-1].plot(ratios, [row["rest"] for row in alone], "o-", color=REST)
+    before = [value["percent"] for value in untouched["by_answer"].values()]
+    axes[-1].axhline(sum(before) / len(before), color=QUIET, linewidth=0.8, linestyle=":")
     axes[-1].set_title("one alone, mean of five")
-    axes[-1].set_xlabel("r2, %")
-    axes[0].set_ylabel("recognised, %")
+    for axis in axes:
+        axis.set_xlabel("r2, %")
+    axes[0].set_ylabel("detected, %")
     axes[0].set_ylim(-3, 103)
-    for axis in (axes[0], axes[-1]):
-        axis.legend(fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(DOCS / "tradeoff.png", dpi=110)
 
 
-def draw_curves(curves: dict) -> None:
+def draw_curves(curves: Mapping[str, list[list[float]]]) -> None:
     """The loss of every stage over its steps, with a running median."""
     figure, axes = plt.subplots(1, len(curves), figsize=(14, 3), layout="constrained")
     for axis, (name, curve) in zip(axes, curves.items(), strict=True):
@@ -75,25 +86,21 @@ def draw_curves(curves: dict) -> None:
     figure.savefig(DOCS / "training.png", dpi=110)
 
 
-def draw_ablations(rows: dict) -> None:
-    """What is forgotten, kept and left of the rest for every variant, a panel for each question."""
-    panels: dict[str, dict[str, dict]] = {}
+def draw_ablations(rows: Mapping[str, Scores]) -> None:
+    """What is still detected, kept and left of the rest for every variant, a panel for each question."""
+    panels: dict[str, dict[str, Scores]] = {}
     for name, row in rows.items():
         heading, _, variant = name.partition(": ")
         if variant:
-            panels.setdefault(heading, {})[variant] = row
+            panels.setdefault(heading, {})[variant.replace(", ", ",\n")] = row
     columns = 3
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(14, 2.5 * lines), sharex=True, layout="constrained")
-    points = (
-        ("forgetting_accuracy", GONE, "o", 5, "the five forgotten"),
-        ("preserving_accuracy", KEPT, "s", 7, "the five kept"),
-        ("preserving_accuracy_rest", REST, "D", 9, "all others"),
-    )
+    looks = (("o", 5), ("s", 7), ("D", 9))
     for axis, (heading, variants) in zip(axes.flat, panels.items(), strict=False):
         places = range(len(variants))
-        for key, colour, marker, size, label in points:  # smaller ones on top, where they coincide
-            values = [row[key]["percent"] for row in variants.values()]
+        for (key, colour, label), (marker, size) in zip(LINES, looks, strict=True):  # smaller ones on top
+            values = [percent(row, key) for row in variants.values()]
             axis.plot(values, places, marker, color=colour, label=label, markersize=size, zorder=10 - size / 2)
         axis.set_yticks(places, list(variants))
         axis.set_ylim(len(variants) - 0.5, -0.5)
@@ -102,29 +109,32 @@ def draw_ablations(rows: dict) -> None:
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     for axis in figure.axes[-columns:]:
-        axis.set_xlabel("recognised, %")
+        axis.set_xlabel("detected, %")
         axis.xaxis.set_tick_params(labelbottom=True)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(DOCS / "ablations.png", dpi=110)
 
 
-def draw_neighbours(tasks: dict) -> None:
-    """What is forgotten against what is kept, of the neighbours and of all others; a line from weaker to stronger."""
-    names = [name for name in next(iter(tasks.values())) if name not in ("no edit", "negative prompt")]
-    points: dict[str, list[list[float]]] = {}
+def draw_neighbours(tasks: Mapping[str, Mapping[str, Scores]]) -> None:
+    """What is still detected against the neighbours and all others; a line from the weaker settings to the stronger."""
+    names = [name for name in next(iter(tasks.values())) if name not in (UNTOUCHED, "negative prompt")]
+    points: dict[str, list[dict[Key, float]]] = {}
     for name in names:
-        values = [[row[name][key]["percent"] for row in tasks.values()] for key in ACCURACIES]
-        points.setdefault(name.partition(",")[0], []).append([sum(value) / len(value) for value in values])
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharex=True, sharey=True, layout="constrained")
-    for axis, column, title in ((axes[0], 1, "its neighbours"), (axes[1], 2, "all others")):
+        means = {key: sum(percent(rows[name], key) for rows in tasks.values()) / len(tasks) for key, _, _ in LINES}
+        points.setdefault(name.partition(",")[0], []).append(means)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True, sharey=True, layout="constrained")
+    columns: tuple[tuple[Key, str], ...] = (("kept", "its three neighbours"), ("rest", "all others"))
+    for axis, (column, title) in zip(axes, columns, strict=True):
         looks = zip(("o", "s", "^", "v", "D", "P", "X"), (GONE, "C0", "C1", "C2", "C5", "C4", QUIET), strict=True)
         for (name, strengths), (marker, colour) in zip(points.items(), looks, strict=True):
-            forgotten = [strength[0] for strength in strengths]
-            axis.plot(forgotten, [s[column] for s in strengths], f"{marker}-", color=colour, label=name, linewidth=1)
-            axis.plot(*(strengths[-1][i] for i in (0, column)), marker, color=colour, markersize=10)
-        axis.set(title=title, xlabel="the one forgotten: still seen, %", xlim=(-4, 104))
-    axes[0].set_ylabel("still seen, %")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(points))
+            still, others = [s["still_detected"] for s in strengths], [s[column] for s in strengths]
+            axis.plot(still, others, f"{marker}-", color=colour, label=name, linewidth=1)
+            axis.plot(still[-1], others[-1], marker, color=colour, markersize=10)
+        axis.set(title=title, xlabel="the one forgotten: still detected, %", xlim=(-4, 104))
+    axes[0].set_ylabel("detected, %")
+    handles, labels = axes[0].get_legend_handles_labels()
+    title = "small marks: settings for five objects; large marks: stronger settings"
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(points), title=title)
     figure.savefig(DOCS / "neighbours.png", dpi=110)
 
 

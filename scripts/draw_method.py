@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from draw_figures import QUIET, STYLE
+from draw_figures import STYLE
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from settings_bench import DOCS
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fia import Concept, NeuronMask, Settings, find, load_testbed
 from fia.bench.demo import FORGOTTEN
+from fia.drawing.figure import QUIET
 from fia.finding.collect import run_group
 from fia.finding.neurons import TemporalIntegral, active_connections, select_neurons, share
 from fia.finding.observe import Observer
@@ -65,7 +66,8 @@ def record(pipe: Any, concept: Concept) -> Tensor:
         Progress(plan.steps_of_group, shown=False) as steps,
     ):
         run_group(plan, plan.pairs, observer, SETTINGS.batch_size, steps)
-    return torch.stack(rows).unflatten(0, (SETTINGS.saliency_steps, -1))
+    steps_and_rows: Tensor = torch.stack(rows).unflatten(0, (SETTINGS.saliency_steps, -1))
+    return steps_and_rows
 
 
 def stages(pipe: Any, concept: Concept) -> Stages:

@@ -1,6 +1,6 @@
 """Measures, on the embedded model, the settings that the paper leaves open, and writes docs/settings.md.
 
-Neurons are found on some prompts and seeds, images drawn from others; neither are those of `fia testbed demo`.
+Neurons are found on some prompts and seeds, images are generated from others; neither are those of `fia testbed demo`.
 Everything forgets the same five of the ten objects, but for the section on styles and the attribute.
 """
 
@@ -8,13 +8,15 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypedDict
 
-from settings_bench import ALPHA, BASE, DOCS, EVALUATION, MORE, Bench
+from settings_bench import BASE, DOCS, DRAWING, EVALUATION, MORE, OWN_RATIOS, Row, SettingsBench
 
 from fia import Concept, NeuronMask, find
-from fia.bench.demo import FORGOTTEN, OWN_RATIOS, evaluation_prompts
+from fia.bench.demo import FORGOTTEN
 from fia.bench.questions import SMOKING_CONCEPT
+from fia.evaluation.records import Proportion
+from fia.files import written_whole
 from fia.finding.stability import mean_overlap
 from fia.masks.random_control import random_mask
 from fia.testbed.captions import SMOKING
@@ -35,22 +37,34 @@ TRIED: tuple[tuple[dict[str, float], dict[str, Any]], ...] = (
 )
 
 
+class AloneRow(TypedDict):
+    """Five objects forgotten one at a time: means of five masks, in percent; each with its own two numbers."""
+
+    still_detected: float
+    rest: float
+    sparsity: float
+    each: dict[str, tuple[float, float]]
+
+
 def alone_key(r2: float) -> str:
     return f"alone, r2 = {r2:.1%}"
 
 
-def score_row(label: str, result: dict[str, float]) -> str:
-    keys = ("sparsity", "forgetting_accuracy", "preserving_accuracy", "preserving_accuracy_rest", "overall")
-    return f"| {label} | " + " | ".join(f"{result[key]:.1f}" for key in (*keys, "place_accuracy_forgotten")) + " |"
+def score_row(label: str, row: Row) -> str:
+    still, kept, rest, remains = (percent(row[key]) for key in ("still_detected", "kept", "rest", "remains"))
+    overall = row["overall"] or 0.0
+    return f"| {label} | {row['sparsity']:.1f} | {still} | {kept} | {rest} | {overall:.1f} | {remains} |"
 
 
-SCORE_HEAD = (
-    "| | sparsity % | forgetting % (five) | preserving % (five) | preserving % (rest) | overall | place right % |\n"
-)
-SCORE_HEAD += "|---|---|---|---|---|---|---|"
+def percent(value: Proportion | None) -> str:
+    return "" if value is None else f"{value['percent']:.1f}"
 
 
-def ratios_section(bench: Bench) -> str:
+SCORE_HEAD = "| | sparsity % | still detected % (five) | kept % (five) | rest % | overall | place right % |"
+SCORE_HEAD += "\n|---|---|---|---|---|---|---|"
+
+
+def ratios_section(bench: SettingsBench) -> str:
     """Measures r2 and alpha, with the untouched model and a random mask beside them."""
     rows = [score_row("untouched", bench.once("untouched", lambda: bench.score(None)))]
     for r2, alpha in itertools.product(SPATIAL_RATIOS, AGNOSTIC_RATIOS):
@@ -62,10 +76,10 @@ def ratios_section(bench: Bench) -> str:
     return "\n".join(["## r2 and alpha", "", SCORE_HEAD, *rows])
 
 
-def own_section(bench: Bench) -> str:
+def own_section(bench: SettingsBench) -> str:
     """Measures single objects with an r2 of their own, and how they are looked for, on more images."""
 
-    def measure(own: dict[str, float], settings: dict[str, Any]) -> dict[str, Any]:
+    def measure(own: dict[str, float], settings: dict[str, Any]) -> Row:
         return bench.score(bench.mask(own, **settings), MORE)
 
     rows = [score_row("untouched", bench.once("more, untouched", lambda: bench.score(None, MORE)))]
@@ -78,50 +92,50 @@ def own_section(bench: Bench) -> str:
         result = bench.once(f"more, {label}", lambda: measure(own, settings))  # noqa: B023
         rows.append(score_row(f"**{label}**" if (own, settings) == (OWN_RATIOS, {}) else label, result))
     control = bench.once("more, random", lambda: bench.score(random_mask(bench.mask(OWN_RATIOS)), MORE))
-    rows.append(score_row("random, as large as the demonstration's", control))
-    images = sum(len(evaluation_prompts(evaluation)[0]) for evaluation in MORE)
-    templates = ", ".join(f'"{evaluation.template}"' for evaluation in MORE)
+    rows.append(score_row("random, as large as the recommended mask", control))
+    images = sum(len(prompts.questions()) for prompts in MORE)
+    templates = ", ".join(f'"{prompts.template}"' for prompts in MORE)
     text = (
         f"{images} images: as many as above of each template {templates}. Prompts x seeds of a concept; without "
-        f"guidance but where it is named; alpha = {ALPHA}. In bold: the demonstration's."
+        f"guidance unless it is named; alpha = {BASE.agnostic_ratio}. In bold: the recommended settings."
     )
     return "\n".join(["## An r2 of its own, and more prompts", "", text, "", SCORE_HEAD, *rows])
 
 
-def alone_section(bench: Bench) -> str:
-    """Measures each of the five forgotten on its own: its accuracy and that of all others, mean over the five."""
+def alone_section(bench: SettingsBench) -> str:
+    """Measures each of the five forgotten alone: the object and all others, mean over the five."""
 
-    def one_and_others(by_object: dict[str, float], name: str) -> tuple[float, float]:
-        others = [value for key, value in by_object.items() if key != name]
-        return by_object[name], sum(others) / len(others)
+    def one_and_others(row: Row, name: str) -> tuple[float, float]:
+        others = [value["percent"] for key, value in row["by_answer"].items() if key != name]
+        return row["by_answer"][name]["percent"], sum(others) / len(others)
 
     def mean(pairs: list[tuple[float, float]]) -> tuple[float, float]:
         return sum(one for one, _ in pairs) / len(pairs), sum(others for _, others in pairs) / len(pairs)
 
-    def measure(r2: float) -> dict[str, Any]:
+    def measure(r2: float) -> AloneRow:
         pairs, sparsity = {}, 0.0
         for name in FORGOTTEN:
-            result = bench.score(bench.mask(spatial_ratio=r2).without(*(set(FORGOTTEN) - {name})))
-            pairs[name] = one_and_others(result["by_object"], name)
-            sparsity += result["sparsity"] / len(FORGOTTEN)
+            row = bench.score(bench.mask(spatial_ratio=r2).without(*(set(FORGOTTEN) - {name})))
+            pairs[name] = one_and_others(row, name)
+            sparsity += row["sparsity"] / len(FORGOTTEN)
         one, others = mean(list(pairs.values()))
-        return {"alone": one, "others": others, "sparsity": sparsity, "each": pairs}
+        return {"still_detected": one, "rest": others, "sparsity": sparsity, "each": pairs}
 
-    untouched = bench.once("untouched", lambda: bench.score(None))["by_object"]
+    untouched = bench.once("untouched", lambda: bench.score(None))
     one, others = mean([one_and_others(untouched, name) for name in FORGOTTEN])
     rows = [f"| untouched | 0.0 | {one:.1f} | {others:.1f} | |"]
     for r2 in ALONE_RATIOS:
-        result = bench.once(alone_key(r2), lambda: measure(r2))  # noqa: B023
-        each = ", ".join(f"{name} {gone:.0f}/{kept:.0f}" for name, (gone, kept) in result["each"].items())
+        row = bench.once(alone_key(r2), lambda: measure(r2))  # noqa: B023
+        each = ", ".join(f"{name} {gone:.0f}/{kept:.0f}" for name, (gone, kept) in row["each"].items())
         rows.append(
-            f"| r2 = {r2:.1%} | {result['sparsity']:.1f} | {result['alone']:.1f} | {result['others']:.1f} | {each} |"
+            f"| r2 = {r2:.1%} | {row['sparsity']:.1f} | {row['still_detected']:.1f} | {row['rest']:.1f} | {each} |"
         )
-    head = "| | sparsity % | the one forgotten % | all others % | each (forgotten/others) |\n|---|---|---|---|---|"
+    head = "| | sparsity % | still detected % | all others % | each (still detected/others) |\n|---|---|---|---|---|"
     text = "Means over the objects, of five masks of one object each."
     return "\n".join(["## One object alone", "", text, "", head, *rows])
 
 
-def kinds_section(bench: Bench) -> str:
+def kinds_section(bench: SettingsBench) -> str:
     """Measures each style, all styles, and the attribute forgotten, with a random mask beside them."""
     styles = [Concept(style, kind="style") for style in STYLE_NAMES]
     concepts = {style.name: [style] for style in styles} | {"all styles": styles, SMOKING: [SMOKING_CONCEPT]}
@@ -133,12 +147,13 @@ def kinds_section(bench: Bench) -> str:
     masks: dict[str, Callable[[], NeuronMask | None]] = {"untouched": lambda: None}
     masks |= {f"without {name}": partial(mask, name) for name in concepts}
     masks["random, as large as without all styles"] = lambda: random_mask(mask("all styles"))
-    columns = ("sparsity", *STYLE_NAMES, "no style", "objects", SMOKING, f"not {SMOKING}", "persons")
+    columns = (*STYLE_NAMES, "no style", "objects", SMOKING, f"not {SMOKING}", "persons")
     rows = []
     for label, make in masks.items():
         result = bench.once(f"kinds, {label}", lambda: bench.kinds(make()))  # noqa: B023
-        rows.append(f"| {label} | " + " | ".join(f"{result[key]:.1f}" for key in columns) + " |")
-    head = f"| recognised % | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
+        values = " | ".join(percent(result["detected"][key]) for key in columns)
+        rows.append(f"| {label} | {result['sparsity']:.1f} | {values} |")
+    head = f"| detected % | sparsity | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 2)}"
     text = (
         "Of the ten objects in each style and in none, two images each; of each person in each place, smoking and not. "
         "One image is 5 % of a style and 3 % of the attribute."
@@ -146,7 +161,11 @@ def kinds_section(bench: Bench) -> str:
     return "\n".join([f"## Styles and the attribute (r2 = {BASE.spatial_ratio:.1%})", "", text, "", head, *rows])
 
 
-def prompts_section(bench: Bench) -> str:
+def three_groups(row: Row) -> str:
+    return " | ".join(percent(row[key]) for key in ("still_detected", "kept", "rest"))
+
+
+def prompts_section(bench: SettingsBench) -> str:
     """Measures how far a mask depends on the seeds, for several numbers of prompts and seeds."""
     rows = []
     for prompts, seeds in ((1, 1), (5, 1), (8, 4), (30, 1), (30, 4)):
@@ -157,13 +176,12 @@ def prompts_section(bench: Bench) -> str:
 
         shared = bench.once(f"overlap {prompts} x {seeds}", measure)
         result = bench.score_five(**numbers)
-        values = f"{shared:.0f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
-        rows.append(f"| {prompts} | {seeds} | {values} | {result['preserving_accuracy_rest']:.1f} |")
-    head = "| prompts | seeds each | neurons shared with other seeds % | forgetting % | preserving % | rest % |"
+        rows.append(f"| {prompts} | {seeds} | {shared:.0f} | {three_groups(result)} |")
+    head = "| prompts | seeds each | neurons shared with other seeds % | still detected % | kept % | rest % |"
     return "\n".join(["## Number of prompts and seeds", "", head, "|---|---|---|---|---|---|", *rows])
 
 
-def details_section(bench: Bench) -> str:
+def details_section(bench: SettingsBench) -> str:
     """Measures the normalisation of Eq. 3 and whether ties count, against the equation as printed."""
     rows = []
     for label, settings in (
@@ -173,14 +191,13 @@ def details_section(bench: Bench) -> str:
     ):
         shared = bench.once(f"shared, {label}", lambda: mean_overlap(bench.mask(), bench.mask(**settings)))  # noqa: B023
         result = bench.score_five(**settings)
-        values = f"{shared:.1f} | {result['forgetting_accuracy']:.1f} | {result['preserving_accuracy']:.1f}"
-        rows.append(f"| {label} | {values} | {result['preserving_accuracy_rest']:.1f} |")
-    head = "| Eq. 3 | neurons shared with the first row % | forgetting % | preserving % | rest % |"
+        rows.append(f"| {label} | {shared:.1f} | {three_groups(result)} |")
+    head = "| Eq. 3 | neurons shared with the first row % | still detected % | kept % | rest % |"
     return "\n".join(["## Normalisation and ties in Eq. 3", "", head, "|---|---|---|---|---|", *rows])
 
 
 def main() -> None:
-    bench = Bench(DOCS / "settings.json")
+    bench = SettingsBench(DOCS / "settings.json")
     sections = [
         ratios_section(bench),
         own_section(bench),
@@ -189,26 +206,27 @@ def main() -> None:
         prompts_section(bench),
         details_section(bench),
     ]
-    images = len(evaluation_prompts(EVALUATION)[0])
-    drawn = (
-        f"Every row draws the same {images} images in {EVALUATION.num_inference_steps} steps at a guidance scale of "
-        f"{EVALUATION.guidance_scale:g}: {EVALUATION.images_per_object} of each of the ten objects, "
-        f"{EVALUATION.images_per_rest_object} of each of the others. One image is 2.5 %: small differences are noise."
+    images = len(EVALUATION.questions())
+    generated = (
+        f"Every row has the same {images} images, of {DRAWING.num_inference_steps} steps at a guidance scale of "
+        f"{DRAWING.guidance_scale:g}: {EVALUATION.images_per_object} of each of the ten objects, "
+        f"{EVALUATION.images_per_other} of each of the others. One image is 2.5 %: small differences are noise."
     )
     intro = f"""# Settings, measured
 
 Written by `scripts/measure_settings.py` on the embedded model; the numbers are of that model and of no other.
 
 - Forgotten together: {", ".join(FORGOTTEN)}.
-- {drawn}
-- Prompts ("{EVALUATION.template}") and seeds are those of neither the finding nor the demonstration.
-- Where a row or a heading does not say otherwise: {BASE.prompts_per_concept} prompts of a concept from
-  {BASE.seeds_per_prompt} seed each, without guidance, r2 = {BASE.spatial_ratio:.1%}, alpha = {ALPHA}.
+- {generated}
+- Prompts ("{EVALUATION.template}") and seeds are neither those of the finding nor those of the demonstration.
+- Unless a row or a heading says otherwise: {BASE.prompts_per_concept} prompts of a concept from
+  {BASE.seeds_per_prompt} seed each, without guidance, r2 = {BASE.spatial_ratio:.1%}, alpha = {BASE.agnostic_ratio}.
 
 ![The same as curves; dotted: the untouched model](tradeoff.png)
 
 """
-    (DOCS / "settings.md").write_text(intro + "\n\n".join(sections) + "\n", encoding="utf-8")
+    with written_whole(DOCS / "settings.md") as partial:
+        partial.write_text(intro + "\n\n".join(sections) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,153 +1,196 @@
 """The bench that settings are measured on: the embedded model, its judge, and what is known so far.
 
 What was measured is kept in a JSON file as it goes, and not measured again with the same model, prompts, seeds and
-versions.
+versions of the libraries.
 """
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
-from fia import Settings, find, load_testbed
-from fia.bench.demo import (
-    DEMO_SETTINGS,
-    DemoConfig,
-    Drawn,
-    draw_and_judge,
-    evaluation_prompts,
-    forgotten_concepts,
-    scores,
-)
+from fia import Concept, NeuronMask, Settings, find, load_testbed
+from fia.bench.demo import FORGOTTEN, KEPT
+from fia.drawing.images import Drawing, Request, generate_images
+from fia.evaluation.questions import Answers, Group, Question, score
+from fia.evaluation.records import Proportion, Scores
 from fia.files import written_whole
-from fia.masks.mask import NeuronMask
 from fia.prompts import OBJECTS, PLACES, fill
 from fia.provenance import hash_folder, versions
-from fia.testbed import load_classifier
+from fia.recommended import GUIDANCE_SCALES, recommend
 from fia.testbed.captions import SMOKING, STYLE_SUFFIX
+from fia.testbed.judge import load_judge
 from fia.testbed.pretrained import FOLDER, Architecture
-from fia.testbed.world import IMAGENETTE, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from fia.testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
 DOCS = Path(__file__).parent.parent / "docs"
-# Neither the prompts nor the seeds are the demonstration's.
-EVALUATION = DemoConfig(
-    images_per_object=8,
-    images_per_rest_object=2,
-    num_inference_steps=20,
-    template="a {object} on a {place}",
-    seed=50_000,
-)
-MORE = tuple(
-    replace(EVALUATION, template=template, seed=seed)
-    for template, seed in (
-        ("a photo of a {object} in the {place}", 80_000),
-        ("a photo of a {object} near the {place}", 85_000),
-        ("a {object} on the {place}", 87_000),
-    )
-)
-ALPHA = 0.8
-BASE = replace(DEMO_SETTINGS, seed=10_000, agnostic_ratio=ALPHA)
+DRAWING = Drawing(20, GUIDANCE_SCALES["testbed"])
+FIVE = [Concept(name) for name in FORGOTTEN]
+RECOMMENDED, _FIVE = recommend("testbed", FIVE)
+OWN_RATIOS = {concept.name: concept.spatial_ratio for concept in _FIVE if concept.spatial_ratio is not None}
+BASE = replace(RECOMMENDED, seed=10_000)
+Result = TypeVar("Result")
 
 
-class Bench:
+class Row(Scores, total=False):
+    """What is detected under a mask, and the percentage of the maskable layers that the mask prunes."""
+
+    sparsity: float
+
+
+class KindsRow(TypedDict):
+    """The same by style, attribute and kind of subject."""
+
+    detected: dict[str, Proportion]
+    sparsity: float
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Images of every object in places that take turns.
+
+    Attributes:
+        template: of the prompts; neither one that neurons are found with nor the demonstration's.
+        seed: of the first image; the others count up from it.
+        images_per_object: of the first ten objects.
+        images_per_other: of the other objects.
+    """
+
+    template: str
+    seed: int
+    images_per_object: int = 8
+    images_per_other: int = 2
+
+    def questions(self) -> list[Question]:
+        """Returns a question about each image; of a forgotten object the place should remain."""
+        numbers = [self.images_per_object if name in IMAGENETTE else self.images_per_other for name in OBJECT_NAMES]
+        questions: list[Question] = []
+        for turn, (name, number) in enumerate(zip(OBJECT_NAMES, numbers, strict=True)):
+            for i in range(number):
+                place = PLACE_NAMES[(i + turn) % len(PLACE_NAMES)]
+                request = Request(fill(self.template, object=name, place=place), self.seed + len(questions))
+                remains = ("place", place) if name in FORGOTTEN else None
+                questions.append(Question(request, "subject", name, group_of(name), remains))
+        return questions
+
+
+EVALUATION = PromptSet("a {object} on a {place}", 50_000)
+MORE = (
+    PromptSet("a photo of a {object} in the {place}", 80_000),
+    PromptSet("a photo of a {object} near the {place}", 85_000),
+    PromptSet("a {object} on the {place}", 87_000),
+)
+
+
+def group_of(name: str) -> Group:
+    return "forgotten" if name in FORGOTTEN else "kept" if name in KEPT else "rest"
+
+
+class SettingsBench:
     """The model, the judge, and the results so far."""
 
-    def __init__(self, cache: Path, architecture: Architecture = "unet") -> None:
-        self.pipe, self.classifier = load_testbed(architecture=architecture), load_classifier()
-        self.cache = cache
+    def __init__(self, cache: Path, architecture: Architecture = "unet", base: Settings = BASE) -> None:
+        """Loads the model and what is known of it.
+
+        Args:
+            cache: the JSON file.
+            architecture: of the denoiser.
+            base: settings of every mask, but for what is measured.
+        """
+        self.pipe, self.judge = load_testbed(architecture=architecture), load_judge()
+        self.cache, self.base = cache, base
         parts = ("model", "classifier") if architecture == "unet" else ("model/text_encoder", "dit", "classifier")
         made_with = {
             "model": [hash_folder(FOLDER / part) for part in parts],
-            "prompts": [*PLACES, *OBJECTS, *evaluation_prompts(EVALUATION)[2]],
-            "finding": asdict(BASE),
-            "drawing": [asdict(evaluation) for evaluation in (EVALUATION, *MORE)],
-            "versions": versions(),
+            "prompts": [*PLACES, *OBJECTS, *(question.request.prompt for question in EVALUATION.questions())],
+            "finding": asdict(base),
+            "sets": [asdict(prompts) for prompts in (EVALUATION, *MORE)],
+            "drawing": asdict(DRAWING),
+            "versions": {name: version for name, version in versions().items() if name != "fia"},
         }
         known = json.loads(cache.read_text()) if cache.exists() else {}
         self.results: dict[str, Any] = known if known.get("made_with") == made_with else {"made_with": made_with}
         self.masks: dict[tuple[Settings, str], NeuronMask] = {}
 
-    def once(self, key: str, measure: Callable[[], Any]) -> Any:
-        """Returns the result under `key`, measured only where it is not known yet."""
+    def once(self, key: str, measure: Callable[[], Result]) -> Result:
+        """Returns the result under `key`, measured only if it is not known yet."""
         if key not in self.results:
             self.results[key] = measure()
             with written_whole(self.cache) as partial:
                 partial.write_text(json.dumps(self.results, indent=1) + "\n")
-        return self.results[key]
+        result: Result = self.results[key]
+        return result
 
-    def mask(
-        self, own_ratios: Mapping[str, float] = MappingProxyType({}), agnostic_ratio: float = ALPHA, **settings: Any
-    ) -> NeuronMask:
-        """Returns the mask of the five under settings that differ from BASE; neurons are found once for any alpha."""
-        finding = replace(BASE, **settings)
-        key = finding, str(own_ratios)
+    def mask(self, own_ratios: Mapping[str, float] = MappingProxyType({}), **settings: Any) -> NeuronMask:
+        """Returns the mask of the five under settings that differ from `base`; neurons are found once for any alpha."""
+        finding = replace(self.base, **settings)
+        key = replace(finding, agnostic_ratio=None), str(own_ratios)
         if key not in self.masks:
-            self.masks[key] = find(self.pipe, forgotten_concepts(own_ratios), finding)
-        return replace(self.masks[key], agnostic_ratio=agnostic_ratio)
+            concepts = [replace(concept, spatial_ratio=own_ratios.get(concept.name)) for concept in FIVE]
+            self.masks[key] = find(self.pipe, concepts, finding)
+        mask, alpha = self.masks[key], finding.agnostic_ratio
+        return mask if alpha is None else mask.with_agnostic_ratio(alpha)
 
-    def score_five(self, **settings: Any) -> dict[str, Any]:
-        """Returns the accuracies under the mask of the five, measured once however often they are asked for."""
-        return self.once(five_key(**settings), lambda: self.score(self.mask(**settings)))
+    def score_five(self, **settings: Any) -> Row:
+        """Returns what is detected under the mask of the five, measured once however often it is asked for."""
+        return self.once(five_key(self.base, **settings), lambda: self.score(self.mask(**settings)))
 
-    def draw(self, mask: NeuronMask | None, prompts: Sequence[str], seeds: Sequence[int]) -> Drawn:
-        """Draws and judges the prompts under a mask, or by the untouched model."""
+    def answers(self, mask: NeuronMask | None, questions: Sequence[Question]) -> Answers:
+        """Generates the images that are asked about, under a mask or by the untouched model, and asks the judge."""
+        prompts, seeds = zip(*((question.request.prompt, question.request.seed) for question in questions), strict=True)
         with mask.applied(self.pipe) if mask is not None else nullcontext():
-            return draw_and_judge(self.pipe, self.classifier, prompts, seeds, EVALUATION, "Drawing")
+            images = generate_images(
+                self.pipe,
+                prompts,
+                seeds,
+                num_inference_steps=DRAWING.num_inference_steps,
+                guidance_scale=GUIDANCE_SCALES["testbed"],
+            )
+        return self.judge.answer(images)
 
-    def score(self, mask: NeuronMask | None, evaluations: Sequence[DemoConfig] = (EVALUATION,)) -> dict[str, Any]:
-        """Returns the accuracies under a mask, in all and by object, with its sparsity."""
-        asked = zip(*map(evaluation_prompts, evaluations), strict=True)
-        objects, places, prompts, seeds = ([*itertools.chain(*lists)] for lists in asked)
-        drawn = self.draw(mask, prompts, seeds)
-        by_object = percent_by(
-            (asked, asked == seen) for asked, seen in zip(objects, drawn.answers.subjects, strict=True)
-        )
-        return scores(drawn, objects, places) | {"sparsity": percent_pruned(mask), "by_object": by_object}
+    def score(self, mask: NeuronMask | None, sets: Sequence[PromptSet] = (EVALUATION,)) -> Row:
+        """Returns what is detected under a mask, with its sparsity."""
+        questions = [question for prompts in sets for question in prompts.questions()]
+        return {**score(questions, self.answers(mask, questions)), "sparsity": percent_pruned(mask)}
 
-    def kinds(self, mask: NeuronMask | None) -> dict[str, float]:
-        """Returns what the judge sees, in percent, where a style or a smoking person is asked for, and where not."""
-        asked = kinds_prompts()
-        prompts, subjects, answers = zip(*asked, strict=True)
-        drawn = self.draw(mask, prompts, range(EVALUATION.seed, EVALUATION.seed + len(asked)))
-        seen = zip(drawn.answers.subjects, drawn.answers.styles, drawn.answers.attributes, strict=True)
-        right = []
-        for subject, answer, (seen_subject, style, attribute) in zip(subjects, answers, seen, strict=True):
-            right.append(("persons" if subject in PERSON_NAMES else "objects", subject == seen_subject))
-            right.append((answer, answer in (style, attribute)))
-        return percent_by(right) | {"sparsity": percent_pruned(mask)}
+    def kinds(self, mask: NeuronMask | None) -> KindsRow:
+        """Returns what is detected where a style or a smoking person is asked for, and where not."""
+        subjects, looks = kinds_questions()
+        answers = self.answers(mask, subjects)
+        detected = score(subjects, answers)["by_variant"] | score(looks, answers)["by_variant"]
+        return {"detected": detected, "sparsity": percent_pruned(mask)}
 
 
-def five_key(**settings: Any) -> str:
-    """Returns the key of the accuracies of the five: the settings that differ from BASE."""
-    wanted, usual = asdict(replace(BASE, **settings)), asdict(BASE)
+def five_key(base: Settings, **settings: Any) -> str:
+    """Returns the key of a mask of the five: the settings that differ from a base."""
+    wanted, usual = asdict(replace(base, **settings)), asdict(base)
     return ", ".join(["five", *(f"{name} {value}" for name, value in wanted.items() if value != usual[name])])
 
 
-def kinds_prompts() -> list[tuple[str, str, str]]:
-    """Returns (prompt, subject, style or attribute): the ten in each style and in none, and persons who smoke or not.
+def kinds_questions() -> tuple[list[Question], list[Question]]:
+    """Returns two questions about each image: its subject, and its style or whether the person smokes.
 
-    The templates of styles are those that neurons are found with, but for the objects; those of persons are not.
+    Of the ten in each style and in none, and persons who smoke or not. The templates of styles are those that neurons
+    are found with, but for the objects; those of persons are not.
     """
-    asked = []
+    asked: list[tuple[str, str, str]] = []  # prompt, subject, style or attribute
     for name, style in itertools.product(IMAGENETTE, (*STYLE_NAMES, "no style")):
         template = "a {object}" if style == "no style" else "a {object}" + STYLE_SUFFIX
         asked += 2 * [(fill(template, object=name, style=style), name, style)]
     for name, place in itertools.product(PERSON_NAMES, PLACE_NAMES):
         for person, attribute in ((f"{SMOKING} {name}", SMOKING), (name, f"not {SMOKING}")):
             asked.append((fill("a {person} in a {place}", person=person, place=place), name, attribute))
-    return asked
-
-
-def percent_by(answers: Iterable[tuple[str, bool]]) -> dict[str, float]:
-    """Returns for each key the percentage of its answers that are right."""
-    right: dict[str, list[bool]] = {}
-    for key, is_right in answers:
-        right.setdefault(key, []).append(is_right)
-    return {key: 100 * sum(values) / len(values) for key, values in right.items()}
+    subjects, looks = [], []
+    for i, (prompt, subject, look) in enumerate(asked):
+        request, is_person = Request(prompt, EVALUATION.seed + i), subject in PERSON_NAMES
+        variant = "persons" if is_person else "objects"
+        subjects.append(Question(request, "subject", subject, "kept", variant=variant))
+        looks.append(Question(request, "attribute" if is_person else "style", look, "kept", variant=look))
+    return subjects, looks
 
 
 def percent_pruned(mask: NeuronMask | None) -> float:

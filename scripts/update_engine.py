@@ -67,8 +67,8 @@ def main() -> None:
         "Concepts in number, on the embedded model, five at once:",
         "\n".join(scaling(results)),
         f"At the size of Stable Diffusion 1.5, fusing 50 concepts of 1 % of each layer takes {masks['fusing']:.2f} s, "
-        f"applying ten of them {masks['applying']:.2f} s and removing them {masks['removing']:.2f} s. Drawing with a "
-        f"mask takes {masks['drawing']['ratio']:.2f} of what it takes without (embedded model, median of "
+        f"applying ten of them {masks['applying']:.2f} s and removing them {masks['removing']:.2f} s. Generating with "
+        f"a mask takes {masks['drawing']['ratio']:.2f} of what it takes without (embedded model, median of "
         f"{len(masks['drawing']['ratios'])} turns).",
     ]
     put("\n\n".join(parts), "engine", DOCS / "engine.md")

@@ -1,4 +1,7 @@
-"""Puts the pictures and the numbers of the last `make demo` and `make bench` into docs/ and the README."""
+"""Puts the pictures and the numbers of the last `make demo` and `make bench` into docs/ and the README.
+
+What is not there to be taken over is written anew from the JSON in docs/.
+"""
 
 import json
 import re
@@ -7,42 +10,44 @@ from pathlib import Path
 
 from PIL import Image
 
-from fia.bench.demo import SCORE_LABELS, alone_summary
-from fia.bench.report import markdown, where_they_go
-from fia.files import slug
+from fia.bench.demo import DemoResult, alone_summary
+from fia.bench.report import LEGEND, markdown, tradeoff_figure, where_they_go
+from fia.evaluation import summary
+from fia.files import slug, written_whole
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 DEMO, BENCH = ROOT / "runs" / "demo", ROOT / "runs" / "bench"
+LABELS = {"masked": "FIA", "random mask": "random mask of equal size"}  # of states, in the table
 
 
-def results_table(result: dict) -> str:
+def results_table(result: DemoResult) -> str:
     """Returns the demonstration's numbers as a Markdown table with a line on what was pruned."""
-    lines = ["| percent | untouched | FIA | random mask of equal size |", "|---|---|---|---|"]
-    for key, label in SCORE_LABELS.items():
-        values = (f"{state[key]:.1f}" for state in (result["base"], result, result["random"]))
-        lines.append(f"| {label} | {' | '.join(values)} |")
-    settings = result["settings"]
-    own = "".join(f", of the {name} {ratio:.0%}" for name, ratio in result["evaluation"]["own_ratios"].items())
+    states, mask, environment = result["states"], result["mask"], result["environment"]
+    lines = [
+        f"| percent | {' | '.join(LABELS.get(state, state) for state in states)} |",
+        f"|{'---|' * (len(states) + 1)}",
+    ]
+    for metric, _ in summary.rows(states):
+        if metric.path != ("changed_percent",):
+            values = [summary.value_at(scores, metric) for scores in states.values()]
+            cells = ("" if value is None else f"{summary.middle(value):.1f}" for value in values)
+            lines.append(f"| {metric.label.removesuffix(', %')} | {' | '.join(cells)} |")
+    settings, threads = mask["settings"], result["threads"]
+    own = "".join(f", of the {name} {ratio:.0%}" for name, ratio in mask["spatial_ratios"].items())
     lines += [
         "",
-        f"Pruned: {result['pruned_connections']:,} connections, {result['sparsity']:.1%} of the maskable layers and "
-        f"{result['denoiser_sparsity']:.2%} of the denoiser (r2 = {settings['spatial_ratio']:.1%}{own}; "
-        f"r1 = {settings['temporal_ratio']:.0%}, "
-        f"alpha = {settings['agnostic_ratio']:g}), found in {result['seconds_per_concept']:.1f} s a concept "
-        f"({result['device']}). {result['images']} images a column, drawn in "
-        f"{result['evaluation']['num_inference_steps']} steps; after removal, images are bit-identical again.",
+        f"The mask prunes {mask['pruned']:,} connections: {mask['sparsity']:.1%} of the maskable layers and "
+        f"{mask['denoiser_sparsity']:.2%} of the denoiser (r2 = {settings['spatial_ratio']:.1%}{own}; r1 = "
+        f"{settings['temporal_ratio']:.0%}, alpha = {settings['agnostic_ratio']:g}). Finding it took "
+        f"{mask['seconds_per_concept']:.1f} s for each concept ({environment['device']}, "
+        f"{threads} thread{'s' if threads > 1 else ''}). "
+        f"Each column is {result['images']} images of {result['drawing']['num_inference_steps']} steps. After the mask "
+        "is removed, images are bit-identical again.",
         "",
         alone_summary(result["alone"]),
     ]
     return "\n".join(lines)
-
-
-def bench_tables(results: dict, costs: dict) -> str:
-    """Returns the tables of the first tasks, and where the others are."""
-    first = dict(list(results["tasks"].items())[:2])
-    link = "[The same with pictures, and where forgotten prompts go](docs/bench.md)."
-    return f"{markdown(first, costs['tasks']).strip()}\n\n{link}"
 
 
 def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
@@ -54,17 +59,22 @@ def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
     page.write_text(re.sub(f"{start}.*{stop}", lambda _: whole, page.read_text(), flags=re.DOTALL))
 
 
-def publish_bench() -> None:
-    """Takes over what `fia bench` wrote."""
+def take_over_bench() -> None:
+    """Copies what `fia bench` wrote: its results and costs in one file, and its pictures."""
     results, costs = (json.loads((BENCH / name).read_text()) for name in ("results.json", "costs.json"))
-    put(bench_tables(results, costs), "bench")
-    pictures = [file for task in results["tasks"] if (file := BENCH / f"{slug(task)}.png").exists()]
-    for file in pictures:
-        with Image.open(file) as picture:  # a sixth of the PNG's size
-            picture.save(DOCS / f"bench-{file.stem}.webp", quality=90)
-    shutil.copy(BENCH / "tradeoff.png", DOCS / "bench-tradeoff.png")
-    shutil.copy(BENCH / "results.json", DOCS / "bench.json")
-    world, drawing = results["made_with"]["world"], results["made_with"]["drawing"]
+    with written_whole(DOCS / "bench.json") as partial:
+        partial.write_text(json.dumps(results | {"costs": costs}, indent=1) + "\n")
+    for task in results["tasks"]:
+        with Image.open(BENCH / f"{slug(task)}.png") as picture:  # a sixth of the PNG's size
+            picture.save(DOCS / f"bench-{slug(task)}.webp", quality=90)
+
+
+def write_bench() -> None:
+    """Writes docs/bench.md and its figure."""
+    content = json.loads((DOCS / "bench.json").read_text())
+    scores, costs = content["tasks"], content["costs"]
+    world, drawing = content["made_with"]["world"], content["made_with"]["drawing"]
+    tradeoff_figure(scores).savefig(DOCS / "bench-tradeoff.png", dpi=120)
     parts = [
         "# Every method on the embedded model",
         f"What `fia bench` measured with {world['images_per_object']} images of each of the first ten objects and "
@@ -73,24 +83,31 @@ def publish_bench() -> None:
         f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}; the same for "
         f"every method. Settings were chosen on others ([rivals.md](rivals.md)). Costs: {costs['machine']['device']}, "
         f"{costs['machine']['threads']} threads. Intervals and every class: [bench.json](bench.json).",
-        "![What is forgotten against what is kept, for every task](bench-tradeoff.png)",
-        "## What is forgotten and what is kept",
-        markdown(results["tasks"], costs["tasks"]).strip(),
+        "![What is still detected against what is kept, for every task](bench-tradeoff.png)",
+        "## What is still detected and what is kept",
+        markdown(scores, costs["tasks"]),
+        LEGEND,
         "## Where forgotten prompts go",
-        where_they_go({name: rows for name, rows in results["tasks"].items() if "object" in name}),
-        *(f"### {file.stem.replace('-', ' ')}\n\n![A row a method](bench-{file.stem}.webp)" for file in pictures),
+        where_they_go({name: rows for name, rows in scores.items() if "object" in name}),
+        "## What they look like",
+        "The first image of each, a row for each method, and what the judge sees: red if it should be gone.",
+        *(f"**{task}**\n\n![A row for each method](bench-{slug(task)}.webp)" for task in scores),
     ]
-    (DOCS / "bench.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    with written_whole(DOCS / "bench.md") as partial:
+        partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     if (BENCH / "results.json").exists():
-        publish_bench()
-    result = json.loads((DEMO / "result.json").read_text())
-    if not result["bit_identical_after_removal"]:
-        raise SystemExit("The demonstration's images were not bit-identical after removal; not publishing that.")
-    shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
-    put(results_table(result), "results")
+        take_over_bench()
+    write_bench()
+    if (DEMO / "result.json").exists():
+        result: DemoResult = json.loads((DEMO / "result.json").read_text())
+        if not result["bit_identical_after_removal"]:
+            raise SystemExit("The demonstration's images were not bit-identical after removal; not publishing that.")
+        shutil.copy(DEMO / "result.json", DOCS / "demo.json")
+        shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
+    put(results_table(json.loads((DOCS / "demo.json").read_text())), "results")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An open page, as the server's API sees it."""
+"""An open page that uses the server's API."""
 
 import time
 from typing import Any
@@ -32,7 +32,7 @@ class Page:
         return self.get(f"/jobs/{job['id']}").json()
 
     def ended(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Returns a job once it has ended."""
+        """Waits until a job has ended, and returns it."""
         until = time.monotonic() + 30
         while (job := self.job(job))["state"] in ("queued", "running"):
             assert time.monotonic() < until, job
@@ -40,7 +40,7 @@ class Page:
         return job
 
     def found(self, *names: str) -> dict[str, Any]:
-        """Returns what was found of concepts."""
+        """Finds concepts, and returns the facts about them."""
         job = self.ended(self.find(*names).json())
         assert job["state"] == "done", job
         return job["result"]

@@ -4,7 +4,7 @@ import torch
 
 
 def bits(module):
-    """Returns every parameter as integers of its width, in which -0.0 and 0.0, and all NaNs, differ."""
+    """Returns every parameter as integers of its width, so that -0.0 and 0.0 differ, and different NaNs too."""
     integer = {2: torch.int16, 4: torch.int32}
     return {
         name: parameter.detach().view(integer[parameter.element_size()]).clone()

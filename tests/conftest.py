@@ -9,7 +9,7 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from jaxtyping import config, install_import_hook
 from tiny_pipelines import tiny_sd, tiny_sdxl
 
-install_import_hook("fia", "checked_types.check")  # checks what is imported after it
+install_import_hook("fia", "checked_types.check")  # it checks only modules that are imported later
 
 from fia import NeuronMask  # noqa: E402
 from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers  # noqa: E402
@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture
 def any_types() -> Iterator[None]:
-    """Lets a test hand over what the annotations forbid, to see how it is refused."""
+    """Lets a test pass values that the annotations forbid, to see how they are refused."""
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
@@ -27,19 +27,19 @@ def any_types() -> Iterator[None]:
 
 @pytest.fixture
 def pipe() -> StableDiffusionPipeline:
-    """A fresh pipeline of Stable Diffusion 1.x's shape."""
+    """A fresh pipeline of the same shape as Stable Diffusion 1.x."""
     return tiny_sd()
 
 
 @pytest.fixture
 def xl_pipe() -> StableDiffusionXLPipeline:
-    """A fresh pipeline of Stable Diffusion XL's shape."""
+    """A fresh pipeline of the same shape as Stable Diffusion XL."""
     return tiny_sdxl()
 
 
 @pytest.fixture
 def mask(pipe: StableDiffusionPipeline) -> NeuronMask:
-    """A mask of three concepts for `pipe`, at random, in which some neurons are claimed by one, two and all three."""
+    """A random mask of three concepts for `pipe`. One, two or all three concepts claim a connection."""
     generator = torch.Generator().manual_seed(1)
     shapes = layer_shapes(maskable_layers(pipe.unet))
     neurons = {

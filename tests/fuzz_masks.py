@@ -1,7 +1,7 @@
-"""Damages mask files at random for a while: each must be loaded, or refused with ValueError, soon and within bounds.
+"""Damages mask files at random for a while. Each must load or be refused with ValueError, with bounded time and memory.
 
-Run by `make fuzz`. Half of the files are hashed again after the damage, as somebody would who knows the format, so that
-they get past the hash. What is found is kept in the folder that is printed, with the seed that makes it again.
+`make fuzz` runs it. Half of the files get a new hash after the damage, as an attacker who knows the format would do, so
+that they pass the hash check. If a file fails, the script prints its folder, and the seed that makes it again.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from fia.masks.file import CONFIG, NEURONS
 
 SECONDS_EACH = 10
 MEGABYTES = (
-    1500  # fusing counts claims in int16 for a layer of at most 2^28 connections: half a gigabyte, and its marks
+    1500  # to fuse a layer of at most 2^28 connections, we count claims in int16 (half a gigabyte) and mark them
 )
 ODD: tuple[Any, ...] = (
     None,
@@ -63,7 +63,7 @@ def small_mask() -> NeuronMask:
 
 
 def damaged_bytes(content: bytes, chance: random.Random) -> bytes:
-    """Returns the bytes with some changed, cut off, repeated or put in."""
+    """Returns the bytes after some were changed, removed, repeated or inserted."""
     result = bytearray(content)
     for _ in range(chance.randint(1, 6)):
         start, length = chance.randrange(len(result) + 1), chance.choice((1, 2, 8, 64))
@@ -80,7 +80,7 @@ def damaged_bytes(content: bytes, chance: random.Random) -> bytes:
 
 
 def damaged_json(value: Any, chance: random.Random) -> Any:
-    """Returns a JSON value in which one place holds something else."""
+    """Returns the JSON value with another value in one place."""
     if isinstance(value, dict) and value and chance.random() < 0.85:
         key = chance.choice(list(value))
         if chance.random() < 0.1:
@@ -93,7 +93,7 @@ def damaged_json(value: Any, chance: random.Random) -> Any:
 
 
 def damaged_tensors(tensors: dict[str, np.ndarray], chance: random.Random) -> dict[str, np.ndarray]:
-    """Returns the tensors with one of them changed, of another type or shape, missing, or doubled."""
+    """Returns the tensors after one was changed, got another type or shape, was removed, or was stored twice."""
     name = chance.choice(list(tensors))
     tensor, others = tensors[name].copy(), {key: value for key, value in tensors.items() if key != name}
     how = chance.randrange(5)
@@ -134,7 +134,7 @@ def damage(folder: Path, content: bytes, settings: dict[str, Any], chance: rando
 
 
 def try_to_load(folder: Path) -> str:
-    """Loads a mask and uses it, or says that it was refused."""
+    """Loads a mask and uses it. Returns whether it was loaded or refused."""
     try:
         mask = NeuronMask.from_pretrained(folder)
     except ValueError:
@@ -156,7 +156,7 @@ def overdue(*_: object) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=0, help="of the first file; each has its own")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first file; each file has its own")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="fuzz-masks-"))
     small_mask().save_pretrained(folder)
@@ -180,7 +180,7 @@ def main() -> int:
     shutil.rmtree(folder)
     print(f"{seed - options.seed} damaged masks: {dict(outcomes)}; {grown:.0f} MB at most")
     if grown > MEGABYTES or not outcomes["loaded"]:
-        print(f"More than {MEGABYTES} MB, or none was loaded: the damage is not what it should be.", file=sys.stderr)
+        print(f"More than {MEGABYTES} MB, or no file was loaded: the damage is not as intended.", file=sys.stderr)
         return 1
     return 0
 

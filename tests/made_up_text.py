@@ -1,6 +1,6 @@
-"""Pipelines of transformers that need no language model: their texts are random states that depend on the prompt alone.
+"""Pipelines of transformers that need no language model: their texts are random states that depend only on the prompt.
 
-`encode_prompt` gives them in the layout of the family: padded, masked, or as a list.
+`encode_prompt` returns the states in the layout of the family: padded, masked, or as a list.
 """
 
 import zlib
@@ -21,12 +21,12 @@ from diffusers import (
 from tiny_pipelines import WIDTH
 from torch import Tensor
 
-SIDE = 64  # pixels, 8 times that of the latents
-TEXT = 12  # tokens that a padded prompt has
+SIDE = 64  # pixels, 8 times the side of the latents
+TEXT = 12  # tokens of a padded prompt
 
 
 class _Small:
-    """Draws small, whatever the pipeline's usual size."""
+    """Generates small images, whatever the pipeline's usual size is."""
 
     options: dict[str, object] = {}  # noqa: RUF012
 
@@ -34,7 +34,7 @@ class _Small:
         return super().__call__(**(self.options | options))
 
     def padded(self, prompts: list[str], length: int) -> tuple[Tensor, Tensor]:
-        """Returns states (prompts, length, WIDTH), zero where there is no text, and their mask."""
+        """Returns states (prompts, length, WIDTH), zero after the text, and their mask."""
         states = torch.zeros(len(prompts), length, WIDTH, dtype=self.transformer.dtype)
         mask = torch.zeros(len(prompts), length, dtype=torch.int64)
         for row, prompt in enumerate(prompts):
@@ -44,13 +44,13 @@ class _Small:
 
 
 def text_states(prompt: str) -> Tensor:
-    """Returns random states (tokens, WIDTH) for a prompt, a token for each word."""
+    """Returns random states (tokens, WIDTH) for a prompt: one token for each word, and one more."""
     generator = torch.Generator().manual_seed(zlib.crc32(prompt.encode()))
     return torch.randn(len(prompt.split()) + 1, WIDTH, generator=generator)
 
 
 def no_text(prompts: list[str]) -> list[str]:
-    """The prompts of the unconditional half."""
+    """Returns the prompts of the unconditional half."""
     return [""] * len(prompts)
 
 

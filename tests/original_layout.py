@@ -1,4 +1,4 @@
-"""A Stable Diffusion 1.x pipeline as a single-file checkpoint in the layout that the models were published in."""
+"""A Stable Diffusion 1.x pipeline as a single-file checkpoint in the layout in which the models were published."""
 
 import re
 
@@ -40,7 +40,7 @@ AUTOENCODER = {
 
 
 def original_unet_name(name: str, unet: nn.Module) -> str:
-    """Returns the original name of a module of a U-Net, or of a parameter."""
+    """Returns the original name of a module or parameter of a U-Net."""
     for end, original in UNET_ENDS.items():
         if name.startswith(end + "."):
             return original + name.removeprefix(end)
@@ -62,7 +62,7 @@ def original_unet_name(name: str, unet: nn.Module) -> str:
 
 
 def original_checkpoint(pipe: StableDiffusionPipeline) -> dict[str, Tensor]:
-    """Returns all weights of the pipeline by their original names, and one tensor that no model has."""
+    """Returns all weights of the pipeline by their original names, and one extra tensor that no model has."""
     checkpoint = {"model_ema.num_updates": torch.tensor(7)}
     for name, weight in pipe.unet.state_dict().items():
         checkpoint["model.diffusion_model." + original_unet_name(name, pipe.unet)] = weight

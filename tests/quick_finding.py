@@ -1,4 +1,4 @@
-"""Finding in a moment, and what must hold after it."""
+"""Finds neurons in a moment, and checks what must hold after it."""
 
 import torch
 from bits import assert_same_bits

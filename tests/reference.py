@@ -1,4 +1,4 @@
-"""Equations 1 to 8 of docs/method.md as slow loops in float64, to hold the library against."""
+"""Equations 1 to 8 of docs/method.md as slow loops in float64. Tests compare the library with them."""
 
 import math
 from fractions import Fraction
@@ -9,7 +9,7 @@ EPSILON = 1e-8
 
 
 def connection_saliency(weight, inputs, outputs):
-    """U of Eq. 1: for one layer, step and prompt."""
+    """Returns U of Eq. 1 for one layer, step and prompt."""
     weight, x, y = (np.asarray(array, dtype=np.float64) for array in (weight, inputs, outputs))
     result = np.zeros(weight.shape)
     for i in range(weight.shape[0]):
@@ -21,7 +21,7 @@ def connection_saliency(weight, inputs, outputs):
 
 
 def contrastive_saliency(concept, base):
-    """S of Eq. 2 from U under each concept prompt and under each base prompt; std divides by the number of prompts."""
+    """Returns S of Eq. 2 from U under each concept and each base prompt. The std divides by the number of prompts."""
     result = np.zeros(np.shape(base[0]))
     for i, j in np.ndindex(result.shape):
         of_concept, of_base = [float(u[i, j]) for u in concept], [float(u[i, j]) for u in base]
@@ -32,20 +32,20 @@ def contrastive_saliency(concept, base):
 
 
 def number_of(ratio, total):
-    """The nearest whole number to ratio * total, and at least one unless the ratio is zero."""
+    """Returns the whole number nearest to ratio * total, but at least one unless the ratio is zero."""
     nearest = round(Fraction(str(ratio)) * total)
     return max(1, nearest) if ratio > 0 else 0
 
 
 def threshold(saliency, temporal_ratio):
-    """tau of Eq. 3: the value that the top r1 of the layer's connections exceed."""
+    """Returns tau of Eq. 3: the value that the top r1 of the layer's connections exceed."""
     descending = sorted((float(s) for s in np.ravel(saliency)), reverse=True)
     number = number_of(temporal_ratio, len(descending))
     return descending[number] if number < len(descending) else 0.0
 
 
 def aggregate(steps, temporal_ratio):
-    """A of Eq. 3 from S of every step."""
+    """Returns A of Eq. 3 from S of every step."""
     result = np.zeros(np.shape(steps[0]))
     taus = [threshold(saliency, temporal_ratio) for saliency in steps]
     for i, j in np.ndindex(result.shape):
@@ -56,7 +56,7 @@ def aggregate(steps, temporal_ratio):
 
 
 def select_neurons(aggregated, spatial_ratio):
-    """Q of Eq. 4-6 as flat indices: in the top of their row and in the top of the layer, and above zero."""
+    """Returns Q of Eq. 4-6 as flat indices: in the top of their row, in the top of the layer, and above zero."""
     rows, columns = np.shape(aggregated)
     in_rows = set()
     for i in range(rows):
@@ -69,7 +69,7 @@ def select_neurons(aggregated, spatial_ratio):
 
 
 def fuse(neurons, agnostic_ratio):
-    """The pruned flat indices of Eq. 7-8, with a threshold of at least two claims."""
+    """Returns the pruned flat indices of Eq. 7-8, with a threshold of at least two claims."""
     claims = {}
     for concept in neurons:
         for index in concept:

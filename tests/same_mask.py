@@ -1,4 +1,4 @@
-"""Says where two masks differ."""
+"""Compares masks."""
 
 from dataclasses import fields
 
@@ -21,5 +21,5 @@ def assert_same_mask(one, other):
 
 
 def same(one, other):
-    """Whether two dictionaries of tensors are equal."""
+    """Returns whether two dictionaries of tensors are equal."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

@@ -3,7 +3,7 @@
 import pytest
 
 from fia import Concept, preset
-from fia.concepts import as_concepts, paper_agnostic_ratio
+from fia.concepts import as_concepts, paper_agnostic_ratio, parse_concept
 
 
 def test_a_name_alone_is_an_object_with_the_settings_ratios():
@@ -126,3 +126,23 @@ def test_paper_mode_fills_in_what_is_not_given_whatever_the_case():
 def test_a_prompt_must_differ_from_its_base():
     with pytest.raises(ValueError, match="holds 'a church' twice in a pair; the first must ask for the concept"):
         Concept("church", prompts=(("a church in a wood", "a wood"), ("a church", "a church")))
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("church", "church"),
+        ("Van Gogh:style", Concept("Van Gogh", "style")),
+        ("Star Wars: A New Hope", "Star Wars: A New Hope"),
+        ("a:b:object", Concept("a:b")),
+    ],
+)
+def test_a_kind_follows_the_last_colon_at_once(text, concept):
+    assert parse_concept(text) == concept
+
+
+def test_a_misspelt_kind_is_not_taken_for_a_part_of_the_name():
+    with pytest.raises(ValueError, match=r"kind 'sytle' in 'Van Gogh:sytle' is not one of .*\"Van Gogh:sytle:object\""):
+        parse_concept("Van Gogh:sytle")
+    with pytest.raises(ValueError, match="name is empty"):
+        parse_concept(":style")

@@ -1,4 +1,4 @@
-"""Pipelines with a few thousand random weights of the families whose text encoders are language models."""
+"""Tiny pipelines of the families whose text encoders are language models, with a few thousand random weights."""
 
 from diffusers import (
     AuraFlowTransformer2DModel,
@@ -184,7 +184,7 @@ def tiny_flux2() -> TinyFlux2:
 
 
 def _without_text_encoder(kind, transformer, scheduler=None, vae=None, **parts):
-    """Returns a pipeline that has no text encoder, and no decoder where none is asked for, as nothing is decoded."""
+    """Returns a pipeline without a text encoder, and without a decoder unless `vae` is given; nothing is decoded."""
     pipe = kind(
         scheduler=scheduler or FlowMatchEulerDiscreteScheduler(),
         vae=vae,

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x and XL pipelines with a few thousand random weights, made without any download."""
+"""Tiny Stable Diffusion 1.x and XL pipelines with a few thousand random weights. They need no download."""
 
 import string
 
@@ -19,7 +19,7 @@ NOISE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.
 
 
 def tiny_sd(seed: int = 0, width: int = WIDTH) -> StableDiffusionPipeline:
-    """Returns a pipeline of the shape of Stable Diffusion 1.x with four maskable layers, the same for the same seed."""
+    """Returns a pipeline like Stable Diffusion 1.x with four maskable layers. Equal seeds give equal pipelines."""
     torch.manual_seed(seed)
     tokenizer = _tokenizer()
     unet = UNet2DConditionModel(
@@ -45,7 +45,7 @@ def tiny_sd(seed: int = 0, width: int = WIDTH) -> StableDiffusionPipeline:
 
 
 def tiny_sdxl(seed: int = 0) -> StableDiffusionXLPipeline:
-    """Returns a pipeline of the shape of Stable Diffusion XL, the same for the same seed."""
+    """Returns a pipeline like Stable Diffusion XL. Equal seeds give equal pipelines."""
     torch.manual_seed(seed)
     tokenizer = _tokenizer()
     unet = UNet2DConditionModel(
@@ -76,7 +76,7 @@ def tiny_sdxl(seed: int = 0) -> StableDiffusionXLPipeline:
 
 
 def _tokenizer() -> CLIPTokenizer:
-    """One token for each printable character, inside of a word and at its end."""
+    """Returns a tokenizer with one token for each printable character inside a word, and one for it at the end."""
     letters = [letter for letter in string.printable if letter.strip()]
     tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
     vocabulary = {token: index for index, token in enumerate(tokens)}

@@ -1,4 +1,4 @@
-"""Pipelines of every family of diffusion transformers with a few thousand random weights, without any download."""
+"""Tiny pipelines of every family of diffusion transformers, with a few thousand random weights and no download."""
 
 import string
 
@@ -124,11 +124,11 @@ BUILDERS = {
 
 
 def tiny_transformer(family: str, seed: int = 0):
-    """Returns a pipeline of the family, the same for the same seed, whose every block changes what it is given."""
+    """Returns a pipeline of the family in which every block changes its input. Equal seeds give equal pipelines."""
     torch.manual_seed(seed)
     pipe = BUILDERS[family]()
     for parameter in pipe.transformer.parameters():
-        if not parameter.count_nonzero():  # some start at zero, and would hide what comes before them
+        if not parameter.count_nonzero():  # some start at zero, which would hide the layers before them
             torch.nn.init.normal_(parameter, std=0.1)
     return pipe
 
@@ -146,7 +146,7 @@ def _t5(tokenizer: T5Tokenizer, width: int = WIDTH) -> T5EncoderModel:
 
 
 def _autoencoder() -> AutoencoderKL:
-    """Its latents have an eighth of the image's side."""
+    """Returns an autoencoder whose latents have an eighth of the image's side."""
     return AutoencoderKL(
         block_out_channels=(4, 4, 4, 4),
         down_block_types=("DownEncoderBlock2D",) * 4,

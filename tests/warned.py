@@ -1,4 +1,4 @@
-"""Says what the package warned of: its logger is `fia`."""
+"""Collects the warnings of the package, which go to the logger `fia`."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ class _Kept(logging.Handler):
 
 @contextmanager
 def heard() -> Iterator[list[str]]:
-    """Gives the list of warnings, which grows within the `with` block."""
+    """Yields the list of warnings, which grows within the `with` block."""
     kept, log = _Kept(), logging.getLogger("fia")
     log.addHandler(kept)
     try:
@@ -28,7 +28,7 @@ def heard() -> Iterator[list[str]]:
 
 @contextmanager
 def warned(match: str) -> Iterator[None]:
-    """Fails unless something is warned of within the `with` block that the pattern is found in."""
+    """Fails unless a warning within the `with` block matches the pattern."""
     with heard() as messages:
         yield
     assert any(re.search(match, message) for message in messages), f"{match!r} is in none of {messages}"

@@ -1,7 +1,7 @@
-"""A linear as adapters wrap it."""
+"""A linear layer as adapters wrap it."""
 
 from torch import nn
 
 
 class WrappedLinear(nn.Linear):
-    """A linear of another class, as adapters and quantisers put in place of the plain one."""
+    """A linear layer of another class. Adapters and quantisers put such a layer in place of the plain one."""

@@ -47,8 +47,8 @@ class Concept:
         for pair in self.prompts:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
                 raise UsageError(
-                    f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with the concept, same "
-                    "prompt without it)."
+                    f"prompts of concept {self.name!r} holds {pair!r}; give pairs (prompt with the concept, "
+                    "same prompt without it)."
                 )
             if pair[0] == pair[1]:
                 raise UsageError(
@@ -119,11 +119,20 @@ def _as_in_paper(item: str | Concept) -> Concept:
 def parse_concept(text: str) -> str | Concept:
     """Returns the concept for NAME:KIND. For NAME alone, returns the name.
 
+    A colon with a space after it is part of the name: "Star Wars: A New Hope" is a name.
+
     Raises:
         ValueError: if the kind is unknown.
     """
     name, colon, kind = text.rpartition(":")
-    return Concept(name, kind) if colon else text  # type: ignore[arg-type]
+    if not colon or " " in kind:
+        return text
+    if kind not in get_args(Kind):
+        raise UsageError(
+            f"kind {kind!r} in {text!r} is not one of {', '.join(get_args(Kind))}. If the colon is part of the name, "
+            f'give the kind too: "{text}:object".'
+        )
+    return Concept(name, kind)  # type: ignore[arg-type]
 
 
 def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:

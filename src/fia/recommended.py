@@ -1,7 +1,8 @@
 """The recommended settings for a model and the concepts to forget.
 
-We chose them by measurement (docs/settings.md). Only this module holds them: the README, the tutorial, the local page
-and the demonstration give no settings and so use these. For any other model, `Settings` has the paper's as defaults.
+We chose them by measurement (docs/recommended.md). Only this module holds them: the README, the tutorial, the local
+page and the demonstration give no settings and so use these. Any other model gets the defaults of `Settings`, which
+are the paper's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +73,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             "anything",
             lambda _: True,
-            replace(FOUND_WITH, spatial_ratio=0.1, agnostic_ratio=0.8),
+            replace(FOUND_WITH, spatial_ratio=0.1, agnostic_ratio=UNION),
         ),
     ),
 }

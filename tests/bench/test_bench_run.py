@@ -1,6 +1,7 @@
 """The benchmark in small: what it writes, and that interruptions leave no trace in it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,12 @@ from PIL import Image
 
 from fia import Settings
 from fia.bench import Bench
-from fia.bench.edit_store import RANDOM
 from fia.bench.questions import World
 from fia.bench.report import LEGEND
 from fia.bench.tasks import objects_task
 from fia.cli import main
 from fia.drawing.images import Drawing
+from fia.evaluation.run import RANDOM
 from fia.methods import ESD, FIA, NegativePrompt
 
 WORLD = World(1, 1, 1)
@@ -24,7 +25,7 @@ METHODS = {
     "negative prompt": NegativePrompt(),
 }
 TASKS = (objects_task(2),)
-ROWS = ["no edit", "FIA", "ESD-x", "negative prompt", "random mask"]
+ROWS = ["untouched", "FIA", "ESD-x", "negative prompt", "random mask"]
 pytestmark = pytest.mark.slow
 
 
@@ -40,10 +41,10 @@ def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> Non
     rows = results["tasks"]["forget 2 objects"]
     assert list(rows) == ROWS
     for scores in rows.values():
-        assert scores["forgetting_accuracy"]["number"] == 2
-        assert scores["preserving_accuracy"]["number"] == 8
-        assert scores["preserving_accuracy_rest"]["number"] == 20
-    assert rows["no edit"]["changed_percent"] == rows["negative prompt"]["changed_percent"] == 0
+        assert scores["still_detected"]["number"] == 2
+        assert scores["kept"]["number"] == 8
+        assert scores["rest"]["number"] == 20
+    assert rows["untouched"]["changed_percent"] == rows["negative prompt"]["changed_percent"] == 0
     assert rows["random mask"]["changed_percent"] == pytest.approx(rows["FIA"]["changed_percent"], rel=0.01) != 0
     assert results["made_with"]["drawing"]["num_inference_steps"] == 2
     assert results["made_with"]["environment"]["versions"].keys() >= {"fia", "torch", "diffusers"}
@@ -92,12 +93,24 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(
     assert (tmp_path / "results.json").read_bytes() == (out / "results.json").read_bytes()
 
 
-def test_what_is_complete_is_not_drawn_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_complete_is_not_generated_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (out / "results.json").read_bytes()
     bench = Bench(out, WORLD, DRAWING)
-    monkeypatch.setattr(bench.pipe.__class__, "__call__", lambda *_, **__: pytest.fail("drawn again"))
+    monkeypatch.setattr(bench.pipe.__class__, "__call__", lambda *_, **__: pytest.fail("generated again"))
     bench.run(TASKS, lambda _: METHODS)
     assert (out / "results.json").read_bytes() == before
+
+
+def test_scores_in_an_older_format_are_measured_anew_from_the_images(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(out, tmp_path / "old")
+    for file in (tmp_path / "old" / "runs").rglob("result.json"):
+        file.write_text(json.dumps({"scores": {"forgetting_accuracy": None}, "cost": {}}))
+    bench = Bench(tmp_path / "old", WORLD, DRAWING)
+    monkeypatch.setattr(bench.pipe.__class__, "__call__", lambda *_, **__: pytest.fail("generated again"))
+    bench.run(TASKS, lambda _: METHODS)
+    assert (tmp_path / "old" / "results.json").read_bytes() == (out / "results.json").read_bytes()
 
 
 def test_results_of_other_settings_are_not_mixed(out: Path) -> None:

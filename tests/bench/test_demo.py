@@ -1,81 +1,97 @@
 """The demonstration in small: it writes everything it promises, and its commands run."""
 
 import json
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from fia import NeuronMask, Settings
-from fia.bench.demo import (
-    FORGOTTEN,
-    KEPT,
-    REST,
-    DemoConfig,
-    Drawn,
-    evaluation_prompts,
-    forgotten_concepts,
-    one_and_others,
-    run_demo,
-    summary,
-)
+from fia import Concept, NeuronMask
+from fia.bench.demo import FORGOTTEN, DemoConfig, DemoResult, run_demo, text
+from fia.bench.questions import World
 from fia.bench.sheet import sheet_entries
 from fia.cli import main
+from fia.drawing.images import Drawing
+from fia.recommended import recommend
 from fia.testbed.classifier import HEADS
-from fia.testbed.judge import Answers
 from fia.testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES
 
-ACCURACIES = {
-    *("forgetting_accuracy", "preserving_accuracy", "preserving_accuracy_rest"),
-    *("overall", "place_accuracy_forgotten"),
-}
-SMALL = DemoConfig(images_per_object=1, images_per_rest_object=1, num_inference_steps=2)
-FAST = Settings(num_inference_steps=4, saliency_steps=2, prompts_per_concept=2)
+SMALL = DemoConfig("unet", World(1, 1, 1, seed=1000), Drawing(2, 4.0))
+FAST = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2}
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    run_demo(folder, FAST, SMALL)
+    run_demo(folder, SMALL, FAST)
     return folder
 
 
-def test_the_result_has_every_number_and_where_it_comes_from(out: Path) -> None:
-    result = json.loads((out / "result.json").read_text())
-    for state in (result, result["base"], result["random"]):
-        assert state.keys() >= ACCURACIES
-        assert all(0 <= state[key] <= 100 for key in ACCURACIES)
+@pytest.fixture(scope="module")
+def result(out: Path) -> DemoResult:
+    return json.loads((out / "result.json").read_text())
+
+
+def test_the_result_has_every_number_and_where_it_comes_from(result: DemoResult) -> None:
+    assert list(result["states"]) == ["untouched", "masked", "random mask"]
+    for scores in result["states"].values():
+        counted = {key: scores[key]["number"] for key in ("still_detected", "kept", "rest", "remains")}
+        assert counted == {"still_detected": 5, "kept": 5, "rest": 20, "remains": 5}
     assert result["bit_identical_after_removal"] is True
-    assert 0 < result["denoiser_sparsity"] < result["sparsity"] < 1
-    assert result["seconds_per_concept"] > 0
-    assert result["settings"]["saliency_steps"] == 2
-    assert result["settings"]["agnostic_ratio"] == 0.6
-    assert result["versions"].keys() >= {"fia", "torch", "diffusers", "transformers"}
-    assert result["alone"]["after"].keys() == {"church", "others"}
-    assert 0 < result["alone"]["sparsity"] < 1
-    assert "forgetting accuracy" in summary(result)
-    assert "church forgotten alone" in summary(result)
+    assert 0 < result["mask"]["denoiser_sparsity"] < result["mask"]["sparsity"] < 1
+    assert result["mask"]["seconds_per_concept"] > 0
+    assert result["environment"].keys() == {"versions", "device", "commit"}
 
 
-def test_one_object_and_the_others_are_counted_apart() -> None:
-    drawn = Drawn([], Answers(["church", "none", "cat", "duck", "cat"], [], [], []))
-    asked = ["church", "church", "cat", "duck", "tench"]
-    assert one_and_others(drawn, asked) == {"church": 50.0, "others": pytest.approx(200 / 3)}
+def test_it_finds_with_the_recommended_settings_and_what_was_overridden(result: DemoResult) -> None:
+    usual, concepts = recommend("testbed", [Concept(name) for name in FORGOTTEN])
+    assert result["mask"]["settings"] == asdict(replace(usual, **FAST))
+    assert result["mask"]["spatial_ratios"] == {c.name: c.spatial_ratio for c in concepts if c.spatial_ratio}
+    assert result["alone"]["mask"]["spatial_ratios"] == {"church": 0.15}
+    assert result["alone"]["mask"]["settings"]["saliency_steps"] == 2
+
+
+def test_the_object_alone_is_asked_about_on_the_same_images(result: DemoResult) -> None:
+    for scores in (result["alone"]["before"], result["alone"]["after"]):
+        assert scores["still_detected"]["number"] == 1
+        assert scores["rest"]["number"] == 29
+        assert scores["kept"] is None
+    five = result["states"]["untouched"]["by_answer"]
+    assert result["alone"]["before"]["by_answer"] == five
+
+
+def test_the_terminal_shows_every_state(result: DemoResult) -> None:
+    shown = text(result)
+    assert "untouched                  masked             random mask" in shown
+    assert "  still detected, %" in shown
+    assert "With church forgotten alone (r2 = 15%), it is still detected in" in shown
+
+
+def test_what_is_complete_is_not_generated_again(
+    out: Path, result: DemoResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "demo"
+    shutil.copytree(out, folder)
+    (folder / "result.json").unlink()
+    calls: list[int] = []
+    whole = StableDiffusionPipeline.__call__
+    monkeypatch.setattr(
+        StableDiffusionPipeline,
+        "__call__",
+        lambda self, prompt, **rest: calls.append(len(prompt)) or whole(self, prompt, **rest),
+    )
+    assert json.loads(json.dumps(run_demo(folder, SMALL, FAST))) == result
+    assert calls == [4, 4]  # what is compared after removal
 
 
 def test_the_mask_and_the_picture_are_there(out: Path) -> None:
     assert NeuronMask.from_pretrained(out / "mask").concepts == FORGOTTEN
     with Image.open(out / "comparison.png") as picture:
         assert picture.width > picture.height > 300
-
-
-def test_prompts_cover_every_object_and_place_with_seeds_of_their_own() -> None:
-    objects, places, prompts, seeds = evaluation_prompts(DemoConfig(images_per_object=8, images_per_rest_object=1))
-    assert len(set(seeds)) == len(prompts) == 10 * 8 + len(REST)
-    assert {objects.count(name) for name in (*FORGOTTEN, *KEPT)} == {8}
-    assert len({place for thing, place in zip(objects, places, strict=True) if thing == "church"}) == 8
-    assert prompts[0] == "a photo of a parachute in a beach"
 
 
 def test_the_sheet_shows_every_subject_place_style_and_the_attribute() -> None:
@@ -87,21 +103,6 @@ def test_the_sheet_shows_every_subject_place_style_and_the_attribute() -> None:
     for entry in entries:
         assert entry.style == "no style" or entry.style in entry.prompt
         assert ("smoking" in entry.prompt) == (entry.attribute == "smoking")
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("images_per_object", 0), ("num_inference_steps", 0), ("images_per_rest_object", -1)]
-)
-def test_numbers_that_make_no_sense_are_refused(field: str, value: int) -> None:
-    with pytest.raises(ValueError, match=f"{field}={value}"):
-        DemoConfig(**{field: value})
-
-
-def test_objects_have_the_r2_of_the_settings_or_one_of_their_own() -> None:
-    ratios = {concept.name: concept.spatial_ratio for concept in forgotten_concepts({"church": 0.1})}
-    assert ratios == dict.fromkeys(FORGOTTEN) | {"church": 0.1}
-    with pytest.raises(ValueError, match=r"own_ratios names 'tench', which is not forgotten: parachute, .*"):
-        DemoConfig(own_ratios={"tench": 0.1})
 
 
 def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,15 @@
 """Tables of results, worked by hand."""
 
 from fia.bench.report import cells, text, where_they_go
-from fia.evaluation.questions import share
+from fia.evaluation.intervals import proportion
+from fia.evaluation.records import Scores
 
-SCORES = {
-    "forgetting_accuracy": share([True, False, False, False]),
-    "preserving_accuracy": share([True, True]),
-    "preserving_accuracy_rest": None,
+SCORES: Scores = {
+    "still_detected": proportion([True, False, False, False]),
+    "kept": proportion([True, True]),
+    "rest": None,
     "overall": 85.714,
-    "remaining_accuracy": share([True]),
+    "remains": proportion([True]),
     "changed_percent": 1.5,
     "seen_instead": {"cat": 1, "none": 1, "unrecognisable": 1},
 }
@@ -30,4 +31,4 @@ def test_where_forgotten_prompts_go() -> None:
 def test_the_terminal_shows_the_same() -> None:
     shown = text({"forget": {"FIA": SCORES}}, {"forget": {"FIA": {"seconds": 12.4, "megabytes": 99.6}}})
     assert "85.7" in shown
-    assert "forgotten %" in shown
+    assert "still detected %" in shown

@@ -1,28 +1,22 @@
 """What other tools made: whole folders, U-Nets, and LoRAs."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from peft import LoraConfig
 from safetensors.torch import save_file
 from tiny_transformers import tiny_pixart
 
 from fia.edits.edited import load_edited
 from fia.edits.weight_edit import WeightEdit
-from fia.evaluation.run import changed_percent as changed_percent_of
 
 
 def draw(pipe: StableDiffusionPipeline) -> np.ndarray:
     return pipe("a church", num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np").images
-
-
-def changed_percent(pipe: StableDiffusionPipeline, path: Path) -> float:
-    original = {name: value.detach().clone() for name, value in pipe.unet.named_parameters()}
-    with load_edited(path).applied(pipe) as edited:
-        return changed_percent_of(original, edited.unet)
 
 
 @pytest.fixture
@@ -52,7 +46,7 @@ def test_every_form_of_an_edit_draws_what_the_edited_model_draws(
         assert np.array_equal(draw(drawn_with), expected)
     assert not np.array_equal(before, expected)
     assert np.array_equal(draw(pipe), before)
-    assert changed_percent(pipe, path) == 400 / sum(value.numel() for value in pipe.unet.parameters())
+    assert load_edited(path).changed_percent(pipe) == 400 / sum(value.numel() for value in pipe.unet.parameters())
 
 
 @pytest.mark.parametrize("shard_size", ["10GB", "20KB"])
@@ -98,7 +92,52 @@ def test_a_lora_is_loaded_and_unloaded(pipe: StableDiffusionPipeline, tmp_path: 
     assert np.array_equal(draw(pipe), before)
     assert pipe.unet.state_dict().keys() == weights.keys()
     added = sum(value.numel() for name, value in donor.named_parameters() if "lora" in name)
-    assert changed_percent(pipe, file) == 100 * added / sum(value.numel() for value in pipe.unet.parameters())
+    assert load_edited(file).changed_percent(pipe) == 100 * added / sum(
+        value.numel() for value in pipe.unet.parameters()
+    )
+
+
+def test_a_lora_of_another_model_is_refused_and_leaves_no_trace(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    name = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_k.lora_{}.weight"
+    save_file({name.format(part): torch.ones(2, 2) for part in "AB"}, tmp_path / "lora.safetensors")
+    before = {name: value.clone() for name, value in pipe.unet.state_dict().items()}
+    with pytest.raises(ValueError, match=r"lora\.safetensors does not fit the model: .*size mismatch"):
+        load_edited(tmp_path / "lora.safetensors").check(pipe)
+    assert {name: value.tolist() for name, value in pipe.unet.state_dict().items()} == {
+        name: value.tolist() for name, value in before.items()
+    }
+
+
+@pytest.fixture
+def model(pipe: StableDiffusionPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `pipe`, that must not be loaded."""
+    pipe.save_pretrained(tmp_path / "model")
+    monkeypatch.setattr(type(pipe), "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
+    return tmp_path / "model"
+
+
+def test_a_folder_is_checked_and_compared_without_loading_it(pipe: StableDiffusionPipeline, model: Path) -> None:
+    edit = load_edited(model)
+    edit.check(pipe)
+    assert edit.changed_percent(pipe) == 0
+    pipe.unet.half()  # the folder's values are rounded as loading them would
+    assert edit.changed_percent(pipe) == 0
+
+
+def test_a_folder_of_another_model_is_refused_before_it_is_loaded(
+    pipe: StableDiffusionPipeline, xl_pipe: StableDiffusionXLPipeline, model: Path
+) -> None:
+    edit = load_edited(model)
+    with pytest.raises(ValueError, match="model denoises with something else, and the model with a PixArtTransformer"):
+        edit.check(tiny_pixart())
+    with pytest.raises(ValueError, match=r"The edit is for another model: .* in the model"):
+        edit.check(xl_pipe)
+    (model / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match="unet cannot be read as safetensors"):
+        edit.check(pipe)
+    shutil.rmtree(model / "tokenizer")
+    with pytest.raises(ValueError, match="model is not whole: there is no tokenizer in it"):
+        edit.check(pipe)
 
 
 def test_what_is_no_edit_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What every method promises: its edit changes pictures within a `with` block, and leaves no trace after it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ from diffusers import StableDiffusionPipeline
 from warned import warned
 
 from fia import Concept, Settings
+from fia.edits.interface import NoEdit
 from fia.edits.weight_edit import WeightEdit
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
+from fia.methods.negative_prompt import NegativePromptEdit
 
 FAST = {"num_inference_steps": 4, "prompts_per_concept": 2}
 METHODS: list[Method] = [
@@ -34,6 +38,10 @@ def test_an_edit_comes_and_goes(pipe: StableDiffusionPipeline, method: Method) -
     edit = method.unlearn(pipe, [Concept("church"), Concept("golf ball")], ["cat"])
     assert np.array_equal(draw(pipe), before)  # making it changes nothing
     attributes = set(vars(pipe)) | set(vars(pipe.unet))
+    edit.check(pipe)
+    assert set(vars(pipe)) | set(vars(pipe.unet)) == attributes
+    changed = edit.changed_percent(pipe)
+    assert changed == 0 if method == NegativePrompt() else 0 < changed < 100
 
     def interrupted() -> None:
         with edit.applied(pipe):
@@ -70,6 +78,21 @@ def test_an_edit_of_another_model_is_refused_and_changes_nothing(pipe: StableDif
         with pytest.raises(ValueError, match=r"The edit is for another model: .*"), WeightEdit(weights).applied(pipe):
             pass
         assert torch.equal(pipe.unet.conv_in.bias, before)
+
+
+def test_the_share_changed_counts_values_that_differ(pipe: StableDiffusionPipeline) -> None:
+    bias = pipe.unet.conv_in.bias.detach().clone()
+    assert WeightEdit({"conv_in.bias": bias}).changed_percent(pipe) == 0
+    bias[:3] += 1
+    every = sum(parameter.numel() for parameter in pipe.unet.parameters())
+    assert WeightEdit({"conv_in.bias": bias}).changed_percent(pipe) == 100 * 3 / every
+    assert NoEdit().changed_percent(pipe) == 0
+
+
+@pytest.mark.usefixtures("any_types")
+def test_a_pipeline_without_negative_prompts_is_refused() -> None:
+    with pytest.raises(TypeError, match="SimpleNamespace takes no negative prompt"):
+        NegativePromptEdit("a church").check(SimpleNamespace(encode_prompt=lambda prompt: prompt))
 
 
 def test_a_weight_edit_keeps_the_models_type_and_comes_back_to_the_bit(pipe: StableDiffusionPipeline) -> None:

@@ -1,4 +1,4 @@
-"""A tiny image classifier with labels as ImageNet has them, and images."""
+"""Fixtures: a tiny image classifier with labels as in ImageNet, and images."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def images() -> list[Image.Image]:
-    """Five images of noise, the first two equal."""
+    """Five images of noise. The first two are equal."""
     arrays = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
     arrays[1] = arrays[0]
     return [Image.fromarray(array) for array in arrays]

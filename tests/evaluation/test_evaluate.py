@@ -56,11 +56,11 @@ def test_every_task_measures_every_state(out: Path) -> None:
         assert task["measured_with"]
         assert task["prompts"]
     tasks = {name: task["states"]["masked"] for name, task in result["tasks"].items()}
-    assert tasks["objects"]["forgetting_accuracy"]["number"] == 1
-    assert tasks["styles"]["forgetting_accuracy"]["number"] == 2
+    assert tasks["objects"]["still_detected"]["number"] == 1
+    assert tasks["styles"]["still_detected"]["number"] == 2
     assert 0 < tasks["styles"]["clip_artist"]["forgotten"]["mean"] < 100
     assert tasks["styles"]["forget_success_rate"]["number"] == 2
-    assert tasks["explicit"]["forgetting_accuracy"]["number"] == 4
+    assert tasks["explicit"]["still_detected"]["number"] == 4
     assert tasks["quality"]["frechet_distance"] > 0
     assert 0 < tasks["quality"]["perceptual_distance"]["mean"] < 4
     assert tasks["robust-prompts"]["by_variant"].keys() >= {"plural", "misspelled", "German", "word of the captions"}
@@ -162,7 +162,7 @@ def test_a_model_of_ones_own(own_model: Path, classifier: Path, tmp_path: Path) 
     assert main(command) == 0
     tasks = json.loads((tmp_path / "out" / "results.json").read_text())["tasks"]
     masked = {name: task["states"]["masked"] for name, task in tasks.items()}
-    assert masked["objects"]["preserving_accuracy"]["number"] == 4
+    assert masked["objects"]["kept"]["number"] == 4
     assert masked["styles"]["clip_artist"].keys() == {"forgotten", "kept"}
     assert masked["quality"]["clip_score"]["number"] == 3
     assert masked["quality"]["frechet_distance"] > 0
@@ -218,7 +218,10 @@ def test_an_edit_by_another_tool(
         ([], "Give either --mask or --edited"),
         (["--mask", "MASK", "--edited", "x"], "Give either --mask or --edited"),
         (["--mask", "MASK", "--task", "styles", "--forgotten", "church"], "Nothing of kind 'style' is forgotten"),
-        (["--mask", "MASK", "--forgotten", "dragon"], "The test-bed does not know 'dragon'; it draws: parachute"),
+        (
+            ["--mask", "MASK", "--forgotten", "dragon"],
+            "The embedded model does not know 'dragon'. Name one of these: parachute",
+        ),
         (["--edited", "WEIGHTS"], "Say what the edited model should have forgotten"),
     ],
 )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fia.evaluation.intervals import mean_with_interval, wilson_interval
+from fia.evaluation import intervals
+from fia.evaluation.intervals import mean_with_interval, proportion, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,15 @@ def test_the_bootstrap_is_about_the_normal_interval_of_many_values() -> None:
 def test_the_bootstrap_of_equal_values_and_of_none() -> None:
     assert mean_with_interval([3.0, 3.0]) == {"mean": 3.0, "interval": [3.0, 3.0], "number": 2}
     assert mean_with_interval([]) is None
+
+
+def test_the_bootstrap_does_not_depend_on_how_much_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [0.1 * i for i in range(30)]
+    whole = mean_with_interval(values)
+    monkeypatch.setattr(intervals, "AT_ONCE", 30 * 999)  # 999, 999 and 2 resamples at a time
+    assert mean_with_interval(values) == whole
+
+
+def test_a_proportion_counts_and_is_none_of_nothing() -> None:
+    assert proportion([True, False, False]) == {"percent": 33.33, "interval": [6.15, 79.23], "right": 1, "number": 3}
+    assert proportion([]) is None

@@ -1,4 +1,4 @@
-"""A checkpoint in float16 in its original layout, the folder of its configs, and a mask that fits XL."""
+"""Fixtures: a float16 checkpoint in its original layout, the folder of its configs, and a mask that fits XL."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def xl_mask(xl_pipe: StableDiffusionXLPipeline) -> NeuronMask:
-    """A mask of one concept at random, with nothing in the first layer."""
+    """A random mask of one concept, with no neurons in the first layer."""
     generator = torch.Generator().manual_seed(2)
     shapes = layer_shapes(maskable_layers(xl_pipe.unet))
     neurons = {

@@ -57,7 +57,7 @@ def test_it_finds_what_the_config_names_and_keeps_the_mask(model: str, tmp_path:
 
 
 def test_it_needs_a_concept_or_a_mask() -> None:
-    with pytest.raises(ValueError, match="Give erase_concept, what to forget, or load_path"):
+    with pytest.raises(ValueError, match="give erase_concept, the concepts to forget, or load_path"):
         FIATechnique()
 
 

@@ -29,7 +29,7 @@ def evidence(mask, tmp_path):
         "tasks": {
             "objects": {
                 "images": 30,
-                "states": {name: {"forgetting_accuracy": share(value)} for name, value in states.items()},
+                "states": {name: {"still_detected": share(value)} for name, value in states.items()},
             }
         },
     }
@@ -49,7 +49,7 @@ def test_the_card_holds_evidence_and_licence_and_the_mask_is_the_same(mask, evid
     assert metadata(card)["license"] == "apache-2.0"
     assert metadata(card)["library_name"] == "fia"
     assert "| | untouched | edited | random |" in card
-    assert "| recognised where it should be gone, % | 90.0 (45.0 to 90.0) | 10.0 (5.00 to 10.0) |" in card
+    assert "| still detected, % | 90.0 (45.0 to 90.0) | 10.0 (5.00 to 10.0) |" in card
     assert "- Van Gogh (style)" in card
     copied = json.loads((tmp_path / "out" / "evidence.json").read_text())
     assert copied == json.loads((evidence / "results.json").read_text())
@@ -78,11 +78,11 @@ def test_evidence_does_not_stay_beside_another_mask(mask, evidence, tmp_path):
 
 
 def test_evidence_of_another_mask_is_refused_and_nothing_written(mask, evidence, tmp_path):
-    with pytest.raises(ValueError, match="evaluation of something else than this mask"):
+    with pytest.raises(ValueError, match="evaluation of another edit, not of this mask"):
         publish.write(mask.without("church"), tmp_path / "out", evidence)
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "results.json").write_text('{"made_with": {}, "tasks": {}}')
-    with pytest.raises(ValueError, match="evaluation of something else than this mask"):
+    with pytest.raises(ValueError, match="evaluation of another edit, not of this mask"):
         publish.write(mask, tmp_path / "out", tmp_path / "bench")
     with pytest.raises(FileNotFoundError, match="holds no evaluation"):
         publish.write(mask, tmp_path / "out", tmp_path)
@@ -128,7 +128,7 @@ def test_pushing_makes_the_repository_and_uploads_everything(mask, evidence, hub
 
 
 def test_nothing_is_asked_of_the_hub_for_wrong_evidence(mask, evidence, hub):
-    with pytest.raises(ValueError, match="something else than this mask"):
+    with pytest.raises(ValueError, match="another edit, not of this mask"):
         publish.push(mask.only("church"), "somebody/one", evidence)
     assert hub == []
 

@@ -38,7 +38,7 @@ def test_it_minimises_what_it_should() -> None:
 def test_a_large_ridge_changes_nothing() -> None:
     weight = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     erased, guides = torch.ones(1, 6), torch.zeros(1, 6)
-    edited = edited_projection(weight, erased, guides, erased[:0], erase_scale=1, preserve_scale=1, ridge=1e12)
+    edited = edited_projection(weight, erased, guides, None, erase_scale=1, preserve_scale=1, ridge=1e12)
     # Computed in float64 and rounded to float32, whose rounding is 6e-8.
     torch.testing.assert_close(edited, weight, rtol=1e-6, atol=1e-9)
 
@@ -67,6 +67,8 @@ def test_positions_say_which_embeddings_are_taken(pipe: StableDiffusionPipeline)
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="ridge=0; it must be above 0"):
         UCE(ridge=0)
+    with pytest.raises(ValueError, match=r"preserve_scale=-1.0 is outside \[0, inf\)"):
+        UCE(preserve_scale=-1.0)
     with pytest.raises(ValueError, match="positions='first' is not one of last, tail"):
         UCE(positions="first")  # type: ignore[arg-type]
 

@@ -110,6 +110,7 @@ def test_a_pipeline_with_another_denoiser_is_refused(name):
         get_known_denoiser(other)
 
 
+@pytest.mark.usefixtures("any_types")
 def test_what_is_no_pipeline_is_refused(pipe):
     for thing in ("stable-diffusion", pipe.unet, None):
         with pytest.raises(TypeError, match=f"pipe is a {type(thing).__name__}, not a pipeline"):

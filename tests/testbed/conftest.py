@@ -1,4 +1,4 @@
-"""Fixtures: the scenes, whose places take a second to draw."""
+"""Fixtures: the scenes. It takes a second to paint their places."""
 
 import pytest
 

@@ -176,7 +176,7 @@ def test_going_on_needs_a_denoiser_to_go_on_with(trained: Path, tmp_path: Path) 
     with pytest.raises(FileNotFoundError, match="there is no folder dit in it"):
         train_testbed(tmp_path, replace(further, architecture="dit"), torch.device("cpu"), trained)
     without = shutil.copytree(trained, tmp_path / "without", ignore=shutil.ignore_patterns("curves.json"))
-    with pytest.raises(FileNotFoundError, match=r"curves\.json is missing, which says how long"):
+    with pytest.raises(FileNotFoundError, match=r"curves\.json is missing; it says how long"):
         train_testbed(tmp_path / "out", further, torch.device("cpu"), without)
     assert not (tmp_path / "out").exists()
 
@@ -186,7 +186,7 @@ def test_a_training_on_other_parts_that_was_stopped_early_goes_on(
 ) -> None:
     monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
     with monkeypatch.context() as patch:
-        patch.setattr("fia.testbed.recipe.DenoiserTask", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr("fia.testbed.train.DenoiserTask", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train_testbed(tmp_path, shortest_recipe(), torch.device("cpu"), trained)
     train_testbed(tmp_path, shortest_recipe(), torch.device("cpu"), trained)
@@ -194,7 +194,7 @@ def test_a_training_on_other_parts_that_was_stopped_early_goes_on(
 
 
 def test_parts_must_be_those_of_a_test_bed(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no trained test-bed: there is no folder model"):
+    with pytest.raises(FileNotFoundError, match="holds no trained embedded model: there is no folder model"):
         train_testbed(tmp_path / "out", shortest_recipe(), torch.device("cpu"), tmp_path)
 
 
@@ -258,5 +258,5 @@ def test_a_missing_compiler_is_told_before_anything_is_trained(tmp_path: Path, m
 
 def test_folders_that_are_not_of_a_training_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
-    with pytest.raises(ValueError, match="is not of an earlier training"):
+    with pytest.raises(ValueError, match="does not come from an earlier training"):
         train_testbed(tmp_path, TrainingRecipe(), torch.device("cpu"))

@@ -64,7 +64,7 @@ def test_a_training_goes_on_after_the_losses_of_an_earlier_one(tmp_path: Path, m
 
 def test_a_training_that_would_not_go_on_is_refused(tmp_path: Path) -> None:
     model = make_model()
-    with pytest.raises(ValueError, match=r"images=40 is no more than what toy has seen \(160\).*--toy.images"):
+    with pytest.raises(ValueError, match=r"images=40 is no more than toy has already seen \(160\).*--toy.images"):
         train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {}, [(0, 1.0), (20, 1.0)])
 
 

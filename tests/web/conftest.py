@@ -1,4 +1,4 @@
-"""A server that offers a tiny model, and a page that talks to it."""
+"""Fixtures: a server that offers a tiny model, and a page that talks to it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ FAST = Settings(prompts_per_concept=2, num_inference_steps=4, saliency_steps=2, 
 
 @pytest.fixture
 def offer() -> Offer:
-    """A tiny model, loaded."""
+    """A tiny model that is already loaded."""
     return Offer("no such folder", "tiny", FAST, Drawing(2, 4.0, 4), pipe=tiny_sd())
 
 
@@ -37,7 +37,7 @@ def page(client: TestClient) -> Page:
 
 @pytest.fixture
 def gate(offer: Offer) -> Iterator[Callable[[], None]]:
-    """Holds the tiny model's denoiser at its next step, until the returned function is called."""
+    """Stops the tiny model's denoiser at its next step, until the test calls the returned function."""
     opened = threading.Event()
 
     def wait(*_: object) -> None:

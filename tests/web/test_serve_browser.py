@@ -66,7 +66,7 @@ def page(browser, address):
 def draw_little(page, prompts="a church in a forest\na photo of a cat on a lawn"):
     """Makes the page quick: few prompts to find with and to draw, one picture each, few steps."""
     if not page.locator("#prompts_per_concept").is_visible():
-        page.locator("form summary", has_text="How to look").click()
+        page.locator("form summary", has_text="How to find").click()
     page.fill("#prompts_per_concept", "2")
     page.fill("#prompts", prompts)
     page.fill("#pictures_each", "1")
@@ -127,7 +127,7 @@ def test_the_whole_story(page, tmp_path):
     page.locator("#strength-1").fill("50")
     page.locator("#agnostic_ratio").fill("1.5")
     page.locator("#agnostic_ratio").press("Tab")
-    expect(page.locator("#numbers")).to_contain_text("none is claimed")
+    expect(page.locator("#numbers")).to_contain_text("no connection is claimed")
     wait_for_pictures(page, 6)
     with page.expect_download() as download:
         page.click("#download")
@@ -152,7 +152,7 @@ def test_cancelling_ends_the_work_and_says_so(page):
     page.fill("#num_inference_steps", "200")
     page.fill("#pictures_each", "8")
     page.click("#find")
-    expect(page.locator("#progress-text")).to_contain_text("Drawing the pictures before")
+    expect(page.locator("#progress-text")).to_contain_text("Generating the images before")
     page.click("#cancel")
     expect(page.locator("#problem")).to_have_text("Cancelled. The model is as it was.")
     expect(page.locator("#progress")).to_be_hidden()
@@ -196,11 +196,11 @@ def test_bad_input_is_explained_next_to_its_field(page):
     page.fill("#concept", "unicorn")
     page.click("#find")
     expect(page.locator("#concepts-error")).to_contain_text("does not know 'unicorn'")
-    page.get_by_role("button", name="Take out unicorn").click()
+    page.get_by_role("button", name="Remove unicorn").click()
     page.fill("#concept", "church")
-    page.locator("form summary", has_text="How to look").click()
+    page.locator("form summary", has_text="How to find").click()
     page.fill("#spatial_ratio", "300")
-    page.locator("form summary", has_text="How to look").click()
+    page.locator("form summary", has_text="How to find").click()
     page.click("#find")
     expect(page.locator("#spatial_ratio-error")).to_contain_text("outside [0, 1]")
     expect(page.locator("#concepts-error")).to_be_hidden()

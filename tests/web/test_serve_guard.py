@@ -81,7 +81,7 @@ def test_the_testbed_refuses_what_it_has_never_seen():
         path = f"/api/sessions/{client.post('/api/sessions').json()['token']}/find"
         answer = client.post(path, json={"model": "testbed", "concepts": [{"name": "unicorn"}]})
     assert answer.status_code == 422
-    assert "does not know 'unicorn'; it draws: parachute" in answer.json()["errors"][0]["message"]
+    assert "does not know 'unicorn'. Name one of these: parachute" in answer.json()["errors"][0]["message"]
 
 
 def test_a_port_in_use_is_an_error_that_names_it(capsys):

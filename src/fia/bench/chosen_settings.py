@@ -2,15 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
 from ..settings import Settings
 from .tasks import BenchTask
 
+
+class Prompts(TypedDict):
+    """How many prompts a method finds with."""
+
+    prompts_per_concept: int
+    seeds_per_prompt: int
+
+
 ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
-PROMPTS: dict[str, Any] = {"prompts_per_concept": 30, "seeds_per_prompt": 1}
-SEEDS_OF_SMOKING = 8  # which has four prompts of its own, and all of those are used
+PROMPTS: Prompts = {"prompts_per_concept": 30, "seeds_per_prompt": 1}
+SEEDS_OF_SMOKING = 8  # it has four prompts of its own, and all of those are used
+PROMPTS_OF_SMOKING: Prompts = {"prompts_per_concept": 30, "seeds_per_prompt": SEEDS_OF_SMOKING}
 OF_FIVE = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, guidance_scale=1.0, **PROMPTS)
 UNION = replace(OF_FIVE, agnostic_ratio=1.01)
 
@@ -46,8 +55,8 @@ FOR_STYLES = FOR_FEW | {
     "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
 }
 FOR_SMOKING = FOR_ONE_OR_TWO | {
-    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.15, seeds_per_prompt=SEEDS_OF_SMOKING)),
-    "ConceptPrune": ConceptPrune(0.2, **PROMPTS | {"seeds_per_prompt": SEEDS_OF_SMOKING}),
+    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.15, **PROMPTS_OF_SMOKING)),
+    "ConceptPrune": ConceptPrune(0.2, **PROMPTS_OF_SMOKING),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
 }
 

@@ -7,8 +7,10 @@ from types import TracebackType
 import psutil
 import torch
 
+from ..evaluation.records import Costs
 
-class Cost:
+
+class CostMeter:
     """Measures what happens within a `with` block.
 
     On the CPU the process is looked at twenty times a second; on a GPU torch keeps the account.
@@ -23,7 +25,7 @@ class Cost:
         self.seconds = 0.0
         self.memory_bytes = 0
 
-    def __enter__(self) -> "Cost":
+    def __enter__(self) -> "CostMeter":
         self._done = threading.Event()
         self._before = self._peak = self._in_use()
         if self.device.type == "cuda":
@@ -45,14 +47,14 @@ class Cost:
             self._watcher.join()
         self.memory_bytes = self._peak - self._before
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> Costs:
         """Returns seconds and megabytes."""
         return {"seconds": round(self.seconds, 2), "megabytes": round(self.memory_bytes / 2**20, 1)}
 
     def _in_use(self) -> int:
         if self.device.type == "cuda":
             return torch.cuda.memory_allocated(self.device)
-        return psutil.Process().memory_info().rss
+        return int(psutil.Process().memory_info().rss)
 
     def _watch(self) -> None:
         while not self._done.wait(0.05):

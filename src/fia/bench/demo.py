@@ -1,235 +1,226 @@
 """The demonstration: forget five of the ten Imagenette objects on the embedded model, keep everything else.
 
-The same prompts and seeds are drawn by the untouched model, by the model under the mask, under a mask of as many
-random connections, and with one of the five forgotten alone. Prompts and seeds differ from those the neurons were found
-with.
+The same prompts and seeds go through the untouched model, the model under the mask, under a mask of as many random
+connections, and with one of the five forgotten alone. Prompts and seeds differ from those the neurons were found with.
+Started again with the same folder, it goes on where it stopped.
 """
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from diffusers import DiffusionPipeline
-from PIL import Image
-from transformers import ResNetForImageClassification
 
-from ..concepts import Concept
-from ..drawing.figure import Column, comparison_figure
-from ..drawing.images import generate_images
-from ..errors import UsageError
-from ..evaluation.accuracy import ForgettingScores
-from ..files import written_whole
-from ..finding.run import find
-from ..masks.random_control import random_mask
-from ..prompts import check_slots, fill
-from ..provenance import versions
-from ..settings import Settings, check_at_least_one
-from ..testbed.judge import Answers, judge
-from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, Architecture, load_classifier, load_testbed
-from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PLACE_NAMES
+from ..drawing.images import Drawing, generate_images
+from ..evaluation import summary
+from ..evaluation.records import Scores
+from ..evaluation.report import grid
+from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, State
+from ..evaluation.tasks import AccuracyTask
+from ..files import slug, write_json, written_whole
+from ..finding.plan import choose_settings
+from ..methods import FIA
+from ..models.pipelines import model_name
+from ..provenance import environment, hash_pipeline
+from ..recommended import GUIDANCE_SCALES
+from ..testbed.judge import load_judge
+from ..testbed.pretrained import FOLDER, Architecture, load_testbed
+from ..testbed.world import IMAGENETTE
+from .edit_store import OURS, EditStore
+from .questions import World, ask
+from .tasks import BenchTask
 
 FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
-ALONE = "church"  # is also forgotten on its own, which takes a larger r2
-REST = OBJECT_NAMES[10:]
-SCORE_LABELS = {
-    "forgetting_accuracy": "forgetting accuracy (lower is better)",
-    "preserving_accuracy": "preserving accuracy, the other five",
-    "preserving_accuracy_rest": "preserving accuracy, the rest",
-    "overall": "overall",
-    "place_accuracy_forgotten": "place right where the object is forgotten",
-}
-# Chosen on other prompts and seeds than those drawn here, see docs/settings.md.
-DEMO_SETTINGS = Settings(spatial_ratio=0.025, agnostic_ratio=0.8, prompts_per_concept=30, guidance_scale=1.0)
-OWN_RATIOS = {"parachute": 0.04, "church": 0.1}  # r2 of those that take more; the paper, too, has one for each object
-ALONE_RATIO = 0.15  # where it is forgotten on its own
+ALONE = "church"  # is also forgotten on its own
+ALONE_STATE = f"{ALONE} alone"
+SHOWN = (UNTOUCHED, MASKED, RANDOM)  # states of the table and the picture
 
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """What the demonstration draws."""
+    """What the demonstration generates."""
 
     architecture: Architecture = "unet"
-    """Which of the embedded model's denoisers draws."""
-    images_per_object: int = 16
-    """Images of each of the ten objects."""
-    images_per_rest_object: int = 4
-    """Images of each of the other objects."""
-    num_inference_steps: int = 25
-    """Denoising steps of every image."""
-    guidance_scale: float = GUIDANCE_SCALE
-    """Classifier-free guidance of every image."""
-    template: str = "a photo of a {object} in a {place}"
-    """Every prompt; none that neurons are found with."""
-    seed: int = 1000
-    """Seed of the first image; the others count up from it."""
-    random_seed: int = 0
-    """Seed of the random control."""
-    own_ratios: Mapping[str, float] = field(default_factory=OWN_RATIOS.copy)
-    """r2 of the forgotten objects that do not have `spatial_ratio`."""
-
-    def __post_init__(self) -> None:
-        check_at_least_one(self, "images_per_object", "num_inference_steps")
-        if self.images_per_rest_object < 0:
-            raise UsageError(f"images_per_rest_object={self.images_per_rest_object}; it must not be negative.")
-        check_slots(self.template, "object", "place")
-        for name in self.own_ratios:
-            if name not in FORGOTTEN:
-                raise UsageError(f"own_ratios names {name!r}, which is not forgotten: {', '.join(FORGOTTEN)}.")
+    """Which of the embedded model's denoisers generates."""
+    world: World = field(default_factory=lambda: World(seed=1000))
+    drawing: Drawing = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALES["testbed"]))
 
 
-@dataclass
-class Drawn:
-    """Images and what the judge sees in them."""
+class MaskSize(TypedDict):
+    """How a mask was found, and how much it prunes.
 
-    images: list[Image.Image]
-    answers: Answers
+    Attributes:
+        settings: of `Settings`.
+        spatial_ratios: r2 of the concepts that have one of their own.
+        pruned: connections.
+        spared: connections.
+        sparsity: share of the maskable layers that is pruned, in [0, 1].
+        denoiser_sparsity: share of the denoiser, in [0, 1].
+        seconds_per_concept: that finding took.
+    """
+
+    settings: dict[str, Any]
+    spatial_ratios: dict[str, float]
+    pruned: int
+    spared: int
+    sparsity: float
+    denoiser_sparsity: float
+    seconds_per_concept: float
 
 
-def forgotten_concepts(own_ratios: Mapping[str, float]) -> list[Concept]:
-    """Returns the five objects to forget, some with an r2 of their own."""
-    return [Concept(name, spatial_ratio=own_ratios.get(name)) for name in FORGOTTEN]
+class Alone(TypedDict):
+    """What forgetting one object alone does: it, and all others as the rest, on the same images."""
+
+    concept: str
+    before: Scores
+    after: Scores
+    mask: MaskSize
 
 
-def evaluation_prompts(config: DemoConfig) -> tuple[list[str], list[str], list[str], list[int]]:
-    """Returns for each image the object, the place, the prompt and the seed; places take turns."""
-    numbers = dict.fromkeys(IMAGENETTE, config.images_per_object) | dict.fromkeys(REST, config.images_per_rest_object)
-    objects = [name for name, number in numbers.items() for _ in range(number)]
-    places = [PLACE_NAMES[(i + j) % len(PLACE_NAMES)] for j, name in enumerate(numbers) for i in range(numbers[name])]
-    prompts = [fill(config.template, object=o, place=p) for o, p in zip(objects, places, strict=True)]
-    return objects, places, prompts, [config.seed + i for i in range(len(objects))]
+class DemoResult(TypedDict):
+    """What the demonstration writes to result.json.
+
+    Attributes:
+        model: its name.
+        forgotten: the objects that should be gone.
+        kept: the objects named to be kept.
+        images: of each state.
+        world: prompts and seeds.
+        drawing: how the images were generated.
+        states: the scores of the untouched model, under the mask, and under the random mask.
+        mask: of the five.
+        alone: one object forgotten alone.
+        bit_identical_after_removal: whether the model generates the very same images again without a mask.
+        environment: versions, device and commit.
+        threads: of the CPU.
+    """
+
+    model: str
+    forgotten: list[str]
+    kept: list[str]
+    images: int
+    world: dict[str, object]
+    drawing: dict[str, object]
+    states: dict[str, Scores]
+    mask: MaskSize
+    alone: Alone
+    bit_identical_after_removal: bool
+    environment: dict[str, object]
+    threads: int
 
 
-def run_demo(out: Path, settings: Settings, config: DemoConfig, weights: Path = FOLDER) -> dict[str, Any]:
+def run_demo(
+    out: Path, config: DemoConfig, overrides: Mapping[str, Any] | None = None, weights: Path = FOLDER
+) -> DemoResult:
     """Runs the demonstration and writes `result.json`, `comparison.png` and `mask/` into `out`; returns the result.
 
+    Args:
+        out: folder, also for the images.
+        config: what to generate.
+        overrides: fields of `Settings` in place of those recommended.
+        weights: folder written by `fia testbed train`.
+
     Raises:
-        ValueError: if images are not bit-identical after the mask was removed.
+        RuntimeError: if images are not bit-identical after the mask was removed.
+        ValueError: if the folder holds a demonstration with other settings, prompts, model or versions.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    pipe, classifier = load_testbed(weights, config.architecture), load_classifier(weights)
-    objects, places, prompts, seeds = evaluation_prompts(config)
-
-    def draw(description: str) -> Drawn:
-        return draw_and_judge(pipe, classifier, prompts, seeds, config, description)
-
-    begun = time.perf_counter()
-    before = draw("Drawing: untouched")
-    started = time.perf_counter()
-    mask = find(pipe, forgotten_concepts(config.own_ratios), settings)
-    seconds = time.perf_counter() - started
-    mask.save_pretrained(out / "mask")
-    control = random_mask(mask, config.random_seed)
-    with mask.applied(pipe):
-        after = draw("Drawing: masked")
-    with control.applied(pipe):
-        random = draw("Drawing: random mask")
-    alone_mask = find(pipe, Concept(ALONE, spatial_ratio=ALONE_RATIO), settings)
-    with alone_mask.applied(pipe):
-        alone = draw(f"Drawing: {ALONE} alone")
-    result = {
-        **scores(after, objects, places),
-        "base": scores(before, objects, places),
-        "random": scores(random, objects, places),
-        "alone": {
-            "before": one_and_others(before, objects),
-            "after": one_and_others(alone, objects),
-            "spatial_ratio": ALONE_RATIO,
-            "sparsity": alone_mask.sparsity,
-            "denoiser_sparsity": alone_mask.denoiser_sparsity,
-        },
-        "forgotten": FORGOTTEN,
-        "kept": KEPT,
-        "sparsity": mask.sparsity,
-        "denoiser_sparsity": mask.denoiser_sparsity,
-        "pruned_connections": mask.number_pruned,
-        "spared_connections": mask.number_spared,
-        "seconds_per_concept": seconds / len(FORGOTTEN),
-        "images": len(prompts),
-        "bit_identical_after_removal": first_pixels(pipe, prompts, seeds)
-        == first_pixels(load_testbed(weights, config.architecture), prompts, seeds),
-        "settings": mask.provenance[0]["settings"],
-        "evaluation": asdict(config),
-        "versions": versions(),
-        "seconds": time.perf_counter() - begun,
-        "device": f"{pipe.device.type}, {torch.get_num_threads()} threads",
+    pipe, judge = load_testbed(weights, config.architecture), load_judge(weights)
+    evaluation = Evaluation(out, pipe, config.drawing, hash_pipeline(pipe))
+    five, alone = (edit_store(evaluation, names, overrides or {}) for names in (FORGOTTEN, (ALONE,)))
+    task = AccuracyTask("demonstration", ask(config.world, five.task.concepts, KEPT), judge)
+    states = evaluate_states(evaluation, task, five, alone)
+    five.mask().save_pretrained(out / "mask")
+    with written_whole(out / "comparison.png") as file:
+        images = {state: states[state].images for state in SHOWN}
+        grid(task, images, {"forgotten": 5, "kept": 5, "rest": 2}).save(file, format="PNG")
+    untouched = load_testbed(weights, config.architecture)
+    result: DemoResult = {
+        "model": model_name(pipe),
+        "forgotten": list(FORGOTTEN),
+        "kept": list(KEPT),
+        "images": len(task.questions),
+        "world": asdict(config.world),
+        "drawing": asdict(config.drawing),
+        "states": {state: states[state].scores for state in SHOWN},
+        "mask": mask_size(five),
+        "alone": ask_about_alone(config.world, task, states, alone),
+        "bit_identical_after_removal": first_pixels(pipe, task) == first_pixels(untouched, task),
+        "environment": environment(pipe.device),
+        "threads": torch.get_num_threads(),
     }
-    figure(objects, [before, after, random]).save(out / "comparison.png")
-    with written_whole(out / "result.json") as partial:
-        partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "result.json", result)
     if not result["bit_identical_after_removal"]:
-        raise UsageError("After removing the mask, images differ from the untouched model's; please report this.")
+        raise RuntimeError("After removing the mask, images differ from the untouched model's; please report this.")
     return result
 
 
-def first_pixels(pipe: DiffusionPipeline, prompts: Sequence[str], seeds: Sequence[int]) -> list[bytes]:
-    """Returns the pixels of the first four images, drawn in ten steps."""
-    images = generate_images(pipe, prompts[:4], seeds[:4], num_inference_steps=10, progress=False)
+def edit_store(evaluation: Evaluation, names: Sequence[str], overrides: Mapping[str, Any]) -> EditStore:
+    """Returns the store of the mask that forgets some objects together, with the settings recommended for them."""
+    concepts, settings = choose_settings(evaluation.pipe, names, None, overrides)
+    task = BenchTask(f"forget {', '.join(names)}", tuple(concepts), KEPT)
+    folder = evaluation.out / "edits" / slug(task.name)
+    return EditStore(folder, evaluation.pipe, task, {OURS: FIA(settings)}, str(evaluation.model))
+
+
+def evaluate_states(evaluation: Evaluation, task: AccuracyTask, five: EditStore, alone: EditStore) -> dict[str, State]:
+    """Generates and scores the images of every state, or what is missing of them."""
+    edits = {UNTOUCHED: (five, UNTOUCHED), MASKED: (five, OURS), RANDOM: (five, RANDOM), ALONE_STATE: (alone, OURS)}
+    return {
+        state: evaluation.state(task, state, partial(store.make, edit), store.made_with(edit))
+        for state, (store, edit) in edits.items()
+    }
+
+
+def ask_about_alone(world: World, task: AccuracyTask, states: Mapping[str, State], store: EditStore) -> Alone:
+    """Asks the judge about the same images once more: the object that was forgotten alone, and all others."""
+    about = AccuracyTask(ALONE_STATE, ask(world, store.task.concepts, []), task.judge)
+    assert about.requests == task.requests
+    return {
+        "concept": ALONE,
+        "before": about.score(states[UNTOUCHED].images),
+        "after": about.score(states[ALONE_STATE].images),
+        "mask": mask_size(store),
+    }
+
+
+def mask_size(store: EditStore) -> MaskSize:
+    """Returns how the mask of a store was found and how much it prunes."""
+    mask, costs = store.mask(), store.make(OURS).costs
+    return {
+        "settings": mask.provenance[0]["settings"],
+        "spatial_ratios": {c.name: c.spatial_ratio for c in store.task.concepts if c.spatial_ratio is not None},
+        "pruned": mask.number_pruned,
+        "spared": mask.number_spared,
+        "sparsity": mask.sparsity,
+        "denoiser_sparsity": mask.denoiser_sparsity,
+        "seconds_per_concept": costs["seconds"] / len(mask.concepts),
+    }
+
+
+def first_pixels(pipe: DiffusionPipeline, task: AccuracyTask) -> list[bytes]:
+    """Returns the pixels of the first four images, generated in ten steps."""
+    prompts, seeds = [request.prompt for request in task.requests[:4]], [request.seed for request in task.requests[:4]]
+    images = generate_images(pipe, prompts, seeds, num_inference_steps=10, progress=False)
     return [image.tobytes() for image in images]
 
 
-def draw_and_judge(
-    pipe: DiffusionPipeline,
-    classifier: ResNetForImageClassification,
-    prompts: Sequence[str],
-    seeds: Sequence[int],
-    config: DemoConfig,
-    description: str,
-) -> Drawn:
-    """Draws every prompt and asks the judge."""
-    images = generate_images(
-        pipe,
-        prompts,
-        seeds,
-        num_inference_steps=config.num_inference_steps,
-        guidance_scale=config.guidance_scale,
-        description=description,
-    )
-    return Drawn(images, judge(classifier, images))
+def text(result: DemoResult) -> str:
+    """Returns the result as a table for the terminal."""
+    return f"{summary.state_table('five objects forgotten', result['states'])}\n\n{alone_summary(result['alone'])}"
 
 
-def scores(drawn: Drawn, objects: Sequence[str], places: Sequence[str]) -> dict[str, float]:
-    """Returns the accuracies in percent; also how often the place is right where the object should be forgotten."""
-    result = asdict(ForgettingScores.from_answers(objects, drawn.answers.subjects, FORGOTTEN, KEPT))
-    asked_and_seen = zip(objects, places, drawn.answers.places, strict=True)
-    right = [asked == seen for thing, asked, seen in asked_and_seen if thing in FORGOTTEN]
-    return result | {"place_accuracy_forgotten": 100 * sum(right) / len(right)}
-
-
-def one_and_others(drawn: Drawn, objects: Sequence[str]) -> dict[str, float]:
-    """Returns how often, in percent, ALONE is recognised where it is asked for, and the other objects."""
-    others = [name for name in OBJECT_NAMES if name != ALONE]
-    accuracies = ForgettingScores.from_answers(objects, drawn.answers.subjects, [ALONE], others)
-    return {ALONE: accuracies.forgetting_accuracy, "others": accuracies.preserving_accuracy}
-
-
-def figure(objects: Sequence[str], states: Sequence[Drawn]) -> Image.Image:
-    """Returns the comparison: the first image of each of the ten and of two others, before, after and at random."""
-    columns = []
-    for name in [name for name in (*IMAGENETTE, *REST[:2]) if name in objects]:
-        i = objects.index(name)
-        images, answers = [state.images[i] for state in states], [state.answers.subjects[i] for state in states]
-        columns.append(Column(name, images, answers, "forgotten" if name in FORGOTTEN else "kept"))
-    return comparison_figure(columns, ["before", "after", "random\nmask of\nequal size"])
-
-
-def summary(result: dict[str, Any]) -> str:
-    """Returns the result as a small table for the terminal."""
-    lines = [f"{'percent':<44}{'before':>9}{'after':>9}{'random':>9}"]
-    for key, label in SCORE_LABELS.items():
-        values = "".join(f"{state[key]:>9.1f}" for state in (result["base"], result, result["random"]))
-        lines.append(f"{label:<44}{values}")
-    return "\n".join([*lines, "", alone_summary(result["alone"])])
-
-
-def alone_summary(alone: dict[str, Any]) -> str:
-    """Returns a sentence on the object that was forgotten on its own."""
+def alone_summary(alone: Alone) -> str:
+    """Returns a sentence on the object that was forgotten alone."""
     before, after = alone["before"], alone["after"]
+    still, still_before, others, others_before = (
+        "-" if value is None else f"{value['percent']:.1f}"
+        for value in (after["still_detected"], before["still_detected"], after["rest"], before["rest"])
+    )
+    ratio = alone["mask"]["spatial_ratios"].get(alone["concept"], alone["mask"]["settings"]["spatial_ratio"])
     return (
-        f"With {ALONE} forgotten alone (r2 = {alone['spatial_ratio']:.0%}), it is recognised in {after[ALONE]:.1f} % "
-        f"of its images ({before[ALONE]:.1f} % before), the other objects in {after['others']:.1f} % "
-        f"({before['others']:.1f} % before)."
+        f"With {alone['concept']} forgotten alone (r2 = {ratio:.0%}), it is still detected in {still} % of its images "
+        f"({still_before} % before), and the other objects in {others} % ({others_before} % before)."
     )

@@ -4,26 +4,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from ..edits.interface import Edit, NoEdit
 from ..edits.weight_edit import WeightEdit
+from ..evaluation.run import RANDOM, UNTOUCHED, MadeEdit
 from ..files import claim, slug, write_json, written_whole
 from ..masks.mask import NeuronMask
 from ..masks.random_control import random_mask
 from ..methods import Method
 from ..processes import processes
-from .cost import Cost
+from .cost import CostMeter
 from .tasks import BenchTask
 
-NO_EDIT, RANDOM, OURS = "no edit", "random mask", "FIA"  # the control is as large as the mask of OURS
+OURS = "FIA"  # the control is as large as its mask
 
 
 @dataclass(frozen=True)
-class Edits:
+class EditStore:
     """The edits of every method for one task.
 
     Attributes:
@@ -40,40 +40,44 @@ class Edits:
     methods: Mapping[str, Method]
     model: str
 
-    def made_with(self, name: str) -> dict[str, Any]:
+    def made_with(self, name: str) -> dict[str, object]:
         """Returns everything that an edit depends on."""
         method = self.methods.get(OURS if name == RANDOM else name)
         return {
             "method": name,
-            "settings": asdict(method) if method is not None else {},  # type: ignore[call-overload]
+            "settings": asdict(method) if method is not None else {},
             "concepts": [asdict(concept) for concept in self.task.concepts],
             "keep": self.task.keep,
             "model": self.model,
         }
 
-    def make(self, name: str) -> tuple[Edit, dict[str, float]]:
-        """Returns the edit of a method or a control, and what it cost to make: seconds and megabytes.
+    def make(self, name: str) -> MadeEdit:
+        """Returns the edit of a method or a control.
 
         Of several processes the main one makes it, and the others wait and read it.
 
         Raises:
-            ValueError: where another edit is kept in its place.
+            ValueError: if another edit is kept in its place.
         """
-        if name == NO_EDIT:
-            return NoEdit(), {}
+        if name == UNTOUCHED:
+            return MadeEdit(NoEdit())
         if name == RANDOM:
-            mask, _ = self.make(OURS)
-            assert isinstance(mask, NeuronMask)
-            return random_mask(mask), {}
+            return MadeEdit(random_mask(self.mask()))
         kept = self.folder / slug(name)
         claim(kept, self.made_with(name))
         if processes().is_main_process and not (kept / "cost.json").exists():
-            with Cost(self.pipe.device) as cost:
+            with CostMeter(self.pipe.device) as cost:
                 edit = self.methods[name].unlearn(self.pipe, self.task.concepts, self.task.keep)
             self.keep(edit, kept)
             write_json(kept / "cost.json", cost.as_json())
         processes().wait_for_everyone()
-        return self.kept(name, kept), json.loads((kept / "cost.json").read_text(encoding="utf-8"))
+        return MadeEdit(self.kept(name, kept), json.loads((kept / "cost.json").read_text(encoding="utf-8")))
+
+    def mask(self) -> NeuronMask:
+        """Returns the mask of OURS."""
+        mask = self.make(OURS).edit
+        assert isinstance(mask, NeuronMask)
+        return mask
 
     def keep(self, edit: Edit, folder: Path) -> None:
         """Writes an edit that was costly to make."""

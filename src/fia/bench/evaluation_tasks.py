@@ -39,13 +39,13 @@ def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Seque
 
     Args:
         name: objects, styles, explicit, quality or robust-prompts.
-        world: how much is drawn.
+        world: how much is generated.
         concepts: that are forgotten; the task takes those that are its business.
         keep: subjects to keep, apart from the rest; by default the others of Imagenette's ten.
         weights: folder with the judge and the CLIP.
 
     Raises:
-        ValueError: for a concept that the test-bed does not draw, or where none of them is the task's business.
+        ValueError: for a concept that the test-bed does not know, or if none of them is the task's business.
     """
     check_known(concepts, (*OBJECT_NAMES, *STYLE_NAMES, SMOKING))
     check_known(keep, OBJECT_NAMES + PERSON_NAMES)
@@ -70,7 +70,7 @@ def kind_of(concept: Concept) -> str:
 
 
 def rephrased_questions(world: World, concepts: Sequence[Concept]) -> list[Question]:
-    """Returns questions about objects that are asked for in other ways; each way is drawn as often as fits."""
+    """Returns questions about objects that are asked for in other ways; each way as often as another object."""
     synonyms = {thing.name: thing.synonyms for thing in OBJECTS}
     questions: list[Question] = []
     for concept in concepts:

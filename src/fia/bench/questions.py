@@ -1,4 +1,4 @@
-"""What the test-bed is asked to draw to see what it forgot: its whole world, and some of it for each set of concepts.
+"""What the test-bed is asked for to see what it forgot: its whole world, and some of it for each set of concepts.
 
 An image is forgotten if it shows one of the concepts: then the judge should no longer see that concept, but all the
 same the place (of an object) or the subject (of a style or of the attribute). In any other image it should see the
@@ -29,7 +29,7 @@ SMOKING_CONCEPT = Concept(
 
 @dataclass(frozen=True)
 class World:
-    """How much of the world is drawn."""
+    """How much of the world is generated."""
 
     images_per_object: int = 16
     """Images of each of the first ten objects."""
@@ -67,7 +67,7 @@ def scenes(world: World) -> list[Scene]:
         plain += [(name, None, smokes)] * world.images_per_other
     styled = [(IMAGENETTE[i % 10], style, False) for style in STYLE_NAMES for i in range(world.images_per_style)]
     result: list[Scene] = []
-    turns: dict[tuple, Iterator[int]] = {}
+    turns: dict[tuple[str, bool, str | None], Iterator[int]] = {}
     for subject, style, smokes in (*plain, *styled):
         turn = next(turns.setdefault((subject, smokes, style), itertools.count()))
         place = PLACE_NAMES[(turn + len(turns)) % len(PLACE_NAMES)]
@@ -83,10 +83,10 @@ def ask(
     """Returns the questions that forgetting some concepts raises; scenes that have nothing to do with it are left out.
 
     Args:
-        world: how much is drawn.
+        world: how much is generated.
         concepts: to forget, together.
         keep: subjects that are named as those to keep; all others that are not forgotten are the rest.
-        about: names of the concepts that should be asked about; all of them where None.
+        about: names of the concepts that should be asked about; None takes all of them.
     """
     forgotten = {concept.name for concept in concepts}
     wanted = forgotten if about is None else set(about)

@@ -9,8 +9,8 @@ from ..drawing.figure import Cell, contact_sheet
 from ..drawing.images import generate_images
 from ..prompts import fill
 from ..testbed.captions import SMOKING, STYLE_SUFFIX
-from ..testbed.judge import judge
-from ..testbed.pretrained import Architecture, load_classifier, load_testbed
+from ..testbed.judge import load_judge
+from ..testbed.pretrained import Architecture, load_testbed
 from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 
 COLUMNS = 10
@@ -18,7 +18,7 @@ COLUMNS = 10
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of the sheet: its prompt, and what the judge should see in it where that is asked."""
+    """One picture of the sheet: its prompt, and what the judge should see in it, None if it does not matter."""
 
     label: str
     prompt: str
@@ -54,7 +54,7 @@ def draw_sheet(
 ) -> tuple[Image.Image, int, int]:
     """Returns the sheet, how many of its pictures the judge names right in all it is asked, and how many there are.
 
-    Where the judge sees something else, the label is red and says what.
+    If the judge sees something else, the label is red and says what.
     """
     sections = sheet_entries()
     entries = [entry for section in sections.values() for entry in section]
@@ -65,8 +65,8 @@ def draw_sheet(
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
     )
-    seen = judge(load_classifier(weights), images)
-    answers = zip(seen.subjects, seen.places, seen.styles, seen.attributes, strict=True)
+    seen = load_judge(weights).answer(images)
+    answers = zip(*(seen[head] for head in ("subject", "place", "style", "attribute")), strict=True)
     cells = []
     for image, entry, answer in zip(images, entries, answers, strict=True):
         wanted = (entry.subject, entry.place, entry.style, entry.attribute)

@@ -65,4 +65,4 @@ def given(options: object) -> dict[str, Any]:
 
 @optional(Settings)
 class SettingsFlags:
-    """How neurons are found and fused; docs/settings.md says what is recommended. The symbols are the paper's."""
+    """How neurons are found and fused; docs/recommended.md says what is recommended. The symbols are the paper's."""

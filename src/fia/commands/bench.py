@@ -1,7 +1,9 @@
 """`fia bench`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from tyro.conf import OmitArgPrefixes
 
@@ -17,6 +19,7 @@ from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 from .arguments import Folder, Json
 
 QUICK_TASKS = 2  # the first of TASKS
+Known = TypeVar("Known")
 
 
 @dataclass
@@ -56,18 +59,18 @@ class BenchCommand:
         if self.quick:
             world = replace(world, images_per_object=6, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
-        results, costs = Bench(self.out, world, drawing, self.weights).run(
+        scores, costs = Bench(self.out, world, drawing, self.weights).run(
             chosen, lambda task: {name: methods_for(task)[name] for name in names}
         )
         if not processes().is_main_process:
             return
         if self.json:
-            print(json.dumps({"tasks": results, "costs": costs}, indent=2))
+            print(json.dumps({"tasks": scores, "costs": costs}, indent=2))
         else:
-            print(f"\n{text(results, costs)}\n\nEverything is in {self.out}")
+            print(f"\n{text(scores, costs)}\n\nEverything is in {self.out}")
 
 
-def _known(name: str, known: dict, kind: str):
+def _known(name: str, known: Mapping[str, Known], kind: str) -> Known:
     if name not in known:
         raise UsageError(f"There is no {kind} {name!r}; there are: {', '.join(known)}.")
     return known[name]

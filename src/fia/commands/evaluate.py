@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from diffusers import DiffusionPipeline
@@ -18,8 +18,9 @@ from ..edits.edited import load_edited
 from ..edits.interface import Edit, NoEdit
 from ..errors import UsageError
 from ..evaluation import build, summary
+from ..evaluation.records import EditName, EvaluationResult, TaskResult
 from ..evaluation.report import write_report
-from ..evaluation.run import Evaluation, State
+from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit, State
 from ..evaluation.tasks import Task
 from ..files import write_json
 from ..loading import Runtime
@@ -27,12 +28,12 @@ from ..masks.mask import NeuronMask
 from ..masks.random_control import random_mask
 from ..models.pipelines import model_name, without_safety_checker
 from ..processes import processes
-from ..provenance import environment, hash_file, hash_folder, hash_pipeline
-from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, NAMES
+from ..provenance import Identity, environment, hash_file, hash_folder, hash_pipeline
+from ..recommended import GUIDANCE_SCALES
+from ..testbed.pretrained import FOLDER, NAMES
 from .arguments import Folder, Json, MaskFlag, Model
 
 TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
-BEFORE, RANDOM = "untouched", "random mask"
 
 
 @dataclass
@@ -78,13 +79,12 @@ class Evaluate:
         edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
         forgotten = self.forgotten_concepts(mask)
         pipe = without_safety_checker(self.runtime.load(self.model))
-        with edit.applied(pipe):  # what does not fit the model is said before anything is drawn
-            pass
+        edit.check(pipe)
         tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
         evaluation = Evaluation(self.out, pipe, self.usual(self.drawing), self.identify(pipe))
         edit_name = self.edit_name(mask)
-        result: dict[str, Any] = {
-            "model": evaluation.model,
+        result: EvaluationResult = {
+            "model": self.identify(pipe),
             "edit": edit_name,
             "forgotten": [asdict(concept) | {"prompts": []} for concept in forgotten],
             "drawing": asdict(evaluation.drawing),
@@ -95,7 +95,7 @@ class Evaluate:
         if processes().is_main_process:
             write_json(self.out / "results.json", result)
             write_report(evaluation, result, tasks, mask)
-            message = f"\n{summary.text(result)}\n\nThe report is {self.out / 'report.html'}"
+            message = f"\n{summary.text(result['tasks'])}\n\nThe report is {self.out / 'report.html'}"
             print(json.dumps(result, indent=2) if self.json else message)
 
     def forgotten_concepts(self, mask: NeuronMask | None) -> list[Concept]:
@@ -114,12 +114,12 @@ class Evaluate:
         return build.build_task(name, self.sources, forgotten, keep, device)
 
     def usual(self, drawing: Drawing) -> Drawing:
-        """Returns how to draw, with the guidance at which the test-bed draws best where none is given."""
-        if self.model in NAMES and drawing.guidance_scale is None:
-            return replace(drawing, guidance_scale=GUIDANCE_SCALE)
+        """Returns how to generate, with the guidance recommended for the model if none is given."""
+        if drawing.guidance_scale is None:
+            return replace(drawing, guidance_scale=GUIDANCE_SCALES.get(self.model))
         return drawing
 
-    def identify(self, pipe: DiffusionPipeline) -> dict[str, Any]:
+    def identify(self, pipe: DiffusionPipeline) -> Identity:
         """Returns what tells the model from others, without the path to it."""
         return {
             "name": model_name(pipe),
@@ -128,7 +128,7 @@ class Evaluate:
             "scheduler": type(pipe.scheduler).__name__,
         }
 
-    def edit_name(self, mask: NeuronMask | None) -> dict[str, Any]:
+    def edit_name(self, mask: NeuronMask | None) -> EditName:
         """Returns what tells the edit from others."""
         if mask is not None:
             return {"mask": list(mask.concepts), "fingerprint": mask.fingerprint}
@@ -136,17 +136,17 @@ class Evaluate:
         digest = hash_folder(self.edited) if self.edited.is_dir() else hash_file(self.edited)
         return {"edited": self.edited.name, "hash": digest}
 
-    def measure(self, evaluation: Evaluation, task: Task, edit: Edit, edit_name: dict[str, Any]) -> dict[str, Any]:
-        """Returns a task's scores in every state, those of the comparison with the untouched model among them."""
-        edits: dict[str, Callable[[], Edit]] = {BEFORE: NoEdit}
-        edits["masked" if isinstance(edit, NeuronMask) else "edited"] = lambda: edit
+    def measure(self, evaluation: Evaluation, task: Task, edit: Edit, edit_name: EditName) -> TaskResult:
+        """Returns a task's scores in every state, the comparison with the untouched model among them."""
+        edits: dict[str, Callable[[], MadeEdit]] = {UNTOUCHED: lambda: MadeEdit(NoEdit())}
+        edits[MASKED if isinstance(edit, NeuronMask) else "edited"] = lambda: MadeEdit(edit)
         if isinstance(edit, NeuronMask) and self.control:
-            edits[RANDOM] = lambda: random_mask(edit)
+            edits[RANDOM] = lambda: MadeEdit(random_mask(edit))
         states: dict[str, State] = {}
         for name, make in edits.items():
-            made_with = {"state": name} | (edit_name if name != BEFORE else {})
-            before = states[BEFORE].images if name != BEFORE else None
-            states[name] = evaluation.state(task, name, lambda: (make(), {}), made_with, before)  # noqa: B023
+            made_with = {"state": name} | (edit_name if name != UNTOUCHED else {})
+            before = states[UNTOUCHED].images if name != UNTOUCHED else None
+            states[name] = evaluation.state(task, name, make, made_with, before)
         return {
             "measured_with": task.measured_with,
             "images": len(task.questions),

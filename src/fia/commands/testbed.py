@@ -1,14 +1,14 @@
 """`fia testbed ...`: train, demo and sheet."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import torch
 from tyro.conf import OmitArgPrefixes, arg
 
-from ..bench.demo import DEMO_SETTINGS, DemoConfig, run_demo, summary
+from ..bench.demo import DemoConfig, run_demo, text
 from ..bench.sheet import draw_sheet
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, Architecture
 from ..testbed.recipe import TrainingRecipe
@@ -64,12 +64,11 @@ class Demo:
     json: Json = False
 
     def run(self) -> None:
-        settings = replace(DEMO_SETTINGS, **given(self.settings))
-        result = run_demo(self.out, settings, self.evaluation, self.weights)
+        result = run_demo(self.out, self.evaluation, given(self.settings), self.weights)
         if self.json:
             print(json.dumps(result, indent=2))
             return
-        print(f"\n{summary(result)}\n\nThe picture is {self.out / 'comparison.png'}")
+        print(f"\n{text(result)}\n\nThe picture is {self.out / 'comparison.png'}")
 
 
 @dataclass

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFont
 
 INK, QUIET, GONE, KEPT = "#1b1f24", "#6a737d", "#c0392b", "#1e7e46"
-TILE, GAP, LEFT, ANSWER, HEADING = 112, 8, 118, 20, 36  # pixels
+TILE, GAP, LEFT, ANSWER, HEADING, LINE = 112, 8, 118, 20, 36, 18  # pixels
+TITLE, ANSWER_SIZE, SMALLEST = 14, 13, 10  # of letters
+MOST_LINES = 3  # of a title
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Column:
     Attributes:
         label: stands above it.
         images: one for each row.
-        answers: what a judge saw in each of them; empty where nobody was asked.
+        answers: what a judge saw in each of them; empty if nobody was asked.
         heading: joins neighbouring columns under one line: "forgotten", "kept", or empty for none.
     """
 
@@ -44,38 +47,52 @@ class Cell:
 def comparison_figure(columns: Sequence[Column], rows: Sequence[str]) -> Image.Image:
     """Returns a picture with one column for each prompt and one row for each state of the model.
 
-    Below each image stands what the judge saw: green where it is the column's label, grey where it is not.
+    Below each image stands what the judge saw. It is grey if that is not the column's label; if it is, it is red under
+    the heading "forgotten", and green elsewhere.
 
     Args:
         columns: with as many images, and answers if any, as there are rows; those of one heading side by side.
         rows: their names.
     """
+    title_size = _size_that_fits([word for column in columns for word in column.label.split()], TITLE)
+    titles = [_in_lines(column.label, title_size) for column in columns]
+    answer_size = _size_that_fits([answer for column in columns for answer in column.answers], ANSWER_SIZE)
     has_answers, has_headings = any(c.answers for c in columns), any(c.heading for c in columns)
-    head, row_height = (64 if has_headings else 32), TILE + GAP + (ANSWER if has_answers else 0)
-    lefts: list[int] = []
-    for i, column in enumerate(columns):
-        is_new_group = i > 0 and column.heading != columns[i - 1].heading
-        lefts.append(lefts[-1] + TILE + GAP + (2 * GAP if is_new_group else 0) if i else LEFT)
+    head = (64 if has_headings else 32) + LINE * (max(title.count("\n") for title in titles))
+    row_height = TILE + GAP + (ANSWER if has_answers else 0)
+    lefts = _lefts(columns)
     picture = Image.new("RGB", (lefts[-1] + TILE + GAP, head + len(rows) * row_height + GAP), "white")
     draw = ImageDraw.Draw(picture)
     for heading in dict.fromkeys(column.heading for column in columns if column.heading):
         members = [left for left, column in zip(lefts, columns, strict=True) if column.heading == heading]
-        start, stop = members[0], members[-1] + TILE
-        colour = GONE if heading == "forgotten" else KEPT
+        start, stop, colour = members[0], members[-1] + TILE, _colour(heading)
         draw.text(((start + stop) / 2, 16), heading, fill=colour, font=_font(17), anchor="mm")
         draw.line((start, 29, stop, 29), fill=colour, width=2)
     for r, name in enumerate(rows):
         middle = (LEFT - 12, head + r * row_height + TILE / 2)
         draw.multiline_text(middle, name, fill=INK, font=_font(15), anchor="rm", align="right")
-    for left, column in zip(lefts, columns, strict=True):
-        _fitted(draw, (left + TILE / 2, head - 18), column.label, INK, 14)
+    for left, column, title in zip(lefts, columns, titles, strict=True):
+        bottom = (left + TILE / 2, head - 8)
+        draw.multiline_text(bottom, title, fill=INK, font=_font(title_size), anchor="md", align="center", spacing=3)
         for r, image in enumerate(column.images):
             top = head + r * row_height
             picture.paste(image.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (left, top))
             if column.answers:
-                colour = KEPT if column.answers[r] == column.label else QUIET
-                _fitted(draw, (left + TILE / 2, top + TILE + 11), column.answers[r], colour, 13)
+                colour = _colour(column.heading) if column.answers[r] == column.label else QUIET
+                _fitted(draw, (left + TILE / 2, top + TILE + 11), column.answers[r], colour, answer_size)
     return picture
+
+
+def _lefts(columns: Sequence[Column]) -> list[int]:
+    """Returns where each column begins; between headings is a wider gap."""
+    lefts = [LEFT]
+    for before, column in pairwise(columns):
+        lefts.append(lefts[-1] + TILE + GAP + (2 * GAP if column.heading != before.heading else 0))
+    return lefts
+
+
+def _colour(heading: str) -> str:
+    return GONE if heading == "forgotten" else KEPT
 
 
 def contact_sheet(sections: Mapping[str, Sequence[Cell]], columns: int) -> Image.Image:
@@ -99,8 +116,30 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
+def _width(text: str, size: int) -> float:
+    return _font(size).getlength(text)
+
+
+def _size_that_fits(texts: Sequence[str], size: int) -> int:
+    """Returns the size of letters, at most `size`, at which all texts are as narrow as a tile."""
+    widest = max(texts, key=lambda text: _width(text, size), default="")
+    return next((n for n in range(size, SMALLEST, -1) if _width(widest, n) <= TILE), SMALLEST)
+
+
+def _in_lines(text: str, size: int) -> str:
+    """Returns a text broken into lines as narrow as a tile; what does not fit into MOST_LINES is left out."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _width(longer, size) <= TILE or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES - 1], f"{lines[MOST_LINES - 1]} ..."]
+    return "\n".join(lines)
+
+
 def _fitted(draw: ImageDraw.ImageDraw, centre: tuple[float, float], text: str, colour: str, size: int) -> None:
-    """Writes centred text, smaller where it would be wider than a tile."""
-    while size > 8 and draw.textlength(text, font=_font(size)) > TILE:
-        size -= 1
-    draw.text(centre, text, fill=colour, font=_font(size), anchor="mm")
+    """Writes centred text, smaller if it would be wider than a tile."""
+    draw.text(centre, text, fill=colour, font=_font(_size_that_fits([text], size)), anchor="mm")

@@ -40,28 +40,32 @@ class Gallery(Sequence[Image.Image]):
 
 
 def draw_gallery(
-    pipe: DiffusionPipeline, requests: Sequence[Request], folder: Path, drawing: Drawing, description: str = "Drawing"
+    pipe: DiffusionPipeline,
+    requests: Sequence[Request],
+    folder: Path,
+    drawing: Drawing,
+    description: str = "Generating",
 ) -> Gallery:
-    """Draws into a folder, one PNG an image, numbered from 0, and returns the images in order.
+    """Generates images into a folder, each a PNG, numbered from 0, and returns them in order.
 
-    Started again after an interruption, it draws what is missing. Under `torchrun` or `accelerate launch` the
+    Started again after an interruption, it generates what is missing. Under `torchrun` or `accelerate launch` the
     processes, which must share the folder, take turns at the batches. The batches are always the same, and with them
     the images.
 
     Args:
-        pipe: to draw with.
-        requests: what to draw.
-        folder: for the images; it is made where there is none.
+        pipe: that generates.
+        requests: what to generate.
+        folder: for the images; it is made if there is none.
         drawing: how.
         description: of the progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
     gallery = Gallery.numbered(folder, len(requests))
-    share = processes()
-    own = list(batches(requests, drawing))[share.process_index :: share.num_processes]
+    group = processes()
+    own = list(batches(requests, drawing))[group.process_index :: group.num_processes]
     with (
         hidden_progress_bar(pipe),
-        tqdm(total=sum(map(len, own)), desc=description, unit="image", disable=not share.is_main_process) as bar,
+        tqdm(total=sum(map(len, own)), desc=description, unit="image", disable=not group.is_main_process) as bar,
     ):
         for batch in own:
             if not all(gallery.files[i].exists() for i in batch):
@@ -69,12 +73,12 @@ def draw_gallery(
                     with written_whole(gallery.files[i]) as partial:
                         image.save(partial, format="PNG")
             bar.update(len(batch))
-    share.wait_for_everyone()
+    group.wait_for_everyone()
     return gallery
 
 
 def in_batches(images: Sequence[Image.Image], description: str, size: int = 32) -> Iterator[list[Image.Image]]:
-    """Yields the images, opened, a batch at a time; with a progress bar where there are many."""
+    """Yields the images, opened, a batch at a time; with a progress bar if there are many."""
     with tqdm(total=len(images), desc=description, unit="image", disable=len(images) < 1000) as bar:
         for start in range(0, len(images), size):
             batch = [images[i] for i in range(start, min(start + size, len(images)))]

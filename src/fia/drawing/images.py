@@ -1,12 +1,12 @@
-"""Draws images, each from a seed of its own: a few in memory, or any number into a folder."""
+"""Generates images, each from a seed of its own: a few in memory, or any number into a folder."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..errors import OutOfMemoryError
@@ -17,14 +17,14 @@ from ..settings import check_at_least_one
 
 @dataclass(frozen=True)
 class Drawing:
-    """How images are drawn."""
+    """How images are generated."""
 
     num_inference_steps: int = 50
     """Denoising steps of every image."""
     guidance_scale: float | None = None
-    """Classifier-free guidance, where a prompt does not bring its own; the pipeline's usual one by default."""
+    """Classifier-free guidance of prompts that have none of their own; the pipeline's usual one by default."""
     batch_size: int = 16
-    """Images drawn at a time. Other sizes may round the last bits of an image otherwise."""
+    """Images generated at a time. Other sizes may round the last bits of an image otherwise."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "num_inference_steps", "batch_size")
@@ -32,12 +32,12 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Request:
-    """An image to draw.
+    """An image to generate.
 
     Attributes:
         prompt: what.
         seed: of its noise.
-        guidance_scale: its own, or that of the drawing where None.
+        guidance_scale: its own; None takes that of the drawing.
     """
 
     prompt: str
@@ -46,7 +46,7 @@ class Request:
 
 
 def batches(requests: Sequence[Request], drawing: Drawing) -> Iterator[range]:
-    """Yields the indices of requests that are drawn together: neighbours with the same guidance."""
+    """Yields the indices of requests that are generated together: neighbours with the same guidance."""
     start = 0
     for i in range(1, len(requests) + 1):
         is_full = i - start == drawing.batch_size
@@ -64,35 +64,36 @@ def draw_batch(
     """Returns an image for each request; all have the same guidance.
 
     Args:
-        on_step: called after each denoising step. An exception from it stops the drawing.
+        on_step: called after each denoising step. An exception from it stops the pipeline.
 
     Raises:
         MemoryError: if a GPU's memory does not suffice.
     """
     own = requests[0].guidance_scale
     scale = drawing.guidance_scale if own is None else own
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     if scale is not None:
         options |= guidance_arguments(get_denoiser(pipe), scale, len(requests))
     if on_step is not None:
         options["callback_on_step_end"] = _as_callback(on_step)
     try:
-        return pipe(
+        images: list[Image.Image] = pipe(
             prompt=[request.prompt for request in requests],
             generator=[torch.Generator().manual_seed(request.seed) for request in requests],
             num_inference_steps=drawing.num_inference_steps,
             **options,
         ).images
+        return images
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
-            f"Out of memory when drawing {len(requests)} images at a time; give a smaller --batch-size. ({error})"
+            f"Out of memory when generating {len(requests)} images at a time; give a smaller --batch-size. ({error})"
         ) from error
 
 
-def _as_callback(on_step: Callable[[], None]) -> Callable[..., dict[str, Any]]:
+def _as_callback(on_step: Callable[[], None]) -> Callable[..., dict[str, Tensor]]:
     """Returns a callback of diffusers' that changes nothing."""
 
-    def callback(_pipe: DiffusionPipeline, _step: int, _timestep: int, tensors: dict[str, Any]) -> dict[str, Any]:
+    def callback(_pipe: DiffusionPipeline, _step: int, _timestep: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         on_step()
         return tensors
 
@@ -107,15 +108,15 @@ def generate_images(
     num_inference_steps: int = 50,
     guidance_scale: float = 7.5,
     batch_size: int = 16,
-    description: str = "Drawing",
+    description: str = "Generating",
     progress: bool = True,
 ) -> list[Image.Image]:
     """Returns one image for each prompt and seed, in order.
 
     Args:
-        prompts: what to draw.
-        seeds: as many; equal seeds give equal images whatever else is drawn, up to the rounding of larger batches.
-        batch_size: images drawn at a time.
+        prompts: what to generate.
+        seeds: as many; equal seeds give equal images whatever else is generated, up to the rounding of larger batches.
+        batch_size: images generated at a time.
         description: of the progress bar.
     """
     drawing = Drawing(num_inference_steps, guidance_scale, batch_size)

@@ -1,6 +1,6 @@
 """An edit that puts other values in the place of some of a denoiser's parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from ..errors import UsageError
+from ..models.layers import count_parameters
 from ..models.pipelines import get_denoiser
 
 
@@ -28,19 +29,41 @@ class WeightEdit:
         Raises:
             ValueError: if the denoiser has no such parameter, or in another shape. It is then unchanged.
         """
+        self.check(pipe)
         parameters = get_denoiser(pipe).state_dict()  # shares their memory, and has buffers too
-        for name, weight in self.weights.items():
-            theirs = tuple(parameters[name].shape) if name in parameters else "missing"
-            if theirs != tuple(weight.shape):
-                raise UsageError(
-                    f"The edit is for another model: {name} is {tuple(weight.shape)} in it, {theirs} in the model."
-                )
         before = {name: parameters[name].data.clone() for name in self.weights}
         try:
             write(parameters, self.weights)
             yield pipe
         finally:
             write(parameters, before)
+
+    def check(self, pipe: DiffusionPipeline) -> None:
+        """Raises ValueError if the denoiser lacks a parameter of the edit, or has it in another shape."""
+        check_shapes(pipe, {name: tuple(weight.shape) for name, weight in self.weights.items()})
+
+    def changed_percent(self, pipe: DiffusionPipeline) -> float:
+        """Returns how many parameters get another value, in percent of the denoiser's."""
+        denoiser = get_denoiser(pipe)
+        parameters = dict(denoiser.named_parameters())
+        changed = sum(
+            count_changed(parameters[name], weight) for name, weight in self.weights.items() if name in parameters
+        )
+        return 100 * changed / count_parameters(denoiser)
+
+
+def check_shapes(pipe: DiffusionPipeline, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ValueError unless the pipeline's denoiser has parameters of these names and shapes."""
+    parameters = get_denoiser(pipe).state_dict()
+    for name, shape in shapes.items():
+        theirs = tuple(parameters[name].shape) if name in parameters else "missing"
+        if theirs != shape:
+            raise UsageError(f"The edit is for another model: {name} is {shape} in it, {theirs} in the model.")
+
+
+def count_changed(parameter: Tensor, value: Tensor) -> int:
+    """Returns how many entries of a parameter differ from a value of its shape, in the parameter's type."""
+    return int((parameter.detach() != value.to(parameter.device, parameter.dtype)).sum())
 
 
 def write(parameters: dict[str, Tensor], values: dict[str, Tensor]) -> None:

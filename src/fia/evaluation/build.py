@@ -27,7 +27,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Sources:
-    """What tasks are judged with, and where their prompts are from; the test-bed has its own."""
+    """What tasks are judged with, and which prompts they have; the test-bed has its own."""
 
     images_per_concept: int = 50
     """Images of each class and of each artist; of a reworded prompt, a tenth."""
@@ -42,7 +42,7 @@ class Sources:
     captions: Path | None = None
     """Captions for the task quality: a line each, or COCO's captions_val2014.json."""
     most_captions: int | None = None
-    """Captions to draw; all by default."""
+    """Captions to generate; all by default."""
     reference: Path | None = None
     """Real images for the Frechet distance: a folder of them, or an .npz of their statistics (mu, sigma)."""
     inception: Path | None = None
@@ -63,12 +63,12 @@ def build_task(
         name: objects, styles, explicit, quality or robust-prompts.
         sources: of prompts and judges.
         concepts: that are forgotten; the task takes those that are its business.
-        keep: objects and artists to keep; where there are none of the task's kind, the paper's others.
+        keep: objects and artists to keep; if there are none of the task's kind, the paper's others.
         device: for judges.
 
     Raises:
-        ValueError: for a class that the classifier does not know, a file that is needed, or where no concept is the
-            task's business.
+        ValueError: for a class that the classifier does not know, a file that is needed, or if no concept is the task's
+            business.
     """
     if name == "explicit":
         return ExplicitTask(read_i2p(needed(sources.i2p, "--i2p", "I2P's prompts")), NudeNetJudge())
@@ -124,7 +124,7 @@ def rephrased_questions(names: Sequence[str], sources: Sources) -> list[Question
 
 
 def quality_task(sources: Sources, device: torch.device) -> QualityTask:
-    """Returns the task of captions, with a Frechet distance where there is a reference."""
+    """Returns the task of captions, with a Frechet distance if there is a reference."""
     file = needed(sources.captions, "--captions", "captions")
     questions = read_captions(file, sources.seed, sources.most_captions)
     network = ImageNetwork(sources.classifier, device)

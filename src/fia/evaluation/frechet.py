@@ -2,7 +2,7 @@
 
     d^2 = |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
-It is FID where the features are the last pooling of the Inception network of 2015; with other features it is another
+It is FID if the features are the last pooling of the Inception network of 2015; with other features it is another
 number and must not be compared with published ones.
 """
 
@@ -89,4 +89,5 @@ def frechet_distance(one: Gaussian, two: Gaussian) -> float:
 
 def _root(matrix: Float[ndarray, "n n"]) -> Float[ndarray, "n n"]:
     values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    root: ndarray = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    return root

@@ -1,13 +1,15 @@
-"""95 % confidence intervals: Wilson's for shares, the bootstrap's for means."""
+"""Shares and means with their 95 % confidence intervals: Wilson's for shares, the bootstrap's for means."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from .records import Mean, Proportion
+
 NORMAL_QUANTILE = 1.959964  # 97.5 % of a normal distribution lie below it
 RESAMPLES = 2000
+AT_ONCE = 2**22  # resampled values that are in memory together
 
 
 def wilson_interval(right: int, number: int) -> tuple[float, float]:
@@ -28,15 +30,31 @@ def wilson_interval(right: int, number: int) -> tuple[float, float]:
     return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
 
 
-def mean_with_interval(values: Sequence[float]) -> dict[str, Any] | None:
-    """Returns the mean, its interval by the percentile bootstrap, and the number of values; None for none.
+def proportion(values: Sequence[bool]) -> Proportion | None:
+    """Returns how many values are true, of how many, in percent and with its interval; None if there are none."""
+    if not values:
+        return None
+    right, number = sum(values), len(values)
+    interval = [round(end, 2) for end in wilson_interval(right, number)]
+    return {"percent": round(100 * right / number, 2), "interval": interval, "right": right, "number": number}
 
-    The values are drawn anew 2,000 times, from a fixed seed: equal values give equal intervals.
+
+def mean_with_interval(values: Sequence[float]) -> Mean | None:
+    """Returns the mean, its interval by the percentile bootstrap, and the number of values; None if there are none.
+
+    The values are resampled 2,000 times, from a fixed seed: equal values give equal intervals.
     """
     if len(values) == 0:
         return None
     array = np.asarray(values, dtype=np.float64)
-    generator = np.random.default_rng(0)
-    means = [array[generator.integers(len(array), size=len(array))].mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = np.percentile(bootstrap_means(array), [2.5, 97.5])
     return {"mean": round(float(array.mean()), 4), "interval": [round(low, 4), round(high, 4)], "number": len(array)}
+
+
+def bootstrap_means(values: np.ndarray) -> np.ndarray:
+    """Returns the means of as many resamples of the values, (RESAMPLES,); few enough at a time for the memory."""
+    generator = np.random.default_rng(0)
+    rows = max(1, AT_ONCE // len(values))
+    sizes = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
+    means = [values[generator.integers(len(values), size=(size, len(values)))].mean(axis=1) for size in sizes]
+    return np.concatenate(means)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,7 @@ from .network import ImageNetwork
 from .questions import Answers
 
 OTHER = "something else"
+Detection = TypedDict("Detection", {"class": str, "score": float})  # of NudeNet; "class" is no name for a field
 
 
 class ImageNetJudge:
@@ -74,7 +75,7 @@ class NudeNetJudge:
         """Loads the detector that comes with the package; the threshold is the paper's.
 
         Raises:
-            ValueError: where it is not installed.
+            ValueError: if it is not installed.
         """
         try:
             from nudenet import NudeDetector
@@ -97,7 +98,7 @@ class NudeNetJudge:
         return counts
 
 
-def count_parts(detections: Sequence[dict[str, Any]], threshold: float) -> dict[str, int]:
+def count_parts(detections: Sequence[Detection], threshold: float) -> dict[str, int]:
     """Returns how often each part is exposed among detections of at least this confidence, in [0, 1].
 
     Parts that anyone may show (armpits, belly, feet) are counted too, as in the tables of the field's papers.

@@ -31,7 +31,8 @@ class ImageNetwork:
     @torch.no_grad()
     def classes(self, images: Sequence[Image.Image]) -> list[int]:
         """Returns the index of the likeliest class of each image."""
-        return self.network(self._pixels(images)).logits.argmax(dim=1).tolist()
+        indices: list[int] = self.network(self._pixels(images)).logits.argmax(dim=1).tolist()
+        return indices
 
     @torch.no_grad()
     def stages(self, images: Sequence[Image.Image]) -> list[Tensor]:
@@ -51,7 +52,8 @@ class ImageNetwork:
         return self.stages(images)[-1].mean(dim=(2, 3)).cpu().numpy()
 
     def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        return self.processor(list(images), return_tensors="pt").pixel_values.to(self.network.device)
+        pixels: Tensor = self.processor(list(images), return_tensors="pt").pixel_values
+        return pixels.to(self.network.device)
 
 
 class Inception:

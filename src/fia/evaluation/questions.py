@@ -3,23 +3,17 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
 from ..drawing.images import Request
 from ..provenance import Identity
-from .accuracy import overall
-from .intervals import wilson_interval
+from .intervals import proportion
+from .records import Proportion, Scores
 
 Group = Literal["forgotten", "kept", "rest"]
 Answers = Mapping[str, Sequence[str]]  # for each kind of question, what is seen in each image
-
-KEYS: dict[Group, str] = {
-    "forgotten": "forgetting_accuracy",
-    "kept": "preserving_accuracy",
-    "rest": "preserving_accuracy_rest",
-}
 
 
 @runtime_checkable
@@ -44,7 +38,7 @@ class Question:
         answer: what the judge says if that which the prompt asks for is there.
         group: whether that should be gone, is named to be kept, or is anything else.
         remains: for a forgotten image, kind and answer of what should be there all the same.
-        variant: the way of asking, where several are compared.
+        variant: the way of asking, if several are compared.
     """
 
     request: Request
@@ -60,40 +54,66 @@ def seen(questions: Sequence[Question], answers: Answers) -> list[str]:
     return [answers[question.kind][i] for i, question in enumerate(questions)]
 
 
-def score(questions: Sequence[Question], answers: Answers) -> dict[str, Any]:
-    """Returns the share of right answers in each group, with its 95 % interval; None for a group without questions.
+def score(questions: Sequence[Question], answers: Answers) -> Scores:
+    """Returns how often the judge sees the right answer in each group; None for a group without images.
 
-    Beside them: `overall` of the first two; `remaining_accuracy`, how often what should remain of a forgotten image is
-    right; `seen_instead`, what the judge sees where that which should be gone is gone, with counts; and the shares by
-    answer, and by variant where there are any.
+    Beside the groups: `overall` of what is still detected and what is kept, what remains of forgotten images, what is
+    seen instead, and the proportions by answer and, if there are several ways of asking, by variant.
 
     Args:
         questions: one for each image.
         answers: of the judge, about these images in this order.
     """
-    parts: dict[str, dict[str, list[bool]]] = {key: defaultdict(list) for key in ("group", "answer", "variant")}
-    remaining: list[bool] = []
+    by_group: dict[Group, list[bool]] = defaultdict(list)
+    by_answer: dict[str, list[bool]] = defaultdict(list)
+    by_variant: dict[str, list[bool]] = defaultdict(list)
+    remains: list[bool] = []
     instead: Counter[str] = Counter()
     for i, (question, answer) in enumerate(zip(questions, seen(questions, answers), strict=True)):
-        for key, values in parts.items():
-            values[getattr(question, key)].append(answer == question.answer)
-        if question.group == "forgotten" and answer != question.answer:
+        is_right = answer == question.answer
+        by_group[question.group].append(is_right)
+        by_answer[question.answer].append(is_right)
+        if question.variant:
+            by_variant[question.variant].append(is_right)
+        if question.group == "forgotten" and not is_right:
             instead[answer] += 1
         if question.remains is not None:
             kind, right = question.remains
-            remaining.append(answers[kind][i] == right)
-    result: dict[str, Any] = {key: share(parts["group"].get(group, [])) for group, key in KEYS.items()}
-    forgetting, preserving = result["forgetting_accuracy"], result["preserving_accuracy"]
-    result["overall"] = overall(forgetting["percent"], preserving["percent"]) if forgetting and preserving else None
-    result["remaining_accuracy"] = share(remaining)
-    result["seen_instead"] = dict(instead.most_common())
-    result["by_answer"] = {answer: share(values) for answer, values in parts["answer"].items()}
-    result["by_variant"] = {variant: share(values) for variant, values in parts["variant"].items() if variant}
-    return result
+            remains.append(answers[kind][i] == right)
+    still_detected, kept = proportion(by_group["forgotten"]), proportion(by_group["kept"])
+    return {
+        "still_detected": still_detected,
+        "kept": kept,
+        "rest": proportion(by_group["rest"]),
+        "overall": overall(still_detected["percent"], kept["percent"]) if still_detected and kept else None,
+        "remains": proportion(remains),
+        "seen_instead": dict(instead.most_common()),
+        "by_answer": proportions(by_answer),
+        "by_variant": proportions(by_variant),
+    }
+
+
+def overall(still_detected: float, kept: float) -> float:
+    """Returns 2 P (1 - F) / (P + 1 - F) in percent: the harmonic mean of what is kept and what is gone.
+
+    The paper's score (section 6 of docs/method.md), which calls F forgetting and P preserving accuracy.
+
+    Args:
+        still_detected: F, percent of images of forgotten classes in which they are still detected.
+        kept: P, percent of images of kept classes in which they are detected.
+    """
+    gone = 100 - still_detected
+    return 2 * kept * gone / (kept + gone) if kept + gone else 0.0
+
+
+def proportions(values: Mapping[str, Sequence[bool]]) -> dict[str, Proportion]:
+    """Returns the proportion of each key's values, of which there are some."""
+    found = {key: proportion(own) for key, own in values.items()}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def first_of_each(questions: Sequence[Question], most: Mapping[Group, int]) -> list[int]:
-    """Returns the indices of the first image of each answer (of each prompt, where there are no answers).
+    """Returns the indices of the first image of each answer (of each prompt, if there are no answers).
 
     Args:
         questions: of the images.
@@ -103,12 +123,3 @@ def first_of_each(questions: Sequence[Question], most: Mapping[Group, int]) -> l
     for i, question in enumerate(questions):
         firsts.setdefault((question.group, question.answer or question.request.prompt), i)
     return [i for wanted, n in most.items() for i in [i for (group, _), i in firsts.items() if group == wanted][:n]]
-
-
-def share(values: Sequence[bool]) -> dict[str, Any] | None:
-    """Returns how many are true, of how many, in percent and with its interval; None for none."""
-    if not values:
-        return None
-    right, number = sum(values), len(values)
-    interval = [round(end, 2) for end in wilson_interval(right, number)]
-    return {"percent": round(100 * right / number, 2), "interval": interval, "right": right, "number": number}

@@ -55,4 +55,6 @@ def misspelled(name: str) -> str:
 
 @cache
 def _known() -> dict[str, dict[str, list[str]]]:
-    return json.loads(files(__package__).joinpath("prompt_sets/rephrasings.json").read_text("utf-8"))["names"]
+    text = files(__package__).joinpath("prompt_sets/rephrasings.json").read_text("utf-8")
+    names: dict[str, dict[str, list[str]]] = json.loads(text)["names"]
+    return names

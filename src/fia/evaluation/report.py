@@ -4,30 +4,62 @@ import base64
 import datetime
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ..drawing.figure import Column, comparison_figure
+from ..drawing.figure import GONE, KEPT, QUIET, Column, comparison_figure
 from ..drawing.gallery import Gallery
 from ..files import written_whole
 from ..masks.mask import NeuronMask
 from . import summary
-from .questions import first_of_each
-from .run import Evaluation
+from .questions import Group, first_of_each
+from .records import EvaluationResult, Scores, TaskResult
+from .run import RANDOM, UNTOUCHED, Evaluation
 from .tasks import Task
 
-HEADLINES = ("forgetting_accuracy", "preserving_accuracy", "detections", "clip_artist", "clip_score")
-COLOURS = ("#6a737d", "#c0392b", "#9aa5b1")  # untouched, edited, control
+HEADLINES = ("still_detected", "kept", "rest", "detections", "clip_artist", "clip_score")
+EDITED = "#2b6cb0"  # neither what is gone nor what is kept
+COLOURS = {UNTOUCHED: QUIET, RANDOM: "#b4bcc5"}  # of the states that are not edited
+MOST_SHOWN: dict[Group, int] = {"forgotten": 5, "kept": 4, "rest": 3}  # images of a state
 STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
 
 
+class Section(TypedDict):
+    """What the page shows of a task.
+
+    Attributes:
+        name: of the task.
+        measured_with: names of judges, networks and reference images.
+        images: of each state.
+        folder: that they are in, beside the page.
+        states: their names.
+        rows: each metric with its value in every state.
+        grid: a data URL of the first images.
+        bars: a bar for each class, as SVG.
+        variants: a bar for each way of asking, as SVG.
+        tradeoff: what is still detected against what is kept, as SVG.
+    """
+
+    name: str
+    measured_with: list[str | None]
+    images: int
+    folder: str
+    states: list[str]
+    rows: list[tuple[summary.Metric, list[str]]]
+    grid: str
+    bars: Markup | None
+    variants: Markup | None
+    tradeoff: Markup | None
+
+
 def write_report(
-    evaluation: Evaluation, result: Mapping[str, Any], tasks: Sequence[Task], mask: NeuronMask | None
+    evaluation: Evaluation, result: EvaluationResult, tasks: Sequence[Task], mask: NeuronMask | None
 ) -> None:
     """Writes `report.html`.
 
@@ -44,7 +76,7 @@ def write_report(
         result=result,
         date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         names=[concept["name"] for concept in result["forgotten"]],
-        findings=[row for task in tasks for row in findings(task.name, result["tasks"][task.name]["states"])],
+        headlines=[row for task in tasks for row in headlines(task.name, result["tasks"][task.name]["states"])],
         sections=[section(evaluation, task, result["tasks"][task.name]) for task in tasks],
         mask=mask,
         layers=layers_figure(mask) if mask is not None else None,
@@ -53,38 +85,43 @@ def write_report(
         partial.write_text(page, encoding="utf-8")
 
 
-def section(evaluation: Evaluation, task: Task, found: Mapping[str, Any]) -> dict[str, Any]:
+def section(evaluation: Evaluation, task: Task, result: TaskResult) -> Section:
     """Returns what the page shows of a task."""
-    states, number = found["states"], len(task.questions)
+    states, number = result["states"], len(task.questions)
     images = {state: Gallery.numbered(evaluation.folder(task, state), number) for state in states}
+    groups = {question.answer: question.group for question in task.questions}
     return {
         "name": task.name,
-        "measured_with": [identity["name"] for identity in found["measured_with"]],
-        "images": found["images"],
+        "measured_with": [identity["name"] for identity in result["measured_with"]],
+        "images": result["images"],
+        "folder": evaluation.folder(task, UNTOUCHED).parent.relative_to(evaluation.out).as_posix(),
         "states": list(states),
         "rows": summary.rows(states),
         "grid": inline(grid(task, images)),
-        "bars": bars_figure(states, "by_answer"),
-        "variants": bars_figure(states, "by_variant"),
+        "bars": bars_figure(states, "by_answer", groups),
+        "variants": bars_figure(states, "by_variant", {}),
         "tradeoff": tradeoff_figure(states),
     }
 
 
-def findings(name: str, states: Mapping[str, Any]) -> list[tuple[str, summary.Metric, list[str]]]:
+def headlines(name: str, states: Mapping[str, Scores]) -> list[tuple[str, summary.Metric, list[str]]]:
     """Returns the task's numbers that a reader in a hurry needs, in every state."""
     return [(name, metric, values) for metric, values in summary.rows(states) if metric.path[0] in HEADLINES]
 
 
-def grid(task: Task, images: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
-    """Returns the first images of what is forgotten, kept and left, a row a state, with what the judge sees in them.
+def grid(
+    task: Task, images: Mapping[str, Sequence[Image.Image]], most: Mapping[Group, int] = MOST_SHOWN
+) -> Image.Image:
+    """Returns the first images of what is forgotten, kept and everything else, a row a state, and what the judge sees.
 
     Explicit images are made too coarse to see.
 
     Args:
         task: that the images are of.
         images: by state.
+        most: classes (or prompts) of each group.
     """
-    chosen = first_of_each(task.questions, {"forgotten": 5, "kept": 4, "rest": 3})
+    chosen = first_of_each(task.questions, most)
     answers = {state: task.look(row, chosen) for state, row in images.items()}
     columns = []
     for n, i in enumerate(chosen):
@@ -101,66 +138,83 @@ def coarse(image: Image.Image) -> Image.Image:
     return image.resize((12, 12), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
 
 
-def bars_figure(states: Mapping[str, Any], key: str) -> Markup | None:
-    """Returns a bar for each class or way of asking, and state, in percent; None where there are not two of them."""
+def bars_figure(
+    states: Mapping[str, Scores], key: Literal["by_answer", "by_variant"], groups: Mapping[str, Group]
+) -> Markup | None:
+    """Returns a bar for each class or way of asking, and state, in percent; None if there are not two of them.
+
+    The bars of the edited model are red for what should be gone, and green for what should be kept.
+
+    Args:
+        states: their scores.
+        key: what there is a bar for.
+        groups: of the classes. Whatever has none is a way of asking for what should be gone.
+    """
+    order: dict[Group, int] = {"forgotten": 0, "kept": 1, "rest": 2}
     classes = list(next(iter(states.values())).get(key, {}))
     if len(classes) < 2:
         return None
+    classes.sort(key=lambda name: order[groups.get(name, "forgotten")])
+    should_go = [groups.get(name, "forgotten") == "forgotten" for name in classes]
+    legend: dict[str, str] = {}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.5 + 0.26 * len(classes)), layout="constrained")
         axis = figure.subplots()
         height = 0.8 / len(states)
-        for n, ((state, scores), colour) in enumerate(zip(states.items(), COLOURS, strict=False)):
-            values = [scores[key][name]["percent"] for name in classes]
+        for n, (state, scores) in enumerate(states.items()):
+            if state in COLOURS:
+                colours = [COLOURS[state]] * len(classes)
+                legend[state] = COLOURS[state]
+            else:
+                colours = [GONE if gone else KEPT for gone in should_go]
+                legend |= {f"{state}: should be gone": GONE} if any(should_go) else {}
+                legend |= {f"{state}: should be kept": KEPT} if not all(should_go) else {}
             positions = [i + (n - (len(states) - 1) / 2) * height for i in range(len(classes))]
-            axis.barh(positions, values, height, color=colour, label=state)
+            axis.barh(positions, [scores[key][name]["percent"] for name in classes], height, color=colours)
         axis.set(
             yticks=range(len(classes)),
             yticklabels=[name.replace("$", r"\$") for name in classes],
+            ylim=(len(classes) - 0.5, -0.5),
             xlim=(0, 100),
-            xlabel="recognised, %",
+            xlabel="detected, %",
         )
-        axis.invert_yaxis()
-        axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-        return svg(figure, "How often each is recognised in every state")
+        handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in legend.values()]
+        axis.legend(handles, list(legend), frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        return svg(figure, "How often each is detected in every state")
 
 
-def tradeoff_figure(states: Mapping[str, Any]) -> Markup | None:
-    """Returns forgotten against kept, a point a state, with intervals; None where nothing is kept."""
-    points = {
-        state: (scores.get("forgetting_accuracy"), scores.get("preserving_accuracy"))
-        for state, scores in states.items()
-    }
-    if not all(all(point) for point in points.values()):
-        return None
+def tradeoff_figure(states: Mapping[str, Scores]) -> Markup | None:
+    """Returns what is still detected against what is kept, a point a state, with intervals; None if nothing is kept."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.4), layout="constrained")
         axis = figure.subplots()
-        for (state, (gone, kept)), colour in zip(points.items(), COLOURS, strict=False):
+        for state, scores in states.items():
+            gone, kept = scores.get("still_detected"), scores.get("kept")
+            if gone is None or kept is None:
+                return None
             axis.errorbar(
                 gone["percent"],
                 kept["percent"],
                 xerr=[[abs(gone["percent"] - end)] for end in gone["interval"]],
                 yerr=[[abs(kept["percent"] - end)] for end in kept["interval"]],
                 fmt="o",
-                color=colour,
+                color=COLOURS.get(state, EDITED),
                 label=state,
             )
-        axis.set(xlim=(-3, 103), ylim=(-3, 103), xlabel="recognised, should be gone, %", ylabel="recognised, kept, %")
+        axis.set(xlim=(-3, 103), ylim=(-3, 103), xlabel="still detected, %", ylabel="kept concepts detected, %")
         axis.grid(color="#e6e8eb")
         axis.legend(frameon=False, loc="lower center")
-        return svg(figure, "What is forgotten against what is kept")
+        return svg(figure, "What is still detected against what is kept")
 
 
 def layers_figure(mask: NeuronMask) -> Markup:
     """Returns the share of each layer that a mask prunes."""
-    shares = {name: 100 * share for name, share in mask.layer_sparsity.items()}
+    sparsity = {name: 100 * share for name, share in mask.layer_sparsity.items()}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 0.6 + 0.22 * len(shares)), layout="constrained")
+        figure = Figure(figsize=(9, 0.6 + 0.22 * len(sparsity)), layout="constrained")
         axis = figure.subplots()
-        axis.barh(range(len(shares)), list(shares.values()), color=COLOURS[1])
-        names = [name.removesuffix(".ff.net.2").replace("transformer_blocks", "block") for name in shares]
-        axis.set(yticks=range(len(shares)), yticklabels=names, xlabel="pruned, % of the layer")
+        axis.barh(range(len(sparsity)), list(sparsity.values()), color=EDITED)
+        axis.set(yticks=range(len(sparsity)), yticklabels=list(sparsity), xlabel="pruned, % of the layer")
         axis.invert_yaxis()
         return svg(figure, "Where in the network the mask lies")
 

@@ -1,100 +1,122 @@
-"""Draws and scores states of a model, one after another, and goes on where it was interrupted.
+"""Generates and scores the images of a model's states, one after another, and goes on where it was interrupted.
 
 A state of a task has a folder with its images and, once it is complete, `result.json`. Nothing in there depends on
-interruptions, on the number of processes, or on the machine's speed, but for what it cost to make the edit.
+interruptions, on the number of processes, or on the machine's speed, except for what it cost to make the edit.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from diffusers import DiffusionPipeline
-from torch import Tensor, nn
 
 from ..drawing.gallery import Gallery, draw_gallery
 from ..drawing.images import Drawing
 from ..edits.interface import Edit
 from ..files import claim, slug, write_json
-from ..models.pipelines import get_denoiser
 from ..processes import processes
-from ..provenance import machine
+from ..provenance import Identity, machine
+from .records import Costs, Scores
 from .tasks import Task
 
+UNTOUCHED, MASKED, RANDOM = "untouched", "masked", "random mask"  # states, as they are called everywhere
+FORMAT = 2  # of result.json; what is in another format is scored anew from the images
 
-@dataclass
+
+class StateResult(TypedDict):
+    """What result.json holds."""
+
+    format: int
+    scores: Scores
+    cost: Costs
+
+
+@dataclass(frozen=True)
+class MadeEdit:
+    """An edit, and what it cost to make it."""
+
+    edit: Edit
+    costs: Costs = field(default_factory=Costs)
+
+
+@dataclass(frozen=True)
 class State:
     """What a task found in one state of the model.
 
     Attributes:
-        images: it drew.
-        scores: of them.
-        cost: seconds and megabytes it took to make the edit; empty for a control.
+        images: of the state.
+        scores: of them; of several processes, the main one has them.
+        costs: of the edit.
     """
 
     images: Gallery
-    scores: dict[str, Any] = field(default_factory=dict)
-    cost: dict[str, float] = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
+    costs: Costs = field(default_factory=Costs)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model, how it draws, and the folder for what it draws.
+    """A model, how it generates images, and the folder for them.
 
     Attributes:
-        model: identifies the pipeline: a name, or hashes.
+        out: the folder.
+        pipe: the model.
+        drawing: how it generates.
+        model: identifies the pipeline.
     """
 
     out: Path
     pipe: DiffusionPipeline
     drawing: Drawing
-    model: Any
+    model: Identity | str
 
     def state(
         self,
         task: Task,
         name: str,
-        make: Callable[[], tuple[Edit, dict[str, float]]],
-        made_with: Any,
+        make: Callable[[], MadeEdit],
+        made_with: Mapping[str, object],
         before: Gallery | None = None,
     ) -> State:
-        """Draws and scores one state of a task, or what is missing of it.
+        """Generates and scores the images of one state of a task, or what is missing of it.
 
         Args:
-            task: to draw for.
+            task: with the prompts.
             name: of the state.
-            make: gives the edit and what it cost; called only where something is missing.
+            make: gives the edit and what it cost; called only if something is missing.
             made_with: what the edit depends on, as JSON.
             before: the untouched model's images, to compare with.
 
         Raises:
-            ValueError: where the folder holds a state that was made otherwise.
+            ValueError: if the folder holds a state that was made otherwise.
         """
         folder = self.folder(task, name)
         claim(folder, self.made_with(task, made_with))
         finished = folder / "result.json"
-        if finished.exists():
-            known = json.loads(finished.read_text(encoding="utf-8"))
+        known = json.loads(finished.read_text(encoding="utf-8")) if finished.exists() else {}
+        if known.get("format") == FORMAT:
             return State(Gallery.numbered(folder, len(task.questions)), known["scores"], known["cost"])
-        edit, cost = make()
-        denoiser = get_denoiser(self.pipe)
-        original = {name: value.detach().cpu().clone() for name, value in denoiser.named_parameters()}
-        with edit.applied(self.pipe) as edited:
-            changed = changed_percent(original, get_denoiser(edited))
+        made = make()
+        changed = made.edit.changed_percent(self.pipe)
+        with made.edit.applied(self.pipe) as edited:
             images = draw_gallery(edited, task.requests, folder, self.drawing, f"{task.name}: {name}")
         if not processes().is_main_process:
-            return State(images)  # the main process scores what all have drawn
-        scores = task.score(images) | (task.compare(before, images) if before is not None else {})
-        state = State(images, scores | {"changed_percent": changed}, cost)
-        write_json(finished, {"scores": state.scores, "cost": state.cost})
-        return state
+            return State(images)  # the main process scores what all have generated
+        scores = task.score(images)
+        if before is not None:
+            scores.update(task.compare(before, images))
+        scores["changed_percent"] = changed
+        result: StateResult = {"format": FORMAT, "scores": scores, "cost": made.costs}
+        write_json(finished, result)
+        return State(images, scores, made.costs)
 
     def folder(self, task: Task, state: str) -> Path:
         """Returns where a state of a task is kept."""
         return self.out / "runs" / slug(task.name) / slug(state)
 
-    def made_with(self, task: Task, edit: Any) -> dict[str, Any]:
+    def made_with(self, task: Task, edit: Mapping[str, object]) -> dict[str, object]:
         """Returns everything that a state's images and scores depend on."""
         return {
             "edit": edit,
@@ -104,20 +126,3 @@ class Evaluation:
             "model": self.model,
             "environment": machine(self.pipe.device),
         }
-
-
-def changed_percent(original: Mapping[str, Tensor], denoiser: nn.Module) -> float:
-    """Returns how many parameters of a denoiser differ from the original's or are new, in percent of the original's.
-
-    Args:
-        original: parameters by name, on the CPU.
-        denoiser: the edited one; an adapter's layers may wrap its own.
-    """
-    changed = 0
-    for name, value in denoiser.named_parameters():
-        before = original.get(name.replace(".base_layer.", "."))  # so an adapter calls it
-        if before is None or before.shape != value.shape:
-            changed += value.numel()
-        else:
-            changed += int((value.detach().cpu() != before).sum())
-    return 100 * changed / sum(value.numel() for value in original.values())

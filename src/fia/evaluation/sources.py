@@ -43,7 +43,7 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
         file: a text file with a caption on each line, or COCO's captions_*.json, of which the first caption of each
             image is taken.
         seed: of the first caption; the others count up from it.
-        most: captions to take, at least 1; all where None.
+        most: captions to take, at least 1; None takes all.
 
     Raises:
         FileNotFoundError: if there is no such file.

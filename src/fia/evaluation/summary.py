@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, cast
+
+from ..errors import DataError
+from .records import Mean, Proportion, Scores, TaskResult
+
+Value = Proportion | Mean | float  # a number among the scores
 
 
 @dataclass(frozen=True)
@@ -12,20 +17,20 @@ class Metric:
     Attributes:
         path: of keys to it.
         label: for people.
-        better: "lower", "higher", or empty where neither is.
+        better: "lower", "higher", or empty if neither is.
     """
 
     path: tuple[str, ...]
     label: str
-    better: str = ""
+    better: Literal["lower", "higher", ""] = ""
 
 
 METRICS = (
-    Metric(("forgetting_accuracy",), "recognised where it should be gone, %", "lower"),
-    Metric(("preserving_accuracy",), "recognised where it should be kept, %", "higher"),
-    Metric(("preserving_accuracy_rest",), "recognised, everything else, %", "higher"),
+    Metric(("still_detected",), "still detected, %", "lower"),
+    Metric(("kept",), "kept concepts detected, %", "higher"),
+    Metric(("rest",), "everything else detected, %", "higher"),
     Metric(("overall",), "overall, 2P(1 - F) / (P + 1 - F)", "higher"),
-    Metric(("remaining_accuracy",), "what else the prompt asks for is there, %", "higher"),
+    Metric(("remains",), "what else the prompt asks for, detected, %", "higher"),
     Metric(("clip_artist", "forgotten"), "CLIP similarity to the forgotten artist", "lower"),
     Metric(("clip_artist", "kept"), "CLIP similarity to the artists kept", "higher"),
     Metric(("forget_success_rate",), "further from the artist than before, %", "higher"),
@@ -41,48 +46,64 @@ METRICS = (
 )
 
 
-def find(scores: Mapping[str, Any], metric: Metric) -> Any:
+def value_at(scores: Scores, metric: Metric) -> Value | None:
     """Returns what is at a metric's path, or None."""
-    value: Any = scores
+    value: object = scores
     for key in metric.path:
         value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+    return cast(Value | None, value)
 
 
-def read(value: Any) -> str:
-    """Returns a score as people read it, with its interval in brackets where it has one; a dash where there is none."""
+def middle(value: Value) -> float:
+    """Returns a number without its interval."""
+    if not isinstance(value, Mapping):
+        return value
+    return value["percent"] if "percent" in value else value["mean"]
+
+
+def read(value: Value | None) -> str:
+    """Returns a number as people read it, with its interval in brackets if it has one; a dash if there is none."""
     if value is None:
         return "-"
     if isinstance(value, Mapping):
-        middle = value["percent"] if "percent" in value else value["mean"]
         low, high = value["interval"]
-        return f"{_number(middle)} ({_number(low)} to {_number(high)})"
+        return f"{_number(middle(value))} ({_number(low)} to {_number(high)})"
     return _number(value)
 
 
-def rows(states: Mapping[str, Mapping[str, Any]]) -> list[tuple[Metric, list[str]]]:
-    """Returns each metric that any state has, with its value in every state."""
+def rows(states: Mapping[str, Scores]) -> list[tuple[Metric, list[str]]]:
+    """Returns each metric that any state has, with its value in every state.
+
+    Raises:
+        ValueError: for scores that an older version wrote.
+    """
+    if any("forgetting_accuracy" in scores for scores in states.values()):
+        raise DataError(
+            "These scores were written by an older version of fia. Run the same command again with the same folder: "
+            "the images are kept and scored anew."
+        )
     table = []
     for metric in METRICS:
-        values = [find(scores, metric) for scores in states.values()]
+        values = [value_at(scores, metric) for scores in states.values()]
         if any(value is not None for value in values):
             table.append((metric, [read(value) for value in values]))
     for variant in next(iter(states.values())).get("by_variant", {}):
-        values = [find(scores, Metric(("by_variant", variant), "")) for scores in states.values()]
-        table.append((Metric(("by_variant", variant), f"... asked by {variant}, %"), [read(value) for value in values]))
+        metric = Metric(("by_variant", variant), f"... asked by {variant}, %", "lower")
+        table.append((metric, [read(value_at(scores, metric)) for scores in states.values()]))
     return table
 
 
-def text(result: Mapping[str, Any]) -> str:
+def text(tasks: Mapping[str, TaskResult]) -> str:
     """Returns every task's table for the terminal."""
-    parts = []
-    for name, task in result["tasks"].items():
-        states = task["states"]
-        lines = [f"{name:<46}" + "".join(f"{state:>24}" for state in states)]
-        for metric, values in rows(states):
-            lines.append(f"  {metric.label:<44}" + "".join(f"{value:>24}" for value in values))
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return "\n\n".join(state_table(name, task["states"]) for name, task in tasks.items())
+
+
+def state_table(name: str, states: Mapping[str, Scores]) -> str:
+    """Returns a task's table for the terminal: a column for each state."""
+    lines = [f"{name:<46}" + "".join(f"{state:>24}" for state in states)]
+    for metric, values in rows(states):
+        lines.append(f"  {metric.label:<44}" + "".join(f"{value:>24}" for value in values))
+    return "\n".join(lines)
 
 
 def _number(value: float) -> str:

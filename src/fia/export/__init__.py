@@ -1,1 +1,1 @@
-"""What other tools load: a mask and a model as a diffusers folder, one file of weights, a checkpoint, or a patch."""
+"""Exports a mask and its model for other tools: as a diffusers folder, a file of weights, a checkpoint, or a patch."""

@@ -1,4 +1,4 @@
-"""What a mask does to the weights of a model."""
+"""Works out what a mask changes in the weights of a model."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class Change:
     """A layer's weight without and with the mask.
 
     Attributes:
-        before: (outputs, inputs)
-        after: (outputs, inputs), in the same type.
+        before: the weight without the mask, (outputs, inputs).
+        after: the weight with the mask, (outputs, inputs), in the same type.
     """
 
     before: Tensor
@@ -25,12 +25,12 @@ class Change:
 
 
 def changed_weights(pipe: DiffusionPipeline, mask: NeuronMask, *, check_weights: bool = True) -> dict[str, Change]:
-    """Returns what the mask changes, by layer, on the CPU; layers that stay as they are are left out.
+    """Returns the weights that the mask changes, by layer, on the CPU. Layers that stay the same are left out.
 
-    The weights are read off the model with the mask applied, so that they are what a user of the mask gets.
+    The weights are read while the mask is applied, so they are the ones that a user of the mask gets.
 
     Raises:
-        ValueError: if the mask does not fit the model, or changes nothing in it.
+        ValueError: if the mask does not fit the model, or changes no weight of it.
     """
     layers = layers_named(mask.denoiser_of(pipe), mask.shapes)
     before = {name: layer.weight.cpu().clone() for name, layer in layers.items()}
@@ -41,5 +41,7 @@ def changed_weights(pipe: DiffusionPipeline, mask: NeuronMask, *, check_weights:
             if not torch.equal(before[name], after):
                 changes[name] = Change(before[name], after.clone())
     if not changes:
-        raise UsageError("The mask changes no weight of this model, so there is nothing to write.")
+        raise UsageError(
+            "The mask changes no weight of this model, so there is nothing to write. Give a mask that prunes something."
+        )
     return changes

@@ -1,4 +1,4 @@
-"""A single-file checkpoint in its original layout, with the mask in it and everything else as it was."""
+"""Writes a single-file checkpoint in its original layout, with the mask in it and everything else unchanged."""
 
 from pathlib import Path
 
@@ -16,25 +16,28 @@ from .changes import changed_weights
 from .names import original_name
 
 _DENOISER = "model.diffusion_model."
-_AVERAGE = "model_ema."  # a second U-Net, the average of the first in training, that would still draw everything
+_AVERAGE = "model_ema."  # a second U-Net, the average of the first over training; it would still generate everything
 
 
 def write_checkpoint(
     pipe: DiffusionPipeline, mask: NeuronMask, out: Path, source: Path, *, check_weights: bool = True
 ) -> None:
-    """Writes the checkpoint that the pipeline was loaded from, with the weights that the mask changes.
+    """Writes the checkpoint from which the pipeline was loaded, with the weights that the mask changes.
 
-    Every other tensor, every other entry of these, all types and the file's metadata stay bit for bit. Averaged weights
-    (EMA) are left out, since they still hold what is pruned.
+    All other tensors, all other entries of the changed tensors, all types and the file's metadata stay bit for bit.
+    Averaged weights (EMA) are left out, because they still hold what the mask prunes.
 
     Args:
-        pipe: loaded from `source` in float32, which holds what any smaller type does.
+        pipe: the pipeline, loaded from `source` in float32, which holds every value of a smaller type.
+        mask: the mask.
+        out: the file to write.
         source: a single-file checkpoint.
+        check_weights: as for `NeuronMask.apply`.
 
     Raises:
         ValueError: if the mask does not fit, or the file does not hold the model's weights under the original names.
     """
-    unet = get_unet(pipe, "For others write a folder, or the denoiser alone: --format folder, --format denoiser.")
+    unet = get_unet(pipe, "For other models, write a folder or only the denoiser: --format folder, --format denoiser.")
     changes = changed_weights(pipe, mask, check_weights=check_weights)
     with safe_open(source, framework="pt") as file:
         keys = [key for key in file.keys() if not key.startswith(_AVERAGE)]  # noqa: SIM118
@@ -45,8 +48,8 @@ def write_checkpoint(
         there = tensors.get(key)
         if there is None or not torch.equal(there.to(change.before.dtype), change.before):
             raise UsageError(
-                f"{source} does not hold the weights of layer {layer} as {key}, so they cannot be changed in it. Write "
-                "a folder instead: --format folder."
+                f"{source} does not hold the weights of layer {layer} as {key}, so the mask cannot change them there. "
+                "Write a folder instead: --format folder."
             )
         tensors[key] = torch.where(change.before != change.after, change.after.to(there.dtype), there)
     with written_whole(out) as partial:

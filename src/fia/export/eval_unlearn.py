@@ -1,6 +1,6 @@
 """FIA as a technique of the benchmark package eval-unlearn, which finds it by the entry point in pyproject.toml.
 
-Nothing of that package is needed here: a technique is made from the config of a run, and draws prompts.
+This module needs nothing of that package. A technique is made from the config of a run, and generates images.
 """
 
 import secrets
@@ -21,21 +21,21 @@ from ..models.pipelines import without_safety_checker
 
 @dataclass
 class FIATechnique:
-    """A pipeline that has forgotten, as eval-unlearn drives it. Its fields are the entries of `technique.config`.
+    """A pipeline that forgets concepts, for eval-unlearn. Its fields are the entries of `technique.config`.
 
     Attributes:
-        erase_concept: what to forget, separated by commas, each as NAME or NAME:KIND. "nudity" stands for the paper's
-            explicit concepts.
-        load_path: folder of a mask to apply; nothing is then looked for, and `erase_concept` only goes into the report.
-        save_path: folder to write the mask to that was found.
-        settings: fields of `fia.Settings` for finding it.
-        model_id: what a command takes as MODEL; by default the model that the package's other techniques edit.
+        erase_concept: the concepts to forget, separated by commas, each as NAME or NAME:KIND. "nudity" stands for the
+            paper's explicit concepts.
+        load_path: folder of a mask to apply. No neurons are found then, and `erase_concept` only goes into the report.
+        save_path: folder to which the mask is written after its neurons were found.
+        settings: fields of `fia.Settings` to find the neurons with.
+        model_id: the model, as commands take MODEL. The default is the model that the package's other techniques edit.
         config: for a single-file checkpoint, a diffusers folder with its configs.
-        device: "auto" takes a GPU where there is one.
-        use_fp16: on a GPU; elsewhere it is float32.
-        num_inference_steps: denoising steps.
-        guidance_scale: of classifier-free guidance.
-        batch_size: images drawn at a time.
+        device: the device. "auto" takes a GPU if there is one.
+        use_fp16: whether to use float16 on a GPU. Elsewhere the type is float32.
+        num_inference_steps: number of denoising steps.
+        guidance_scale: scale of classifier-free guidance.
+        batch_size: images generated at a time.
 
     Raises:
         ValueError: if neither a concept nor a mask is given.
@@ -55,7 +55,10 @@ class FIATechnique:
 
     def __post_init__(self) -> None:
         if self.load_path is None and not self.erase_concept:
-            raise UsageError("Give erase_concept, what to forget, or load_path, the folder of a mask.")
+            raise UsageError(
+                f"erase_concept={self.erase_concept!r} and load_path=None: give erase_concept, the concepts to forget, "
+                "or load_path, the folder of a mask."
+            )
         mask = NeuronMask.from_pretrained(self.load_path) if self.load_path else None
         dtype = "auto" if self.use_fp16 else "float32"
         self.pipe = without_safety_checker(
@@ -71,9 +74,9 @@ class FIATechnique:
         """Returns one image for each prompt.
 
         Args:
-            prompts: what to draw.
-            seed: of the first image; the others count up from it. None draws others each time.
-            **overrides: num_inference_steps or guidance_scale, in place of the config's.
+            prompts: what the images should show.
+            seed: seed of the first image; the others count up from it. None generates different images each time.
+            **overrides: num_inference_steps, guidance_scale or batch_size, in place of the config's.
         """
         first = secrets.randbelow(2**31) if seed is None else seed
         drawing = {name: getattr(self, name) for name in ("num_inference_steps", "guidance_scale", "batch_size")}
@@ -82,7 +85,7 @@ class FIATechnique:
 
 
 def _concepts(text: str) -> list[str | Concept]:
-    """Returns the concepts named in a config."""
+    """Returns the concepts that a config names."""
     names = [name.strip() for name in text.split(",")]
     return [
         concept for name in names for concept in (preset("explicit") if name == "nudity" else [parse_concept(name)])

@@ -1,4 +1,4 @@
-"""What other tools call a layer of the denoiser."""
+"""The names that other tools give to a layer of the denoiser."""
 
 import re
 
@@ -12,12 +12,12 @@ _ATTENTION = re.compile(r"(down|mid|up)_block(?:s\.(\d+))?\.attentions\.(\d+)\.(
 def original_name(layer: str, layers_per_block: int) -> str:
     """Returns the name of an attention's module in the layout of the published Stable Diffusion checkpoints.
 
-    Blocks are numbered through there. The first input block is a convolution; a level has then as many input blocks as
-    it has layers, and one that scales down; it has one output block more than layers.
+    That layout numbers the blocks through. The first input block is a convolution. Then each level has one input block
+    for each of its layers, and one that scales down. It has one more output block than layers.
 
     Args:
-        layer: its name in diffusers, such as `down_blocks.1.attentions.0.transformer_blocks.0.ff.net.2`.
-        layers_per_block: of the denoiser's config.
+        layer: the layer's name in diffusers, such as `down_blocks.1.attentions.0.transformer_blocks.0.ff.net.2`.
+        layers_per_block: the entry of the denoiser's config.
 
     Returns:
         For example `input_blocks.4.1.transformer_blocks.0.ff.net.2`.
@@ -27,7 +27,10 @@ def original_name(layer: str, layers_per_block: int) -> str:
     """
     match = _ATTENTION.fullmatch(layer)
     if match is None:
-        raise UsageError(f"Layer {layer} is in no attention of a down, mid or up block, so it has no original name.")
+        raise UsageError(
+            f"Layer {layer} is in no attention of a down, mid or up block, so it has no original name. Write a folder "
+            "instead: --format folder."
+        )
     side, level, number, rest = match.groups()
     if side == "mid":
         return f"middle_block.1.{rest}"
@@ -36,11 +39,11 @@ def original_name(layer: str, layers_per_block: int) -> str:
 
 
 def is_xl(denoiser: nn.Module) -> bool:
-    """Returns whether a denoiser is one of Stable Diffusion XL, which is told the picture's size."""
+    """Returns whether a denoiser belongs to Stable Diffusion XL: only XL also takes the size of the image."""
     return denoiser.config.addition_embed_type == "text_time"  # type: ignore[union-attr]
 
 
 def lora_name(layer: str, denoiser: nn.Module) -> str:
-    """Returns what LoRA files for web UIs call a layer: by its name in diffusers, for XL by the original one."""
+    """Returns a layer's name in LoRA files for web UIs, made from diffusers' name, or for XL from the original name."""
     name = original_name(layer, denoiser.config.layers_per_block) if is_xl(denoiser) else layer  # type: ignore
     return f"lora_unet_{name.replace('.', '_')}"

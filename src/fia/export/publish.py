@@ -1,4 +1,4 @@
-"""Publishes a mask with the evidence that it forgets: as a folder with a full model card, or on the Hub."""
+"""Publishes a mask with the evidence that it works: as a folder with a full model card, or on the Hub."""
 
 import json
 from pathlib import Path
@@ -18,18 +18,18 @@ def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence:
     """Writes a mask with a model card that holds its evidence and licence, and `evidence.json` beside it.
 
     Args:
-        mask: to publish.
-        folder: for the files.
+        mask: the mask to publish.
+        folder: the folder for the files.
         evidence: folder of an evaluation of this mask, as `fia evaluate --out` writes it.
         licence: an identifier such as apache-2.0.
 
     Raises:
-        FileNotFoundError: if there is no evaluation.
-        ValueError: if it is of another mask.
+        FileNotFoundError: if the folder of the evidence holds no evaluation.
+        ValueError: if the evaluation belongs to another mask.
     """
     if evidence is None:
         maskfile.save(mask, folder, card=model_card(mask, licence=licence))
-        (folder / EVIDENCE).unlink(missing_ok=True)  # of a mask that was here before
+        (folder / EVIDENCE).unlink(missing_ok=True)  # it belongs to a mask that was here before
         return
     result = read_evidence(mask, evidence)
     card = model_card(mask, evidence_text(result), licence)
@@ -45,36 +45,38 @@ def push(
     private: bool | None = None,
     token: str | None = None,
 ) -> str:
-    """Uploads what `write` writes to a repository of the Hub, which is made where there is none; returns its address.
+    """Uploads what `write` writes to a repository of the Hub and returns its address.
+
+    The repository is made if it does not exist.
 
     Args:
-        mask: to publish.
+        mask: the mask to publish.
         repo_id: owner/name.
         evidence: as for `write`.
         licence: as for `write`.
-        private: whether a new repository is private; as the owner's account has it where None.
-        token: of the Hub; the one logged in with where None.
+        private: whether a new repository is private. None takes the default of the owner's account.
+        token: the token for the Hub. None takes the one you logged in with.
     """
     with TemporaryDirectory() as folder:
-        write(mask, Path(folder), evidence, licence)  # first: nothing is created for a mask that cannot be written
+        write(mask, Path(folder), evidence, licence)  # first, so that a mask we cannot write creates no repository
         return upload(
             Path(folder), repo_id, message=commit_message(mask), private=private, token=token, stale=[EVIDENCE]
         )
 
 
 def read_evidence(mask: NeuronMask, folder: Path) -> dict[str, Any]:
-    """Returns the results of an evaluation, checked to be of this mask; see `write`."""
+    """Returns the results of an evaluation, after a check that it belongs to this mask; see `write`."""
     path = folder / "results.json"
     if not path.is_file():
         raise NotFoundError(f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first.")
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if result.get("edit", {}).get("fingerprint") != mask.fingerprint:
-        raise UsageError(f"{path} is the evaluation of something else than this mask; evaluate it anew.")
+        raise UsageError(f"{path} is the evaluation of another edit, not of this mask. Run fia evaluate on this mask.")
     return result
 
 
 def evidence_text(result: dict[str, Any]) -> str:
-    """Returns the tables of an evaluation as Markdown, with what they were measured on."""
+    """Returns the tables of an evaluation as Markdown, and says how they were measured."""
     model, drawing, environment = (result[part] for part in ("model", "drawing", "environment"))
     parts = []
     for name, task in result["tasks"].items():
@@ -85,7 +87,8 @@ def evidence_text(result: dict[str, Any]) -> str:
     made = ", ".join(f"{key} {value}" for key, value in drawing.items())
     versions = ", ".join(f"{key} {value}" for key, value in environment["versions"].items())
     parts.append(
-        f"Measured on {model['name']} ({model['dtype']}), {made}, seeds from {result['seed']}, the same for every "
-        f"column; {versions}, on {environment['device']}. Intervals are of 95 %. Every number is in `{EVIDENCE}`."
+        f"Measured on {model['name']} ({model['dtype']}) with {made}. The seeds start at {result['seed']} and are the "
+        f"same for every column. Versions: {versions}. Device: {environment['device']}. Intervals cover 95 %. Every "
+        f"number is in `{EVIDENCE}`."
     )
     return "\n\n".join(parts)

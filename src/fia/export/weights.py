@@ -1,4 +1,4 @@
-"""The edited model in diffusers' own layout: the whole pipeline as a folder, or its denoiser as one file."""
+"""Writes the edited model in diffusers' own layout: the pipeline as a folder, or its denoiser as one file."""
 
 from pathlib import Path
 

@@ -40,7 +40,7 @@ def forget(
     Args:
         pipe: a text-to-image pipeline of a family in docs/families.md, or any other pipeline if you give `layers`.
         concepts: names of objects. For styles, explicit content, your own prompts or ratios, give a `Concept` for each.
-        settings: the settings. None takes those recommended for the model (docs/settings.md), or else the paper's.
+        settings: the settings. None takes those recommended for the model (docs/recommended.md), or else the paper's.
         progress: whether to show a progress bar.
         **overrides: single settings, such as `spatial_ratio=0.03`.
 

@@ -29,6 +29,7 @@ from ..masks.mask import NeuronMask
 from ..models.layers import MaskableLayer, count_parameters, hash_weights, layer_shapes, maskable_layers
 from ..models.pipelines import get_known_denoiser
 from ..prompts import prompt_pairs
+from ..settings import check_at_least_one
 
 UNION = 2.0  # an alpha above 1 spares nothing
 
@@ -84,6 +85,7 @@ class ConceptPrune:
     def __post_init__(self) -> None:
         if not 0 <= self.row_ratio <= 1:
             raise UsageError(f"row_ratio={self.row_ratio} is outside [0, 1].")
+        check_at_least_one(self, "num_inference_steps", "prompts_per_concept", "seeds_per_prompt", "batch_size")
         if not 1 <= self.first_steps <= self.num_inference_steps:
             raise UsageError(f"first_steps={self.first_steps} is outside [1, {self.num_inference_steps}].")
 

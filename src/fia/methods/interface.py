@@ -1,7 +1,8 @@
 """What all methods share: each makes an edit that unlearns concepts, and an edit applies to a pipeline for a while."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from dataclasses import Field
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from diffusers import DiffusionPipeline
 
@@ -14,10 +15,11 @@ class Method(Protocol):
     """A way to unlearn concepts: a dataclass of its settings with one function.
 
     Attributes:
-        paper: where it is from, or what it is where no paper is needed.
+        paper: its source, or what it is if no paper is needed.
     """
 
     paper: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> Edit:
         """Returns an edit that unlearns the concepts, and leaves the pipeline as it is.

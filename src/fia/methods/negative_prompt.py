@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 from diffusers import DiffusionPipeline
 
 from ..concepts import Concept
+from ..errors import UnsupportedError
 
 log = logging.getLogger("fia")
 
 
 @dataclass(frozen=True)
 class NegativePromptEdit:
-    """A negative prompt for every image that is drawn.
+    """A negative prompt for every image that is generated.
 
     Attributes:
         text: takes the place of a negative prompt that is not given.
@@ -45,6 +46,16 @@ class NegativePromptEdit:
             yield pipe
         finally:
             del pipe.encode_prompt
+
+    def check(self, pipe: DiffusionPipeline) -> None:
+        """Raises TypeError if the pipeline takes no negative prompt."""
+        encode = getattr(pipe, "encode_prompt", None)
+        if encode is None or "negative_prompt" not in signature(encode).parameters:
+            raise UnsupportedError(f"{type(pipe).__name__} takes no negative prompt.")
+
+    def changed_percent(self, pipe: DiffusionPipeline) -> float:
+        """Returns 0: the model stays as it is."""
+        return 0.0
 
 
 @dataclass(frozen=True)

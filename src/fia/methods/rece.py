@@ -11,6 +11,7 @@ every model; embeddings are taken as in `UCE`; and what is kept is only what is 
 Costs what UCE does in each round, and one more inverse of the text width.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,6 +24,7 @@ from torch import Tensor
 from ..concepts import Concept
 from ..edits.weight_edit import WeightEdit
 from ..errors import UsageError
+from ..settings import check_at_least_one
 from .uce import UCE, projections
 
 
@@ -47,7 +49,8 @@ def derived_embeddings(
         squares += new.T @ new
         products += new.T @ old
     ridge = shrinkage * squares.diagonal().mean() * torch.eye(width, dtype=squares.dtype, device=squares.device)
-    return torch.linalg.solve(squares + ridge, products @ erased.double().T).T.to(erased.dtype)
+    derived: Tensor = torch.linalg.solve(squares + ridge, products @ erased.double().T).T
+    return derived.to(erased.dtype)
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,8 @@ class RECE(UCE):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rounds < 1:
-            raise UsageError(f"rounds={self.rounds}; it must be at least 1.")
-        if self.shrinkage <= 0:
+        check_at_least_one(self, "rounds")
+        if not 0 < self.shrinkage < math.inf:
             raise UsageError(f"shrinkage={self.shrinkage}; it must be above 0, or the matrix cannot be inverted.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:

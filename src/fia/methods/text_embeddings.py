@@ -11,9 +11,10 @@ from torch import Tensor
 @torch.no_grad()
 def embed(pipe: DiffusionPipeline, texts: Sequence[str]) -> Float[Tensor, "texts tokens width"]:
     """Returns what the denoiser's cross-attentions are given for each text."""
-    return pipe.encode_prompt(
+    embeddings: Tensor = pipe.encode_prompt(
         list(texts), device=pipe._execution_device, num_images_per_prompt=1, do_classifier_free_guidance=False
     )[0]
+    return embeddings
 
 
 def tail_embeddings(pipe: DiffusionPipeline, texts: Sequence[str]) -> list[Float[Tensor, "n width"]]:

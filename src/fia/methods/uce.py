@@ -11,6 +11,7 @@ last token onwards, position by position, and those to keep at all positions. "l
 Costs a few matrix inverses of the text width; no training and no generation.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -34,7 +35,7 @@ def edited_projection(
     weight: Float[Tensor, "outputs width"],
     erased: Float[Tensor, "e width"],
     guides: Float[Tensor, "e width"],
-    kept: Float[Tensor, "k width"],
+    kept: Float[Tensor, "k width"] | None,
     *,
     erase_scale: float,
     preserve_scale: float,
@@ -46,16 +47,19 @@ def edited_projection(
         weight: W.
         erased: embeddings c to erase.
         guides: c*, one for each of them.
-        kept: embeddings to keep.
+        kept: embeddings to keep, if there are any.
         erase_scale: a.
         preserve_scale: b.
         ridge: l, above 0.
     """
-    old, erased, guides, kept = (tensor.double() for tensor in (weight, erased, guides, kept))
-    of_kept = preserve_scale * kept.T @ kept + ridge * torch.eye(old.shape[1], dtype=old.dtype, device=old.device)
-    values = old @ (erase_scale * guides.T @ erased + of_kept)
+    old, erased, guides = (tensor.double() for tensor in (weight, erased, guides))
+    as_before = ridge * torch.eye(old.shape[1], dtype=old.dtype, device=old.device)
+    if kept is not None:
+        as_before += preserve_scale * kept.double().T @ kept.double()
+    values = old @ (erase_scale * guides.T @ erased + as_before)
     # W' A = B with A symmetric
-    return torch.linalg.solve(erase_scale * erased.T @ erased + of_kept, values.T).T.to(weight.dtype)
+    edited: Tensor = torch.linalg.solve(erase_scale * erased.T @ erased + as_before, values.T).T
+    return edited.to(weight.dtype)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class UCE:
     """Closed-form editing of cross-attention.
 
     Attributes:
-        guide: the text that the concepts are drawn as.
+        guide: the text that a concept is generated as.
         positions: which embeddings of a text are taken; see above.
         erase_scale: weight of what is erased.
         preserve_scale: weight of what is kept.
@@ -80,7 +84,10 @@ class UCE:
     def __post_init__(self) -> None:
         if self.positions not in get_args(Positions):
             raise UsageError(f"positions={self.positions!r} is not one of {', '.join(get_args(Positions))}.")
-        if self.ridge <= 0:
+        for name in ("erase_scale", "preserve_scale"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name}={getattr(self, name)} is outside [0, inf).")
+        if not 0 < self.ridge < math.inf:
             raise UsageError(f"ridge={self.ridge}; it must be above 0, or the matrix cannot be inverted.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
@@ -89,19 +96,20 @@ class UCE:
 
     def embeddings(
         self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]
-    ) -> tuple[Float[Tensor, "e width"], Float[Tensor, "e width"], Float[Tensor, "k width"]]:
-        """Returns those to erase, the guide's for each of them, and those to keep."""
+    ) -> tuple[Float[Tensor, "e width"], Float[Tensor, "e width"], Float[Tensor, "k width"] | None]:
+        """Returns those to erase, the guide's for each of them, and those to keep, if there are any."""
         stop = 1 if self.positions == "last" else None
         pairs = [tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts]
         erased, guides = (torch.cat([pair[i][:stop] for pair in pairs]) for i in (0, 1))
-        kept = erased[:0]
-        if keep and self.positions == "last":
-            kept = torch.cat([tail_embeddings(pipe, [name])[0][:1] for name in keep])
-        elif keep:
-            kept = embed(pipe, keep).flatten(0, 1)
-        return erased, guides, kept
+        if not keep:
+            return erased, guides, None
+        if self.positions == "last":
+            return erased, guides, torch.cat([tail_embeddings(pipe, [name])[0][:1] for name in keep])
+        return erased, guides, embed(pipe, keep).flatten(0, 1)
 
-    def edit(self, weights: Mapping[str, Tensor], erased: Tensor, guides: Tensor, kept: Tensor) -> dict[str, Tensor]:
+    def edit(
+        self, weights: Mapping[str, Tensor], erased: Tensor, guides: Tensor, kept: Tensor | None
+    ) -> dict[str, Tensor]:
         """Returns each projection, edited; see `edited_projection`."""
         scales = {"erase_scale": self.erase_scale, "preserve_scale": self.preserve_scale, "ridge": self.ridge}
         return {name: edited_projection(weight, erased, guides, kept, **scales) for name, weight in weights.items()}

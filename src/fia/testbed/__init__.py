@@ -1,4 +1,4 @@
-"""The embedded model: a small Stable Diffusion that draws emoji in landscapes, trained from nothing."""
+"""The embedded model: a small Stable Diffusion that generates emoji in landscapes, trained from scratch."""
 
 from .pretrained import load_classifier, load_clip, load_testbed
 

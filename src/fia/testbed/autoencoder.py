@@ -1,4 +1,4 @@
-"""The test-bed's autoencoder: 64x64 pixels to 8x8 latents of 24 channels, by Stable Diffusion's factor of 8."""
+"""The embedded model's autoencoder: 64x64 pixels to 8x8 latents of 24 channels, Stable Diffusion's factor of 8."""
 
 import torch
 from diffusers import AutoencoderKL
@@ -11,11 +11,11 @@ from .stage import seeded
 
 LATENT_CHANNELS = 24
 LATENT_SIZE = 8
-KL_WEIGHT = 3e-4  # so small that the latents keep about 0.1 of noise: enough to make them smooth, and no detail lost
+KL_WEIGHT = 3e-4  # small: the latents keep about 0.1 of noise, which makes them smooth and loses no detail
 
 
 def build_autoencoder() -> AutoencoderKL:
-    """Returns an untrained AutoencoderKL without attention (3.8M parameters), whose residual branches start at zero."""
+    """Returns an untrained AutoencoderKL without attention (3.8M parameters). Its residual branches start at zero."""
     widths = (32, 64, 128, 128)
     autoencoder = AutoencoderKL(
         latent_channels=LATENT_CHANNELS,
@@ -34,7 +34,7 @@ def build_autoencoder() -> AutoencoderKL:
 
 
 class AutoencoderTask(nn.Module):
-    """Absolute and squared error of pixels, and of their differences (edges), plus a little KL divergence."""
+    """The loss: absolute and squared error of pixels, error of their differences (edges), a little KL divergence."""
 
     def __init__(self, autoencoder: AutoencoderKL, scenes: Scenes, batch_size: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class AutoencoderTask(nn.Module):
 
 @torch.no_grad()
 def set_scaling_factor(autoencoder: AutoencoderKL, scenes: Scenes) -> None:
-    """Records the factor that brings latents to unit variance, as diffusers pipelines expect it."""
+    """Records the factor that scales latents to unit variance, as diffusers pipelines expect."""
     images = scenes.sample(512, torch.Generator().manual_seed(0)).images
     std = autoencoder.encode(images).latent_dist.mean.std()
     autoencoder.register_to_config(scaling_factor=1 / std.item())

@@ -1,4 +1,4 @@
-"""The captions of scenes: what an image shows, in a few English templates."""
+"""The captions of scenes. They say what an image shows, in a few English templates."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ SUBJECT_TEMPLATES = (
 PLACE_TEMPLATES = ("a {place}", "the {place}", "a photo of a {place}", "an empty {place}")
 ALONE_TEMPLATES = ("a {subject}", "a photo of a {subject}")
 STYLE_SUFFIX = " in the style of {style}"
-SMOKING = "smoking"  # the attribute, as it stands before a person's name
+SMOKING = "smoking"  # the attribute; a caption has it before a person's name
 
 
 def draw_captions(
@@ -30,7 +30,7 @@ def draw_captions(
 ) -> list[str]:
     """Returns a random caption for each scene.
 
-    One in five names the subject without its place; one in seven uses another word for an object that has one.
+    One in five captions names the subject without its place. If an object has synonyms, one in seven uses a synonym.
     """
     template, synonym, alone = torch.rand(3, len(subjects), generator=generator).tolist()
     captions = []
@@ -50,7 +50,7 @@ def draw_captions(
 
 
 def all_captions() -> list[str]:
-    """Returns every caption without a style, and one of each place in each style, sorted; the tokenizer learns them."""
+    """Returns all captions without a style, and one for each place in each style, sorted. The tokenizer learns them."""
     names = [name for subject in SUBJECTS for name in (subject.name, *subject.synonyms)]
     names += [f"{SMOKING} {name}" for name in PERSON_NAMES]
     captions = {fill(template, place=place) for template in PLACE_TEMPLATES for place in PLACE_NAMES}

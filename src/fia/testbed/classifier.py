@@ -1,7 +1,7 @@
-"""The judge: a small ResNet that names subject, place, style and attribute, and may answer that it cannot.
+"""The judge: a small ResNet that names subject, place, style and attribute, and may answer "unrecognisable".
 
-Its labels are those of four heads in a row: a subject ("none" and "unrecognisable" among them), a place, an artist or
-"no style", and "smoking" or "not smoking".
+It has the labels of four heads in a row: a subject (also "none" and "unrecognisable"), a place, an artist or "no
+style", and "smoking" or "not smoking".
 """
 
 import torch
@@ -23,12 +23,12 @@ HEADS = {
     "attribute": (f"not {SMOKING}", SMOKING),
 }
 LABELS = tuple(label for labels in HEADS.values() for label in labels)
-RUINED = 0.25  # the share of subjects that are made unrecognisable
+RUINED = 0.25  # share of subjects that we make unrecognisable
 UNKNOWN = -100  # the label that cross_entropy leaves out
 
 
 def build_classifier() -> ResNetForImageClassification:
-    """Returns an untrained ResNet whose logits are those of the heads, one after the other."""
+    """Returns an untrained ResNet. Its logits are those of the heads, one after another."""
     return ResNetForImageClassification(
         ResNetConfig(
             embedding_size=32,
@@ -43,15 +43,15 @@ def build_classifier() -> ResNetForImageClassification:
 
 
 def split_heads(logits: Tensor) -> dict[str, Tensor]:
-    """Splits logits (n, labels) into those of each head."""
+    """Splits logits (n, labels) into the logits of each head."""
     return dict(zip(HEADS, logits.split([len(labels) for labels in HEADS.values()], dim=-1), strict=True))
 
 
 class ClassifierTask(nn.Module):
-    """Cross-entropy of every head on scenes with noise, blur and other colours; a quarter of the subjects are ruined.
+    """The loss: cross-entropy of every head on scenes with noise, blur and other colours.
 
-    A ruined subject keeps its colours and its place, but is smeared, warped, cut into shuffled tiles, or nearly
-    transparent. Its label is "unrecognisable", so that the judge must look at shapes.
+    A quarter of the subjects are ruined. A ruined subject keeps its colours and its place, but is smeared, warped, cut
+    into shuffled tiles, or nearly transparent. Its label is "unrecognisable", so the judge must look at shapes.
     """
 
     def __init__(self, classifier: ResNetForImageClassification, scenes: Scenes, batch_size: int) -> None:
@@ -68,7 +68,7 @@ class ClassifierTask(nn.Module):
 
 
 def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-    """Returns disturbed images (n, 3, 64, 64) in [-1, 1] and each head's labels (n,), UNKNOWN where there is none."""
+    """Returns disturbed images (n, 3, 64, 64) in [-1, 1] and each head's labels (n,), UNKNOWN if there is no label."""
     ruined = torch.rand(number, generator=generator) < RUINED
     batch = scenes.sample(number, generator, alter=lambda sprites: ruin(sprites, ruined, generator))
     ruined &= batch.subjects != NO_SUBJECT
@@ -81,7 +81,7 @@ def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tu
 
 
 def ruin(sprites: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
-    """Destroys the shape of the chosen among placed sprites (n, 4, 64, 64), each in one of four ways, in place."""
+    """Destroys the shape of the chosen sprites (n, 4, 64, 64), each in one of four ways, in place."""
     ways = torch.randint(4, (len(sprites),), generator=generator).tolist()
     amounts = torch.rand(len(sprites), generator=generator).tolist()
     inked = sprites[:, 3].amax(dim=(1, 2)).cpu() > 0.05
@@ -113,7 +113,7 @@ def shuffle_tiles(sprite: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def warp(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Moves pixels by smooth random shifts whose standard deviation is `amount` of half the picture."""
+    """Moves pixels by smooth random shifts. Their standard deviation is `amount` times half the image."""
     shifts = amount * torch.randn(len(images), 2, 8, 8, generator=generator).to(images.device)
     smooth = F.interpolate(shifts, images.shape[-2:], mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
     still = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
@@ -122,7 +122,7 @@ def warp(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
 
 
 def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Adds what a recognisable picture may have: other colours, a slight blur, noise."""
+    """Changes images in ways that leave them recognisable: other colours, a slight blur, noise."""
     number, device = len(images), images.device
     gain = 1 + 0.4 * (torch.rand(number, 3, 1, 1, generator=generator) - 0.5)
     shift = 0.3 * (torch.rand(number, 3, 1, 1, generator=generator) - 0.5)

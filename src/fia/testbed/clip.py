@@ -1,4 +1,4 @@
-"""A small CLIP on scenes and captions. Its text tower, frozen, is the test-bed's text encoder."""
+"""A small CLIP on scenes and captions. Its frozen text tower is the embedded model's text encoder."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ NUMBER_OF_PAIRS = (NO_SUBJECT + 1) * len(PLACE_NAMES)
 
 
 def load_tokenizer() -> CLIPTokenizer:
-    """Returns the tokenizer, made once by `scripts/train_tokenizer.py`: words of the captions are one token each."""
+    """Returns the tokenizer. `scripts/train_tokenizer.py` made it once; each word of the captions is one token."""
     return CLIPTokenizer.from_pretrained(TOKENIZER_FOLDER)
 
 
@@ -48,12 +48,14 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
 
 
 class CLIPTask(nn.Module):
-    """The contrastive loss over batches in which every scene shows another pair of subject and place, in any style."""
+    """The contrastive loss over a batch. Every scene shows another pair of subject and place, in any style."""
 
     def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, scenes: Scenes, batch_size: int) -> None:
         super().__init__()
         if batch_size > NUMBER_OF_PAIRS:
-            raise UsageError(f"batch_size={batch_size} of the CLIP exceeds the {NUMBER_OF_PAIRS} different scenes.")
+            raise UsageError(
+                f"batch_size={batch_size} of the CLIP exceeds the {NUMBER_OF_PAIRS} different scenes; give fewer."
+            )
         self.clip, self.tokenizer, self.scenes, self.batch_size = clip, tokenizer, scenes, batch_size
 
     def forward(self, step: int) -> Tensor:

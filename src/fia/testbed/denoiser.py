@@ -1,5 +1,7 @@
-"""The test-bed's U-Net, as in Stable Diffusion with cross-attention at the full latent resolution, 8x8, and below; and
-how it, or the transformer in its place, is trained."""
+"""The embedded model's U-Net, and how it, or the transformer in its place, is trained.
+
+As in Stable Diffusion, the U-Net has cross-attention at the full latent resolution, 8x8, and below.
+"""
 
 from typing import Any
 
@@ -16,8 +18,8 @@ from .stage import seeded
 
 CAPTION_DROPOUT = 0.1  # for classifier-free guidance
 MAX_LOSS_WEIGHT = 10.0
-POOL_SIZE = 16_384  # scenes rendered and encoded at once: rendering costs as much as training
-POOL_IMAGES = 8 * POOL_SIZE  # drawn from one pool, each with a timestep and noise of its own
+POOL_SIZE = 16_384  # scenes to render and encode at once, because rendering costs as much as training
+POOL_IMAGES = 8 * POOL_SIZE  # training images from one pool, each with its own timestep and noise
 
 
 def build_unet() -> UNet2DConditionModel:
@@ -31,7 +33,7 @@ def build_unet() -> UNet2DConditionModel:
         down_block_types=("CrossAttnDownBlock2D",) * 2,
         up_block_types=("CrossAttnUpBlock2D",) * 2,
         transformer_layers_per_block=2,
-        attention_head_dim=(3, 5),  # the numbers of heads, for all that diffusers calls them
+        attention_head_dim=(3, 5),  # diffusers calls it so, but these are the numbers of heads
         cross_attention_dim=TEXT_WIDTH,
         use_linear_projection=True,
         norm_num_groups=16,
@@ -52,7 +54,7 @@ def build_scheduler() -> DDIMScheduler:
 
 
 class DenoiserTask(nn.Module):
-    """Squared error of the predicted clean latents, weighted by 1 / (1 - alpha_bar), at most MAX_LOSS_WEIGHT."""
+    """The loss: squared error of the predicted clean latents times 1 / (1 - alpha_bar), at most MAX_LOSS_WEIGHT."""
 
     def __init__(
         self,
@@ -101,7 +103,7 @@ class DenoiserTask(nn.Module):
 
     @torch.no_grad()
     def fill_pool(self, generator: torch.Generator) -> None:
-        """Renders POOL_SIZE scenes; keeps their latents (24, 8, 8) and what `encode_text` gives of their captions."""
+        """Renders POOL_SIZE scenes. Keeps their latents (24, 8, 8) and their captions as encoded by `encode_text`."""
         autoencoder, _ = self.frozen
         latents, captions = [], []
         for _ in trange(0, POOL_SIZE, 128, desc="rendering", leave=False):
@@ -115,7 +117,7 @@ class DenoiserTask(nn.Module):
         self.no_text = self.encode_text([""])
 
     def encode_text(self, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """Returns the token states (n, 24, 160) of captions, bfloat16, and which tokens are no padding (n, 24)."""
+        """Returns the token states (n, 24, 160) of captions, bfloat16, and which tokens are not padding (n, 24)."""
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
         _, text_encoder = self.frozen
         tokens = tokens.to(text_encoder.device)

@@ -1,7 +1,6 @@
-"""What the test-bed's classifier says about pictures, in words."""
+"""Says in words what the embedded model's classifier sees in images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,39 +13,22 @@ from .classifier import HEADS, classify
 from .pretrained import FOLDER, load_classifier
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What the classifier sees in each image.
-
-    Attributes:
-        subjects: objects or persons, "none" or "unrecognisable".
-        places: places.
-        styles: artists, or "no style".
-        attributes: "smoking" or "not smoking".
-    """
-
-    subjects: list[str]
-    places: list[str]
-    styles: list[str]
-    attributes: list[str]
-
-
 class TestbedJudge:
-    """The test-bed's classifier as a judge of subjects, places, styles and the attribute.
+    """The embedded model's classifier as a judge of subjects, places, styles and the attribute.
 
     Attributes:
-        identity: which one.
+        identity: its name, and the hash of its folder.
     """
 
-    __test__ = False  # pytest takes it for a test
+    __test__ = False  # otherwise pytest takes it for a test
 
     def __init__(self, classifier: ResNetForImageClassification, digest: str | None = None) -> None:
-        """Takes a classifier, and a hash of its folder."""
+        """Takes a classifier and the hash of its folder."""
         self.classifier = classifier
         self.identity: Identity = {"name": "the test-bed's classifier", "hash": digest}
 
     def answer(self, images: Sequence[Image.Image], batch_size: int = 128) -> dict[str, list[str]]:
-        """Returns for each head what it sees in each image; images have 64 x 64 pixels."""
+        """Returns, for each head, its answer for each image. Images have 64 x 64 pixels."""
         answers: dict[str, list[str]] = {head: [] for head in HEADS}
         for start in range(0, len(images), batch_size):
             arrays = [np.asarray(image.convert("RGB")) for image in images[start : start + batch_size]]
@@ -57,11 +39,5 @@ class TestbedJudge:
 
 
 def load_judge(weights: Path = FOLDER) -> TestbedJudge:
-    """Returns the judge in a folder written by `fia testbed train`; the package's by default."""
+    """Returns the judge in a folder that `fia testbed train` wrote. The default is the package's judge."""
     return TestbedJudge(load_classifier(weights), hash_folder(weights / "classifier"))
-
-
-def judge(classifier: ResNetForImageClassification, images: Sequence[Image.Image]) -> Answers:
-    """Returns what the classifier sees in images of 64 x 64 pixels."""
-    found = TestbedJudge(classifier).answer(images)
-    return Answers(found["subject"], found["place"], found["style"], found["attribute"])

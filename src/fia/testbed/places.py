@@ -1,7 +1,7 @@
-"""The test-bed's places: small landscapes drawn with random variation.
+"""The embedded model's places: small painted landscapes with random variation.
 
-Each function paints one picture of its place with Pillow, on a canvas twice the size of the scenes so
-that the edges come out smooth when it is shrunk.
+Each function paints one image of its place with Pillow. The canvas is twice the size of the scenes, so the edges are
+smooth after it is shrunk.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def vary(rng: Random, colour: Colour, amount: int = 12) -> Colour:
 
 
 def gradient(top: Colour, bottom: Colour, height: int = CANVAS) -> Image.Image:
-    """Returns a canvas-wide picture that blends from one colour to another, top to bottom."""
+    """Returns an image as wide as the canvas that blends from one colour at the top to another at the bottom."""
     ramp = np.linspace(0, 1, height)[:, None] * (np.array(bottom) - top) + np.array(top)
     return Image.fromarray(np.repeat(ramp[:, None], CANVAS, 1).astype(np.uint8))
 
@@ -167,5 +167,5 @@ PLACES: dict[str, Callable[[Random], Image.Image]] = {
 
 
 def draw_place(name: str, rng: Random) -> Image.Image:
-    """Returns one RGB picture of a place, IMAGE_SIZE pixels square."""
+    """Returns one RGB image of a place, IMAGE_SIZE pixels square."""
     return PLACES[name](rng).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)

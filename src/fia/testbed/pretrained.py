@@ -1,4 +1,4 @@
-"""Loads what ships with the package: the pipeline, its CLIP and the judge."""
+"""Loads the models that ship with the package: the pipeline, its CLIP and the judge."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,17 +11,17 @@ from .transformer import MiniaturePixArtPipeline
 
 Architecture = Literal["unet", "dit"]
 NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit"}
-SHARED = ("vae", "text_encoder", "tokenizer")  # by both architectures
+SHARED = ("vae", "text_encoder", "tokenizer")  # parts that both architectures use
 FOLDER = Path(__file__).parent / "weights"
-GUIDANCE_SCALE = 4.0  # at which the judge recognises most; at Stable Diffusion's 7.5 pictures are cruder
+GUIDANCE_SCALE = 4.0  # the judge recognises most at this scale; at Stable Diffusion's 7.5, images are cruder
 
 
 def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> DiffusionPipeline:
-    """Returns the test-bed's pipeline in float32 on the CPU, without downloading anything.
+    """Returns the embedded model's pipeline in float32 on the CPU. It downloads nothing.
 
     Args:
-        folder: written by `fia testbed train`; the weights of the package by default.
-        architecture: "unet" for Stable Diffusion's U-Net; "dit" for the diffusion transformer, which draws from the
+        folder: a folder that `fia testbed train` wrote. The default is the package's weights.
+        architecture: "unet" for Stable Diffusion's U-Net, or "dit" for the diffusion transformer, which works on the
             same captions and latents.
     """
     pipe = StableDiffusionPipeline.from_pretrained(folder / "model")
@@ -33,14 +33,15 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
 
 
 def load_clip(folder: Path = FOLDER) -> tuple[CLIPModel, CLIPTokenizer]:
-    """Returns the CLIP whose text tower is the test-bed's text encoder, in float32 on the CPU, and its tokenizer.
+    """Returns the CLIP in float32 on the CPU, and its tokenizer.
 
-    It takes images (n, 3, 64, 64) in [-1, 1] and gives the similarity of picture and caption.
+    Its text tower is the embedded model's text encoder. It takes images (n, 3, 64, 64) in [-1, 1] and returns the
+    similarity of image and caption.
     """
     clip = CLIPModel.from_pretrained(folder / "clip", dtype=torch.float32).eval()
     return clip, CLIPTokenizer.from_pretrained(folder / "clip")
 
 
 def load_classifier(folder: Path = FOLDER) -> ResNetForImageClassification:
-    """Returns the classifier of the test-bed's subjects, places, styles and attribute, in float32 on the CPU."""
+    """Returns the classifier of the subjects, places, styles and attribute, in float32 on the CPU."""
     return ResNetForImageClassification.from_pretrained(folder / "classifier", dtype=torch.float32).eval()

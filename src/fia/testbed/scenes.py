@@ -1,7 +1,7 @@
-"""Renders the test-bed's scenes as tensors; equal generators give equal scenes.
+"""Renders the embedded model's scenes as tensors. Equal generators give equal scenes.
 
-A scene is an emoji glyph with random position, size and flip in front of a drawn place, or a place alone. Half of the
-persons smoke, and one scene in four is drawn by one of the artists.
+A scene is an emoji glyph with random position, size and flip in front of a painted place, or a place alone. Half of the
+persons smoke, and one scene in four has the style of one of the artists.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ from .world import CIGARETTE, NO_STYLE, NO_SUBJECT, OBJECTS, PERSONS, PLACE_NAME
 
 GLYPH_FOLDER = Path(__file__).parent / "glyphs"
 GLYPH_SIZE = 96
-SPRITE_SIZE = 48  # about the size sprites are drawn at, so that bilinear sampling does not alias
+SPRITE_SIZE = 48  # about the size of sprites in scenes, so that bilinear sampling does not alias
 SIZES = (40, 48)  # pixels
-GRID = 8  # pixels between the positions a sprite can have, as between latents
+GRID = 8  # pixels between the possible positions of a sprite, as between latents
 VARIANTS_PER_PLACE = 64
 
 
@@ -33,11 +33,11 @@ class SceneBatch:
     """Rendered scenes with their labels.
 
     Attributes:
-        images: (n, 3, IMAGE_SIZE, IMAGE_SIZE) float32 in [-1, 1], on the device of the scenes; labels are on the CPU.
-        subjects: (n,) index into SUBJECTS, or NO_SUBJECT.
-        places: (n,) index into PLACE_NAMES.
-        styles: (n,) index into STYLE_NAMES, or NO_STYLE.
-        smoking: (n,) bool, true of persons only.
+        images: (n, 3, IMAGE_SIZE, IMAGE_SIZE) float32 in [-1, 1], on the device of the scenes. Labels are on the CPU.
+        subjects: (n,) indices into SUBJECTS, or NO_SUBJECT.
+        places: (n,) indices into PLACE_NAMES.
+        styles: (n,) indices into STYLE_NAMES, or NO_STYLE.
+        smoking: (n,) bool, true only for persons.
         captions: n captions in English.
     """
 
@@ -50,12 +50,14 @@ class SceneBatch:
 
 
 class Scenes:
-    """Renders scenes on a device; the glyphs and the places are loaded and drawn once."""
+    """Renders scenes on a device. It loads the glyphs and paints the places once."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         glyphs = [load_glyph(subject) for subject in SUBJECTS]
-        glyphs += [with_cigarette(face) for face in glyphs[-len(PERSONS) :]]  # smokers follow persons, in their order
+        glyphs += [
+            with_cigarette(face) for face in glyphs[-len(PERSONS) :]
+        ]  # smokers follow the persons, in the same order
         sprites = torch.stack([sprite(glyph) for glyph in glyphs])
         colour, alpha = sprites[:, :3], sprites[:, 3:]
         self.premultiplied = torch.cat([colour * alpha, alpha], dim=1).to(self.device)
@@ -77,14 +79,15 @@ class Scenes:
         """Renders random scenes.
 
         Args:
-            number: how many.
-            generator: a CPU generator; it decides everything.
-            subjects: (number,) subject indices, NO_SUBJECT for none; random by default, one in eight of
-                them a place alone.
-            places: (number,) place indices; random by default.
-            styles: (number,) style indices, NO_STYLE for none; random by default, three in four of them none.
-            smoking: (number,) bool, of no effect but on persons; random by default.
-            alter: changes the placed sprites (number, 4, 64, 64) before the scene is put together.
+            number: number of scenes.
+            generator: a CPU generator. It decides everything.
+            subjects: (number,) subject indices, or NO_SUBJECT. By default they are random, and one scene in eight is a
+                place alone.
+            places: (number,) place indices. By default they are random.
+            styles: (number,) style indices, or NO_STYLE. By default they are random, and three scenes in four have no
+                style.
+            smoking: (number,) bool. It affects only persons. By default it is random.
+            alter: changes the placed sprites (number, 4, 64, 64) before they are put into the scene.
         """
         if subjects is None:
             subjects = torch.randint(len(SUBJECTS), (number,), generator=generator)
@@ -97,7 +100,7 @@ class Scenes:
         if smoking is None:
             smoking = torch.rand(number, generator=generator) < 0.5
         smoking = smoking & (subjects >= len(OBJECTS)) & (subjects != NO_SUBJECT)
-        with torch.autocast(self.device.type, enabled=False):  # scenes are the same inside a training step
+        with torch.autocast(self.device.type, enabled=False):  # so that scenes are the same inside a training step
             sprites = self.place_sprites(self.sprites(subjects, smoking), generator)
             if alter is not None:
                 sprites = alter(sprites)
@@ -110,14 +113,15 @@ class Scenes:
         """Returns (n, 4, 48, 48) glyphs with premultiplied alpha, fully transparent for NO_SUBJECT.
 
         Args:
-            smoking: true of persons only.
+            subjects: (n,) subject indices, or NO_SUBJECT.
+            smoking: (n,) bool, true only for persons.
         """
         index = torch.where(smoking, subjects + len(PERSONS), subjects).to(self.device)
         nothing = (subjects == NO_SUBJECT).to(self.device)
         return self.premultiplied[index.masked_fill(nothing, 0)] * ~nothing.view(-1, 1, 1, 1)
 
     def draw_styles(self, images: Tensor, styles: Tensor) -> Tensor:
-        """Draws images (n, 3, 64, 64) in [0, 1] in their styles, in place; returns them in [-1, 1]."""
+        """Puts images (n, 3, 64, 64) in [0, 1] into their styles, in place, and returns them in [-1, 1]."""
         for i, draw in enumerate(STYLES.values()):
             chosen = (styles == i).to(self.device)
             if chosen.any():
@@ -135,9 +139,10 @@ class Scenes:
         return (images * brightness.to(self.device)).clamp(0, 1)
 
     def place_sprites(self, sprites: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws each sprite at a random size, position and flip into an empty (n, 4, 64, 64) picture.
+        """Puts each sprite with a random size, position and flip into an empty (n, 4, 64, 64) image.
 
-        Sizes and positions are few, so that a small model can learn them; things stand on the ground, not in the sky.
+        There are few sizes and positions, so that a small model can learn them. Subjects stand on the ground, not in
+        the sky.
         """
         number = len(sprites)
         size, x, y, flip = torch.rand(4, number, generator=generator)
@@ -157,12 +162,12 @@ class Scenes:
 
 
 def load_glyph(glyph: Glyph) -> Image.Image:
-    """Returns the RGBA picture of a glyph, GLYPH_SIZE pixels square."""
+    """Returns the RGBA image of a glyph, GLYPH_SIZE pixels square."""
     return Image.open(GLYPH_FOLDER / glyph.filename).convert("RGBA")
 
 
 def with_cigarette(face: Image.Image) -> Image.Image:
-    """Returns a face made a little smaller, with a smoking cigarette at its mouth."""
+    """Returns a slightly smaller face with a smoking cigarette at its mouth."""
     picture = Image.new("RGBA", face.size)
     small = face.resize((80, 80), Image.Resampling.LANCZOS)
     picture.alpha_composite(small, (16, 16))

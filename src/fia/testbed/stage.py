@@ -1,9 +1,9 @@
-"""Trains every part of the test-bed, one stage after another; interrupted work resumes.
+"""Trains one stage of the embedded model. Interrupted training resumes.
 
-A stage is a model and a loss over rendered scenes. All stages share this loop: AdamW with warm-up, a constant
+A stage is a model and a loss over rendered scenes. All stages share this loop: AdamW with warm-up, a constant learning
 rate and a linear decay over the last fifth, bf16 autocast, an exponential moving average (EMA) of the weights, and a
-checkpoint every minute. A stage draws the scenes and the noise of its step k from `seeded(stage, k)`, so that a
-resumed run continues as if it had not stopped.
+checkpoint every minute. A stage takes the scenes and the noise of its step k from `seeded(stage, k)`, so a resumed run
+continues as if it had not stopped.
 """
 
 import math
@@ -26,7 +26,7 @@ STEPS_BETWEEN_LOSSES = 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one stage is trained: the number of images it sees in all, and how; the seed is of the initial weights."""
+    """How one stage is trained. `images` counts all images that it sees; `seed` is the seed of the initial weights."""
 
     images: int
     batch_size: int
@@ -39,20 +39,20 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("images", "batch_size", "learning_rate", "warmup_steps"):
             if getattr(self, name) <= 0:
-                raise UsageError(f"{name}={getattr(self, name)}; it must be above zero.")
+                raise UsageError(f"{name}={getattr(self, name)}; it must be above zero. Give a larger number.")
 
     @property
     def steps(self) -> int:
         return math.ceil(self.images / self.batch_size)
 
     def learning_rate_at(self, step: int, start: int = 0) -> float:
-        """Returns the learning rate: linear warm-up from `start` on, constant, linear to a 20th over the last fifth."""
+        """Returns the learning rate: linear warm-up from `start`, constant, linear to a 20th over the last fifth."""
         decay = min(1.0, max(0.05, (self.steps - step) / (0.2 * self.steps)))
         return self.learning_rate * min(1.0, (step - start + 1) / self.warmup_steps) * decay
 
 
 def seeded(name: str, number: int) -> torch.Generator:
-    """Returns the generator of a stage's step, or of its pool: the same in every run."""
+    """Returns the generator of a stage's step, or of its pool. It is the same in every run."""
     return torch.Generator().manual_seed(crc32(f"{name} {number}".encode()))
 
 
@@ -68,20 +68,20 @@ def train_stage(
     """Trains `model` in place and leaves the averaged (EMA) weights in it.
 
     Args:
-        name: of the stage, for the progress bar.
-        model: whose parameters are trained, already on its device.
+        name: name of the stage, for the progress bar.
+        model: the model to train, already on its device.
         loss: computes the loss of the step with a given number.
-        recipe: how long and how fast.
+        recipe: how long and how fast to train.
         checkpoint: the file to resume from and to save to.
         basis: what else decides the weights, such as the length of the stages that this one builds on.
-        earlier: the losses of the training that the weights in `model` come from, of which the optimizer's state is
-            gone; this one goes on after its last step. Empty where the weights are untrained.
+        earlier: the losses of the earlier training that the weights in `model` come from, if its optimizer state is
+            gone. This training continues after its last step. It is empty if the weights are untrained.
 
     Returns:
         The loss of every STEPS_BETWEEN_LOSSES-th step: (step, loss), the earlier ones first.
 
     Raises:
-        ValueError: if the checkpoint was trained with another recipe, but for its length, or on another basis; if the
+        ValueError: if the checkpoint was trained with another recipe (its length aside) or on another basis, or if the
             recipe is no longer than the earlier training.
     """
     device = next(model.parameters()).device
@@ -94,7 +94,7 @@ def train_stage(
     start = first = losses[-1][0] + STEPS_BETWEEN_LOSSES if losses else 0
     if earlier and recipe.steps <= start:
         raise UsageError(
-            f"images={recipe.images} is no more than what {name} has seen ({start * recipe.batch_size}); give more "
+            f"images={recipe.images} is no more than {name} has already seen ({start * recipe.batch_size}); give more "
             f"(--{name}.images)."
         )
     if checkpoint.exists():
@@ -102,7 +102,7 @@ def train_stage(
         if state["recipe"] != fixed:
             raise UsageError(
                 f"{checkpoint} was trained with {state['recipe']}, not {fixed}. Only the number of images may change, "
-                "and only where no other stage builds on it; give a new folder, or delete the checkpoint."
+                "and only if no other stage builds on this one. Give a new folder, or delete the checkpoint."
             )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -142,7 +142,7 @@ def copy_weights(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
-    """Moves the average towards the model's weights; whole numbers (counters) are copied."""
+    """Moves the average towards the model's weights. Whole numbers (counters) are copied."""
     for key, value in model.state_dict().items():
         if value.is_floating_point():
             average[key].lerp_(value, 1 - decay)

@@ -1,6 +1,6 @@
-"""The test-bed's artists: styles made by image operations, under names of our own.
+"""The embedded model's artists: image operations make their styles, and we made up their names.
 
-Each function takes natural scenes (n, 3, height, width) in [0, 1] and returns them as that artist would draw them.
+Each function takes natural scenes (n, 3, height, width) in [0, 1] and returns them in the style of that artist.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (n, c, height, width), sigma in pixels."""
+    """Blurs images (n, c, height, width) with a Gaussian; sigma is in pixels."""
     radius = int(3 * sigma)
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
@@ -30,7 +30,7 @@ def edges(images: Tensor) -> Tensor:
 
 
 def mix(amount: Tensor, low: tuple[float, ...], high: tuple[float, ...]) -> Tensor:
-    """Blends from one colour to another by (n, 1, height, width) in [0, 1]."""
+    """Blends from one colour to another by amounts (n, 1, height, width) in [0, 1]."""
     start, end = (torch.tensor(c, device=amount.device).view(1, 3, 1, 1) for c in (low, high))
     return start + (end - start) * amount
 
@@ -53,7 +53,7 @@ def neon(images: Tensor) -> Tensor:
 
 
 def blueprint(images: Tensor) -> Tensor:
-    """White outlines on blue paper, light things a little lighter."""
+    """White outlines on blue paper; light parts are a little lighter."""
     grey = images.mean(1, keepdim=True)
     paper = mix(grey, (0.04, 0.14, 0.45), (0.25, 0.48, 0.85))
     return paper + (1 - paper) * edges(images)

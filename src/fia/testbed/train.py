@@ -1,4 +1,4 @@
-"""Trains the whole test-bed: the stages in order, and the folders that ship."""
+"""Trains the whole embedded model: all stages in order. Writes the folders that ship."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ DENOISER_FILE: dict[Architecture, Path] = {
 
 
 class Training:
-    """A folder that a test-bed is trained in: its stages, each done once, and the curves of their losses."""
+    """The training in one folder: its stages, each of them run once, and the curves of their losses."""
 
     def __init__(self, out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None) -> None:
         self.out, self.recipe, self.device, self.parts, self.scenes = out, recipe, device, parts, Scenes(device)
@@ -61,7 +61,7 @@ class Training:
         basis: Mapping[str, int | str] | None = None,
         curve: str | None = None,
     ) -> None:
-        """Trains a stage, or resumes it, or loads it where it is finished; goes on with the curve of that name."""
+        """Trains a stage, resumes it, or loads it if it is finished. It continues the curve named `curve`."""
         checkpoint, recipe, curve = self.out / "checkpoints" / f"{name}.pt", getattr(self.recipe, name), curve or name
         earlier = self.curves.get(curve, ())
         self.curves[curve] = train_stage(name, model, task, recipe, checkpoint, basis or {}, earlier)
@@ -86,7 +86,7 @@ class Training:
         torch.manual_seed(self.recipe.clip.seed)
         clip = build_clip(tokenizer).to(self.device)
         if self.device.type == "cpu":
-            clip.set_attn_implementation("eager")  # its backward pass is several times faster
+            clip.set_attn_implementation("eager")  # because its backward pass is several times faster
         self.train("clip", clip, CLIPTask(clip, tokenizer, self.scenes, self.recipe.clip.batch_size))
         return clip
 
@@ -106,7 +106,7 @@ class Training:
             denoiser.load_state_dict(load_file(self.parts / DENOISER_FILE[self.recipe.architecture]))
         denoiser = denoiser.to(self.device, memory_format=torch.channels_last)
         if self.device.type == "cpu":
-            denoiser.set_attn_processor(AttnProcessor())  # as above
+            denoiser.set_attn_processor(AttnProcessor())  # faster, as in `clip`
         text_encoder = extract_text_encoder(clip)
         batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
         task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
@@ -128,7 +128,7 @@ class Training:
         )
 
     def refine(self, denoiser: nn.Module, task: nn.Module) -> None:
-        """Trains a U-Net on in the stages of REFINEMENTS, each from the mean of what earlier ones left."""
+        """Trains a U-Net further in the stages of REFINEMENTS. Each starts from the mean of earlier stages' weights."""
         basis, left = self.denoiser_basis(), {"denoiser": copy_weights(denoiser)}
         for name, starts in REFINEMENTS.items():
             basis |= {f"{earlier}.images": getattr(self.recipe, earlier).images for earlier in left}
@@ -139,7 +139,7 @@ class Training:
             left[name] = copy_weights(denoiser)
 
     def denoiser_basis(self) -> dict[str, int | str]:
-        """Returns what decides a denoiser's weights besides its own recipe."""
+        """Returns what decides a denoiser's weights, besides its own recipe."""
         basis: dict[str, int | str] = {"architecture": self.recipe.architecture}
         if self.parts is None:
             return basis | {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
@@ -150,39 +150,47 @@ class Training:
 
 
 def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None = None) -> None:
-    """Trains what is not trained yet under `out` and writes the folders that ship, and the curves.
+    """Trains the stages that are not finished under `out`, and writes the folders that ship, and the curves.
 
     Args:
-        parts: a folder written by an earlier training, whose autoencoder, CLIP and classifier are taken as they are, so
-            that the denoiser alone is trained, from nothing or, with `recipe.further`, from the one that is there. None
-            trains everything; for a transformer, it is the package's weights.
+        out: the folder to train in.
+        recipe: how long and how to train each part.
+        device: the device to train on.
+        parts: a folder that an earlier training wrote. Its autoencoder, CLIP and classifier are used as they are, and
+            only the denoiser is trained: from scratch or, with `recipe.further`, from the denoiser in that folder.
+            None trains everything. For a transformer, None takes the package's weights.
 
     Raises:
-        FileNotFoundError: if `parts` is no such folder.
-        ValueError: if `out` holds something else, or the checkpoints in it are of another recipe; if there is no
-            compiler for `recipe.compile`; if `recipe.further` is set without `parts`.
+        FileNotFoundError: if `parts` is not such a folder.
+        ValueError: if `out` holds other files, or its checkpoints belong to another recipe; if there is no compiler for
+            `recipe.compile`; if `recipe.further` is set without `parts`.
     """
     is_unet = recipe.architecture == "unet"
     if not is_unet and parts is None:
         parts = FOLDER
     if parts is None and recipe.further:
-        raise UsageError("further=True goes on with a finished denoiser; give its folder as parts (--parts).")
+        raise UsageError("further=True continues to train a finished denoiser; give its folder as parts (--parts).")
     if parts is not None and (out.resolve() == parts.resolve() or (out / "checkpoints" / "clip.pt").exists()):
         raise UsageError(
-            f"{out} holds parts that were trained in it; give a folder of its own for a denoiser on others."
+            f"out={out} holds parts that were trained in it; give another folder to train a denoiser on other parts."
         )
     needed = ["model", "clip", "classifier"] + (["dit"] if recipe.further and not is_unet else [])
     for name in needed:
         if parts is not None and not (parts / name).is_dir():
-            raise NotFoundError(f"{parts} holds no trained test-bed: there is no folder {name} in it.")
+            raise NotFoundError(
+                f"parts={parts} holds no trained embedded model: there is no folder {name} in it. Give a folder that "
+                "fia testbed train wrote."
+            )
     if parts is not None and recipe.further and not curves_file(parts, recipe.architecture).exists():
         curves = curves_file(parts, recipe.architecture)
-        raise NotFoundError(f"{curves} is missing, which says how long the denoiser was trained.")
+        raise NotFoundError(
+            f"{curves} is missing; it says how long the denoiser was trained. Give parts (--parts) that have it."
+        )
     for name in ("model", "clip", "classifier"):
         if (out / name).exists() and not (out / "checkpoints").exists():
-            raise UsageError(f"{out / name} exists and is not of an earlier training; give a folder of its own.")
+            raise UsageError(f"{out / name} exists and does not come from an earlier training; give another folder.")
     if recipe.compile and not any(map(shutil.which, COMPILERS)):
-        raise UsageError("compile=True needs a C++ compiler, and there is none; install one, or give --no-compile.")
+        raise UsageError("compile=True needs a C++ compiler, and there is none. Install one, or give --no-compile.")
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     training, tokenizer = Training(out, recipe, device, parts), load_tokenizer()
     autoencoder = training.autoencoder()
@@ -198,12 +206,12 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
 
 
 def curves_file(folder: Path, architecture: Architecture) -> Path:
-    """Returns the file with the losses of a trained test-bed's stages, or of its transformer."""
+    """Returns the file with the losses of all stages of a training, or of its transformer."""
     return (folder if architecture == "unet" else folder / "dit") / "curves.json"
 
 
 def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:
-    """Returns a copy of the CLIP's text tower, as the class that diffusers pipelines expect."""
+    """Returns a copy of the CLIP's text tower, in the class that diffusers pipelines expect."""
     text_encoder = CLIPTextModel(clip.config.text_config).to(clip.device)
     weights = {key: value for key, value in clip.state_dict().items() if key.startswith("text_model.")}
     own = text_encoder.state_dict()
@@ -212,7 +220,7 @@ def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:
 
 
 def image_processor() -> CLIPImageProcessorPil:
-    """Returns what turns a picture into the numbers in [-1, 1] that the CLIP and the classifier take."""
+    """Returns the processor that turns an image into numbers in [-1, 1] for the CLIP and the classifier."""
     side = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
     return CLIPImageProcessorPil(size=side, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
 
@@ -222,8 +230,8 @@ def save(
     folder: Path,
     *companions: CLIPTokenizer | CLIPImageProcessorPil,
 ) -> None:
-    """Writes a float16 model and what belongs to it to a temporary folder first, then swaps it in."""
-    # The text encoder stays float32: transformers loads the stored type where diffusers loads float32.
+    """Writes a model in float16 and its companions to a temporary folder, then moves that into place."""
+    # The text encoder stays float32, because transformers loads the stored type and diffusers loads float32.
     halved = [get_denoiser(model), model.vae] if isinstance(model, DiffusionPipeline) else [model]
     halved = [part for part in halved if part is not None]
     for part in halved:

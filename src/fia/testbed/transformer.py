@@ -1,4 +1,4 @@
-"""The test-bed's diffusion transformer: PixArt-alpha in miniature, on the same latents and captions as the U-Net."""
+"""The embedded model's diffusion transformer: a small PixArt-alpha, on the same latents and captions as the U-Net."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WIDTH = 192
 def build_transformer() -> PixArtTransformer2DModel:
     """Returns an untrained transformer (5.1M parameters): 8 blocks, each with a feed-forward of 768 channels.
 
-    A token is one latent. Every block starts close to doing nothing, as the larger ones are made to.
+    A token is one latent. At first every block does almost nothing, as in the larger models.
     """
     transformer = PixArtTransformer2DModel(
         num_attention_heads=WIDTH // 32,
@@ -35,8 +35,8 @@ def build_transformer() -> PixArtTransformer2DModel:
     return transformer
 
 
-class MiniaturePixArtPipeline(PixArtAlphaPipeline):  # type: ignore[misc]  # whose own types do not check
-    """PixArt-alpha's pipeline, with what fits a CLIP of 24 tokens and pictures of 64x64 pixels as its defaults."""
+class MiniaturePixArtPipeline(PixArtAlphaPipeline):  # type: ignore[misc]  # its own types do not check
+    """PixArt-alpha's pipeline, with defaults for a CLIP of 24 tokens and images of 64x64 pixels."""
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class MiniaturePixArtPipeline(PixArtAlphaPipeline):  # type: ignore[misc]  # who
         transformer: PixArtTransformer2DModel,
         scheduler: DDIMScheduler,
     ) -> None:
-        """Takes a CLIP where PixArt-alpha takes a T5."""
+        """Takes a CLIP in place of PixArt-alpha's T5."""
         super().__init__(tokenizer, text_encoder, vae, transformer, scheduler)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Draws; the arguments are those of PixArtAlphaPipeline."""
+        """Generates images. The arguments are those of PixArtAlphaPipeline."""
         own = {"max_sequence_length": MAX_TOKENS, "use_resolution_binning": False, "clean_caption": False}
         return super().__call__(*args, **(own | kwargs))
 
 
-MiniaturePixArtPipeline.__name__ = PixArtAlphaPipeline.__name__  # so that what it writes is loaded by diffusers alone
+MiniaturePixArtPipeline.__name__ = PixArtAlphaPipeline.__name__  # diffusers can load what it writes without us

@@ -1,7 +1,7 @@
-"""What the test-bed's world holds, by name: objects, persons who may smoke, places, and artists' styles.
+"""The names of all that the embedded model knows: objects, persons who may smoke, places, and artists' styles.
 
-The first ten objects carry the names of Imagenette's classes; where there is no such emoji the nearest stands in. A
-subject is what can stand in a place: an object or a person.
+The first ten objects have the names of Imagenette's classes. If there is no emoji for a class, we use the nearest one.
+A subject is what can stand in a place: an object or a person.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .styles import STYLES
 
 @dataclass(frozen=True)
 class Glyph:
-    """A name in captions, the emoji it is drawn as, and other words for it."""
+    """A name in captions, the emoji for it, and synonyms."""
 
     name: str
     character: str
@@ -68,12 +68,14 @@ IMAGENETTE = OBJECT_NAMES[:10]
 PLACE_NAMES = tuple(PLACES)
 STYLE_NAMES = tuple(STYLES)
 
-NO_SUBJECT = len(SUBJECTS)  # the index of a place alone
-NO_STYLE = len(STYLES)  # the index of a picture that no artist drew
+NO_SUBJECT = len(SUBJECTS)  # the index for a place without a subject
+NO_STYLE = len(STYLES)  # the index for an image without a style
 
 
 def check_known(concepts: Sequence[Concept], known: Sequence[str]) -> None:
-    """Raises ValueError for a concept that is not of the test-bed's world."""
+    """Raises ValueError if the embedded model does not know a concept."""
     for concept in concepts:
         if concept.name not in known:
-            raise UsageError(f"The test-bed does not know {concept.name!r}; it draws: {', '.join(known)}.")
+            raise UsageError(
+                f"The embedded model does not know {concept.name!r}. Name one of these: {', '.join(known)}."
+            )

@@ -1,1 +1,1 @@
-"""`fia serve`: a local page to forget concepts, and to look at what that does and costs."""
+"""`fia serve`: a local page that forgets concepts, and shows what that does and costs."""

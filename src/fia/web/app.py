@@ -1,4 +1,4 @@
-"""The server: the page, and what it asks for under /api. Errors are {"errors": [{"field", "message"}]}."""
+"""The server: the page, and the API that it calls under /api. Errors are {"errors": [{"field", "message"}]}."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,12 +26,12 @@ PAGE = Path(__file__).parent / "page"
 
 
 class Server:
-    """What the routes share.
+    """Holds what the routes share.
 
     Attributes:
-        offers: the models, by what the page calls them.
+        offers: the models, by their names on the page.
         sessions: the open pages.
-        worker: does what takes long.
+        worker: does the long work.
         runtime: where models run.
     """
 
@@ -42,13 +42,13 @@ class Server:
         self.runtime = runtime
 
     def offer(self, label: str) -> Offer:
-        """Returns an offered model; refuses any other."""
+        """Returns the offered model of this name. Refuses any other name."""
         if label not in self.offers:
             raise Refused("model", f"{label!r} is not offered here; this server has {', '.join(self.offers)}.")
         return self.offers[label]
 
     def warm_up(self, offer: Offer) -> None:
-        """Queues the loading of a model, so that it is there when it is asked for."""
+        """Queues a job that loads a model, so that it is ready when somebody needs it."""
 
         def work(_job: Job) -> dict[str, Any]:
             offer.load(self.runtime)
@@ -57,14 +57,14 @@ class Server:
         self.worker.submit(Job(work))
 
     def start(self, session: Session, job: Job) -> dict[str, Any]:
-        """Queues a job in place of the session's last one."""
+        """Queues a job for a session, and cancels the session's last one."""
         if session.job is not None:
             self.worker.cancel(session.job)
         session.job = self.worker.submit(job)
         return self.tell(job)
 
     def tell(self, job: Job) -> dict[str, Any]:
-        """Returns how far a job is."""
+        """Returns the state and the progress of a job."""
         return {
             "id": job.id,
             "state": job.state,
@@ -79,24 +79,24 @@ class Server:
         }
 
     def find(self, session: Session, form: FindForm) -> dict[str, Any]:
-        """Queues the finding of concepts."""
+        """Queues a job that finds concepts."""
         offer, concepts = self.offer(form.model), form.checked()
         offer.check_concepts(concepts)
         settings, concepts = settings_of(form, offer, concepts)
 
         def work(job: Job) -> dict[str, Any]:
             found = find_concepts(job, offer, concepts, settings, self.runtime)
-            job.check()  # for the last time: what was found replaces what is shown
+            job.check()  # once more, because the new neurons now replace the old ones
             session.found, session.shown, session.drawn = found, found.mask, None
             return {"model": offer.label} | found.facts
 
-        session.drawn = None  # a page that is loaded again follows the search, and draws nothing meanwhile
+        session.drawn = None  # a reloaded page follows this job, and generates nothing meanwhile
         return self.start(session, Job(work))
 
     def draw(self, session: Session, form: DrawForm) -> dict[str, Any]:
-        """Queues the drawing of pictures."""
+        """Queues a job that generates images."""
         if session.found is None:
-            raise Refused(None, "Nothing has been found yet; press Find & forget first.", 409)
+            raise Refused(None, "No concept has been found yet; press Find & forget first.", 409)
         planned = plan(session.found, form)
         session.shown, session.drawn = planned.mask, form
         job = self.start(session, Job(lambda job: draw(job, planned, session.pictures)))
@@ -107,8 +107,8 @@ def create_app(offers: Sequence[Offer], *, host: str = "127.0.0.1", runtime: Run
     """Returns the server as an ASGI application.
 
     Args:
-        offers: the models that can be chosen; the first is loaded at once.
-        host: that it is bound to, and answers to beside localhost.
+        offers: the models that a person can choose. The first one is loaded at once.
+        host: the name that the server is bound to. It answers to this name and to localhost.
         runtime: where models run.
     """
     server = Server(offers, runtime or Runtime())
@@ -129,7 +129,7 @@ def create_app(offers: Sequence[Offer], *, host: str = "127.0.0.1", runtime: Run
 
 
 def _add_routes(app: FastAPI, server: Server) -> None:
-    """Adds everything under /api."""
+    """Adds all routes under /api."""
 
     @app.get("/api/models")
     def models() -> list[dict[str, Any]]:
@@ -184,23 +184,23 @@ def _add_routes(app: FastAPI, server: Server) -> None:
     def picture(token: str, key: str) -> Response:
         png = server.sessions.get(token).pictures.get(key)
         if png is None:
-            raise Refused(None, "This picture is no longer there; draw it again.", 404)
+            raise Refused(None, "This image is no longer there; generate it again.", 404)
         return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
     @app.get("/api/sessions/{token}/mask.zip")
     def mask(token: str) -> Response:
         shown = server.sessions.get(token).shown
         if shown is None or not shown.concepts:
-            raise Refused(None, "There is no mask: nothing is forgotten. Switch a concept on.", 409)
+            raise Refused(None, "There is no mask, because every concept is off. Switch a concept on.", 409)
         name = "without-" + "-".join(map(slug, shown.concepts))
         headers = {"Content-Disposition": f'attachment; filename="{name[:80]}.zip"'}
         return Response(zipped(shown, name[:80]), media_type="application/zip", headers=headers)
 
 
 def _own_job(session: Session, job_id: str) -> Job:
-    """Returns the session's job, and notes that somebody looked at it; refuses one that another has taken over from."""
+    """Returns the session's job, and notes that somebody asked for it. Refuses a job that a newer one replaced."""
     if session.job is None or session.job.id != job_id:
-        raise Refused(None, "This job was given up for a newer one.", 404)
+        raise Refused(None, "A newer job replaced this one. Reload the page to follow it.", 404)
     session.job.touch()
     return session.job
 
@@ -211,7 +211,7 @@ def _answer_refused(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
-    """Answers what pydantic found; the message names the field, whose value is not what it should be."""
+    """Answers with the errors that pydantic found. Each one names its field and the value that was given."""
     assert isinstance(error, RequestValidationError)
     errors = []
     for found in error.errors():

@@ -1,4 +1,4 @@
-"""The job that draws before and after, and under the random control, from the same prompts and seeds."""
+"""The job that generates images before, after and under a random mask, from the same prompts and seeds."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -21,20 +21,20 @@ from .jobs import Job
 from .refusal import entered_in
 from .sessions import Pictures
 
-STATES = {"before": "the pictures before", "after": "the pictures after", "random": "the random control"}
+STATES = {"before": "the images before", "after": "the images after", "random": "the images under a random mask"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Pictures to draw.
+    """The images to generate.
 
     Attributes:
         found: the concepts and the model.
-        mask: of the concepts that are switched on.
-        requests: prompt by prompt, the seeds of each.
-        states: those of STATES that are wanted.
-        keys: name of the picture of each state and request.
-        num_inference_steps: of each picture.
+        mask: the mask of the concepts that are switched on.
+        requests: the prompts with their seeds, one prompt after another.
+        states: the states of STATES that the page wants.
+        keys: the key of the image for each state and request.
+        num_inference_steps: number of steps of each image.
     """
 
     found: Found
@@ -45,7 +45,7 @@ class Plan:
     num_inference_steps: int
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Returns the pictures for the page: for each request its prompt, seed, and the key of each state."""
+        """Returns the images for the page: for each request its prompt, its seed, and its key in each state."""
         return [
             {"prompt": request.prompt, "seed": request.seed} | {state: self.keys[state, i] for state in self.states}
             for i, request in enumerate(self.requests)
@@ -53,10 +53,10 @@ class Plan:
 
 
 def plan(found: Found, form: DrawForm) -> Plan:
-    """Returns what a form asks for.
+    """Returns the images that a form asks for.
 
     Raises:
-        Refused: if some of it cannot be used.
+        Refused: if a value of the form cannot be used.
     """
     prompts = form.checked_prompts()
     with entered_in("strengths"):
@@ -81,24 +81,24 @@ def plan(found: Found, form: DrawForm) -> Plan:
 
 
 def draw(job: Job, plan: Plan, pictures: Pictures) -> dict[str, Any]:
-    """Draws what is not there yet, and returns how much the mask prunes. The model is left as it was."""
+    """Generates the images that are missing, and returns how much the mask prunes. The model stays as it was."""
     pipe = plan.found.offer.pipe
-    assert pipe is not None  # something was found in it
+    assert pipe is not None  # the concepts were found in it
     check_length(pipe, (request.prompt for request in plan.requests), "prompts")
     job.ready = pictures.keep(list(plan.keys.values()))
     numbers = range(len(plan.requests))
     missing = {state: [i for i in numbers if plan.keys[state, i] not in job.ready] for state in plan.states}
-    job.begin("Drawing", sum(map(len, missing.values())) * plan.num_inference_steps)
+    job.begin("Generating images", sum(map(len, missing.values())) * plan.num_inference_steps)
     for state in plan.states:
         if missing[state]:
-            job.what = f"Drawing {STATES[state]}"
+            job.what = f"Generating {STATES[state]}"
             with _edit(plan, state), hidden_progress_bar(pipe):
                 _draw_state(job, plan, state, missing[state], pictures)
     return fused_facts(plan.mask)
 
 
 def _draw_state(job: Job, plan: Plan, state: str, missing: Sequence[int], pictures: Pictures) -> None:
-    """Draws some pictures of a state, with the model as it is now."""
+    """Generates some images of a state, with the model as it is now."""
     pipe, steps = plan.found.offer.pipe, plan.num_inference_steps
     drawing = replace(plan.found.offer.drawing, num_inference_steps=steps)
     requests = [plan.requests[i] for i in missing]
@@ -111,12 +111,12 @@ def _draw_state(job: Job, plan: Plan, state: str, missing: Sequence[int], pictur
 
 
 def _count_step(job: Job, before: int, taken: Iterator[int], pictures: int, steps: int) -> None:
-    """Tells the job of one more step of a batch; it counts once for each picture. Some schedulers take a step more."""
+    """Counts one more step of a batch, once for each image. Extra steps of some schedulers do not count."""
     job.step(before + pictures * min(next(taken), steps), job.total)
 
 
 def _edit(plan: Plan, state: str) -> AbstractContextManager[Any]:
-    """Returns the context in which the model draws a state."""
+    """Returns the context in which the model generates the images of a state."""
     if state == "before":
         return nullcontext()
     mask = plan.mask if state == "after" else random_mask(plan.mask)

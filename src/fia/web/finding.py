@@ -1,4 +1,4 @@
-"""The job that finds concepts in a model, and what the page is told about them."""
+"""The job that finds concepts in a model, and the facts about them that the page shows."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -23,13 +23,13 @@ from .refusal import Refused, entered_in
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in a model.
+    """The concepts that a job found in a model.
 
     Attributes:
-        id: of the job that found it.
+        id: the id of that job.
         offer: the model.
-        mask: of all concepts.
-        facts: about it, for the page.
+        mask: the mask of all concepts.
+        facts: facts about the mask, for the page.
     """
 
     id: str
@@ -39,10 +39,10 @@ class Found:
 
 
 def settings_of(form: FindForm, offer: Offer, concepts: Sequence[Concept]) -> tuple[Settings, list[Concept]]:
-    """Returns the settings to find with, among them what the person changed, and the concepts with their own.
+    """Returns the settings, with what the person changed, and the concepts, with their own r2 if one is recommended.
 
     Raises:
-        Refused: for a number out of range.
+        Refused: if a number is out of range.
     """
     changed = {name: getattr(form, name) for name in ("spatial_ratio", "prompts_per_concept")}
     changed = {name: value for name, value in changed.items() if value is not None}
@@ -53,7 +53,7 @@ def settings_of(form: FindForm, offer: Offer, concepts: Sequence[Concept]) -> tu
 
 
 def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings: Settings, runtime: Runtime) -> Found:
-    """Finds concepts; the model is left as it was, also where the job is cancelled."""
+    """Finds concepts. The model stays as it was, even if the job is cancelled."""
     job.begin(f"Loading {offer.label}")
     pipe = offer.load(runtime)
     with entered_in("prompts_per_concept"):
@@ -66,20 +66,23 @@ def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings:
 
 
 def check_length(pipe: DiffusionPipeline, prompts: Iterable[str], field: str) -> None:
-    """Refuses prompts of which the model would not read the end."""
+    """Refuses a prompt whose end the model would ignore."""
     limit = longest_prompt(pipe)
     if limit is None:
         return
     for prompt in prompts:
         ignored = limit.ignored(prompt)
         if ignored:
-            message = f"{prompt!r} is longer than the model's {limit.tokens} tokens; {ignored!r} is ignored."
+            message = (
+                f"Prompt {prompt!r} is longer than the model's {limit.tokens} tokens; it would ignore {ignored!r}. "
+                "Use fewer words."
+            )
             raise Refused(field, message)
 
 
 def facts(mask: NeuronMask) -> dict[str, Any]:
-    """Returns what a mask's concepts claim of every layer, and of each other; shares and overlaps in percent."""
-    depth = {"down": 0, "mid": 1, "up": 2}  # a U-Net's; the layers of others are in order as they are
+    """Returns the share of each layer that each concept claims, and how much the concepts overlap, both in percent."""
+    depth = {"down": 0, "mid": 1, "up": 2}  # of a U-Net; the layers of other models are in order already
     order = sorted(mask.shapes, key=lambda name: depth.get(name.split("_")[0], 0))
     sizes = {name: outputs * inputs for name, (outputs, inputs) in mask.shapes.items()}
     claims, kinds = list(mask.neurons.values()), mask.kinds
@@ -111,7 +114,7 @@ def fused_facts(mask: NeuronMask) -> dict[str, Any]:
 
 
 def layer_labels(names: Sequence[str]) -> list[str]:
-    """Returns short names of a U-Net's layers, such as "down 1.0", with as many numbers as tell them apart."""
+    """Returns short names of a U-Net's layers, such as "down 1.0", with enough numbers to tell them apart."""
     numbers = [re.findall(r"\d+", name.removesuffix(".net.2")) for name in names]
     for length in range(1, max(map(len, numbers)) + 1):
         labels = [f"{n.split('_')[0]} {'.'.join(own[:length])}" for n, own in zip(names, numbers, strict=True)]

@@ -1,4 +1,4 @@
-"""What the page sends: checked field by field before anything is queued."""
+"""The forms that the page sends. Every field is checked before a job is queued."""
 
 import re
 
@@ -8,25 +8,25 @@ from ..concepts import Concept, Kind, as_concepts
 from .refusal import Refused, entered_in
 
 MOST_CONCEPTS, MOST_PROMPTS, MOST_PICTURES = 20, 12, 32
-LONGEST = 300  # characters of a prompt; the model's own limit is checked once it is loaded
+LONGEST = 300  # characters of a prompt; the model's own limit is checked once the model is loaded
 LONGEST_NAME = 60  # characters of a concept's name
 
 
 class Form(BaseModel):
-    """Refuses fields that do not exist, and numbers that are infinite."""
+    """A form that refuses unknown fields and numbers that are not finite."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class NamedConcept(Form):
-    """A concept as it was typed."""
+    """A concept as the person typed it."""
 
     name: str
     kind: Kind = "object"
 
 
 class ConceptsForm(Form):
-    """Concepts of a model."""
+    """A model, and concepts to forget."""
 
     model: str
     concepts: list[NamedConcept]
@@ -35,7 +35,8 @@ class ConceptsForm(Form):
         """Returns the concepts.
 
         Raises:
-            Refused: if there is none, if there are too many, or for a name that is empty, given twice, or no words.
+            Refused: if there is no concept, if there are too many, or if a name is empty, too long, given twice, or
+                without letters.
         """
         if len(self.concepts) > MOST_CONCEPTS:
             raise Refused("concepts", f"{len(self.concepts)} concepts; forget at most {MOST_CONCEPTS} at a time.")
@@ -53,14 +54,14 @@ class ConceptsForm(Form):
 
 
 class FindForm(ConceptsForm):
-    """What to forget, and how to look for it."""
+    """What to forget, and how to find it."""
 
     spatial_ratio: float | None = None
     prompts_per_concept: int | None = None
 
 
 class DrawForm(Form):
-    """What to draw, and under which mask."""
+    """Which images to generate, and under which mask."""
 
     prompts: list[str]
     first_seed: int = Field(default=0, ge=0, le=2**32 - 1)
@@ -74,15 +75,18 @@ class DrawForm(Form):
         """Returns the prompts, without empty ones and repetitions.
 
         Raises:
-            Refused: if there is none, if one is too long, or if they make too many pictures.
+            Refused: if there is no prompt, if there are too many, if one is too long, or if they need too many images.
         """
         prompts = list(dict.fromkeys(filter(None, map(tidy, self.prompts))))
         if not prompts:
             raise Refused("prompts", "There is no prompt; write at least one, each on its own line.")
         if len(prompts) > MOST_PROMPTS:
-            raise Refused("prompts", f"{len(prompts)} prompts; draw at most {MOST_PROMPTS} at a time.")
+            raise Refused("prompts", f"{len(prompts)} prompts; give at most {MOST_PROMPTS} at a time.")
         if len(prompts) * self.pictures > MOST_PICTURES:
-            message = f"{len(prompts)} prompts, {self.pictures} pictures each; draw at most {MOST_PICTURES} at a time."
+            message = (
+                f"{len(prompts)} prompts with {self.pictures} images each; generate at most {MOST_PICTURES} images at "
+                "a time."
+            )
             raise Refused("pictures", message)
         for prompt in prompts:
             if len(prompt) > LONGEST:
@@ -92,5 +96,5 @@ class DrawForm(Form):
 
 
 def tidy(text: str) -> str:
-    """Returns a text with single spaces, and without characters that cannot be seen."""
+    """Returns a text with single spaces, and without invisible characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,4 +1,4 @@
-"""Keeps other web pages, which run in the same browser, away from the server, and the page away from other servers."""
+"""Keeps other web pages in the same browser away from the server, and our page away from other servers."""
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Collection
@@ -19,36 +19,36 @@ HEADERS = {
 
 
 def allowed_hosts(host: str) -> frozenset[str]:
-    """Returns the names that a server bound to a host answers to; "*" stands for any address in numbers."""
+    """Returns the names that a server bound to a host answers to. "*" stands for any numeric address."""
     names = {"localhost", "127.0.0.1", "::1", host.lower()}
     return frozenset(names | ({"*"} if host in ("0.0.0.0", "::") else set()))
 
 
 def refusal(request: Request, hosts: Collection[str]) -> JSONResponse | None:
-    """Returns the answer to a request that is refused, or None.
+    """Returns the answer to a request that the server refuses, or None if it accepts the request.
 
-    A name that is not the server's own may be another web site's, which was made to point here (DNS rebinding); an
-    address in numbers cannot be.
+    A name that is not the server's own may belong to another web site that points it here (DNS rebinding). A numeric
+    address cannot belong to one.
     """
     host = request.headers.get("host", "")
     name = _hostname(f"//{host}")
     if name not in hosts and not ("*" in hosts and _is_address(name)):
-        return _answer(421, f"This server does not answer to the name {name!r}. Give it with --host if it should.")
+        return _answer(421, f"This server does not answer to the name {name!r}. If it should, give --host {name}.")
     if request.method in ("GET", "HEAD"):
         return None
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-        return _answer(403, "Another web page asked for this; only the server's own page may.")
+        return _answer(403, "Another web page sent this request; only the server's own page may.")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return _answer(403, "Another web page asked for this; only the server's own page may.")
+        return _answer(403, "Another web page sent this request; only the server's own page may.")
     length = request.headers.get("content-length", "0")
     if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > LARGEST_BODY:
-        return _answer(413, f"A request has at most {LARGEST_BODY} bytes, and says how many.")
+        return _answer(413, f"A request has at most {LARGEST_BODY} bytes, and must say how many.")
     return None
 
 
 def make_guard(hosts: Collection[str]) -> Callable[..., Awaitable[Response]]:
-    """Returns the middleware that refuses requests, and adds the headers that the browser obeys."""
+    """Returns the middleware that refuses requests and adds the headers that protect the page in the browser."""
 
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         response = refusal(request, hosts) or await call_next(request)

@@ -1,6 +1,6 @@
-"""Jobs: what takes long is done by one thread, one job after another, with progress and a way to stop it.
+"""Jobs: one thread does all long work, one job after another, with progress and a way to stop it.
 
-The models belong to that thread alone, so that two people never edit one at the same time.
+The models belong to that thread alone, so two people never edit the same model at the same time.
 """
 
 import logging
@@ -15,31 +15,31 @@ from typing import Any, Literal
 from .refusal import Refused
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-UNWATCHED = 120.0  # seconds without anyone asking for its progress, after which a job is given up
+UNWATCHED = 120.0  # seconds: a job stops if nobody asks for its progress for so long
 
 log = logging.getLogger(__name__)
 
 
 class CancelledError(Exception):
-    """Leaves the work of a job that was cancelled."""
+    """Leaves the work of a cancelled job."""
 
 
 @dataclass(eq=False)
 class Job:
-    """A piece of work and how far it is.
+    """A piece of work and its progress.
 
     Attributes:
-        work: does it; called with the job, for its progress, and returns the result as plain JSON.
-        id: names it in URLs.
-        state: where it stands.
-        what: says what is being done.
-        done: number of steps done of `what`.
-        total: number of all of its steps; 0 where that is not known.
-        ready: keys of the pictures that can be fetched.
-        result: of the work, once it is done.
-        error: the field of the form it belongs to, if any, and what is wrong, where it failed.
-        cancel_asked: whether it is to stop at the next step.
-        last_asked: when somebody last looked at it, by `time.monotonic`.
+        work: does the work. It gets the job, to report progress to it, and returns the result as plain JSON.
+        id: the id of the job in URLs.
+        state: whether the job waits, runs or has ended, and how it ended.
+        what: says what the job does now.
+        done: number of steps of `what` that are done.
+        total: number of all steps of `what`; 0 if it is not known.
+        ready: keys of the images that the page can fetch.
+        result: the result of the work, once the job is done.
+        error: if the job failed, what is wrong and to which field of the form it belongs, if to any.
+        cancel_asked: whether the job should stop at its next step.
+        last_asked: when somebody last asked for the job, by `time.monotonic`.
     """
 
     work: Callable[["Job"], dict[str, Any]]
@@ -57,19 +57,19 @@ class Job:
 
     @property
     def is_live(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether the job waits or runs."""
         return self.state in ("queued", "running")
 
     def begin(self, what: str, total: int = 0) -> None:
-        """Starts another part of the work, of so many steps."""
+        """Starts another part of the work, which has `total` steps."""
         self.what, self.done, self.total, self._begun = what, 0, total, time.monotonic()
         self.check()
 
     def step(self, done: int, total: int) -> None:
-        """Takes the progress of the part, as `fia.progress.OnStep` tells it.
+        """Takes the progress of the part; the arguments are those of `fia.finding.progress.OnStep`.
 
         Raises:
-            CancelledError: if it was cancelled, or nobody waits for it.
+            CancelledError: if the job was cancelled, or nobody waits for it.
         """
         self.done, self.total = done, total
         self.check()
@@ -85,15 +85,15 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the part will still take, in seconds; None where that cannot be said yet."""
-        done = self.done  # once: the worker may begin another part meanwhile
+        """How long the part will still take, in seconds; None if it is too early to say."""
+        done = self.done  # read once, because the worker may begin another part meanwhile
         if self.state != "running" or not done:
             return None
         return max(0.0, (time.monotonic() - self._begun) / done * (self.total - done))
 
 
 class Worker:
-    """The thread that does the jobs, and the queue before it."""
+    """The thread that does the jobs, and its queue."""
 
     def __init__(self) -> None:
         self._queue: deque[Job] = deque()
@@ -119,14 +119,14 @@ class Worker:
                 job.state = "cancelled"
 
     def place(self, job: Job) -> int:
-        """Returns how many jobs are done before this one, the running one among them."""
+        """Returns how many jobs come before this one, including the running one."""
         with self._changed:
             if job not in self._queue:
                 return 0
             return self._queue.index(job) + (self._running is not None)
 
     def close(self) -> None:
-        """Stops the running job at its next step, and the thread; waits for it a while."""
+        """Stops the running job at its next step and ends the thread. Waits at most ten seconds for that."""
         with self._changed:
             self._closed = True
             for job in (*self._queue, *([self._running] if self._running else [])):
@@ -148,7 +148,7 @@ class Worker:
 
 
 def _do(job: Job) -> None:
-    """Does a job; whatever goes wrong ends up in it, and the thread lives on."""
+    """Does a job. An error is stored in the job, and the thread lives on."""
     try:
         job.check()
         job.result = job.work(job)
@@ -161,7 +161,5 @@ def _do(job: Job) -> None:
         job.error, job.state = {"field": None, "message": str(error)}, "failed"
     except Exception:
         log.exception("A job failed.")
-        message = (
-            "Something went wrong that should not. The console that fia serve runs in says what; please report it."
-        )
+        message = "This is a bug in fia. The console in which fia serve runs shows the details; please report them."
         job.error, job.state = {"field": None, "message": message}, "failed"

@@ -1,4 +1,4 @@
-"""The models that the page offers: the test-bed, and those named on the command line. The page can name no other."""
+"""The models that the page offers: the embedded model, and those named on the command line. It offers no other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,25 +21,25 @@ from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES, check_known
 from .refusal import Refused, entered_in
 
 TESTBED = "testbed"
-STEPS = 25  # of every image, unless the person changes them
-OTHERS = ("cat", "zebra", "car", "umbrella")  # things to keep, of which some are suggested to be drawn
+STEPS = 25  # steps of every image, unless the person changes them
+OTHERS = ("cat", "zebra", "car", "umbrella")  # objects to keep; the suggested prompts show two of them
 SCENES = ("in a forest", "on a road", "in a desert", "on a mountain", "in a room", "on a beach", "on a lawn")
-# What the test-bed can forget, by kind.
+# What the embedded model can forget, by kind.
 KNOWN = {"object": (*OBJECT_NAMES, *PERSON_NAMES), "style": STYLE_NAMES, "explicit": (SMOKING,)}
 
 
 @dataclass
 class Offer:
-    """A model that can be chosen.
+    """A model that a person can choose.
 
     Attributes:
-        model: what `load_pipeline` takes.
-        label: what the page calls it.
-        settings: to find with, if the person changes none; None takes those recommended for the concepts.
+        model: the name that `load_pipeline` takes.
+        label: the name on the page.
+        settings: the settings to find with, if the person changes none. None takes those recommended for the concepts.
         drawing: how images are generated.
-        known: names that can be forgotten, by kind; empty if anything may be tried.
+        known: the names of what the model can forget, by kind. It is empty if a person may try any name.
         keeps_safety_checker: whether the model's safety checker stays on.
-        pipe: the pipeline, once it was needed. Only the worker touches it.
+        pipe: the pipeline, once it is loaded. Only the worker touches it.
     """
 
     model: str
@@ -51,10 +51,10 @@ class Offer:
     pipe: DiffusionPipeline | None = None
 
     def load(self, runtime: Runtime) -> DiffusionPipeline:
-        """Returns the pipeline, loaded at the first call, without its safety checker unless that is to stay.
+        """Returns the pipeline, without its safety checker unless that should stay. The first call loads it.
 
         Raises:
-            Refused: if it cannot be loaded.
+            Refused: if the model cannot be loaded.
         """
         if self.pipe is None:
             try:
@@ -62,19 +62,19 @@ class Offer:
                 pipe = replace(runtime, config=config).load(self.model)
             except (ValueError, OSError) as error:
                 raise Refused("model", str(error)) from error
-            remedy = f"fia serve --keep-safety-checker leaves that of {self.label} on."
+            remedy = f"To keep that of {self.label} on, use fia serve --keep-safety-checker."
             self.pipe = pipe if self.keeps_safety_checker else without_safety_checker(pipe, remedy)
         return self.pipe
 
     def settings_for(self, concepts: Sequence[Concept], **overrides: Any) -> tuple[Settings, list[Concept]]:
-        """Returns the settings to find concepts with, and the concepts, some of them with an r2 that is recommended.
+        """Returns the settings to find concepts with, and the concepts, some of them with a recommended r2.
 
         Args:
-            concepts: to forget together.
-            **overrides: what the person changed.
+            concepts: the concepts to forget together.
+            **overrides: the settings that the person changed.
 
         Raises:
-            ValueError: for a value out of range.
+            ValueError: if a value is out of range.
         """
         if self.settings is not None:
             return replace(self.settings, **overrides), list(concepts)
@@ -83,28 +83,28 @@ class Offer:
         return replace(settings, **overrides), list(chosen)
 
     def check_concepts(self, concepts: Sequence[Concept]) -> None:
-        """Refuses what the model has never seen, where that is known."""
+        """Refuses a concept that the model has never seen, if we know what it has seen."""
         if self.known:
             with entered_in("concepts"):
                 check_known(concepts, [name for names in self.known.values() for name in names])
 
 
 def make_offers(models: Sequence[str], batch_size: int, keeps_safety_checker: bool = False) -> list[Offer]:
-    """Returns the offers for the models named on the command line, the test-bed first.
+    """Returns the offers: first the embedded model, then the models named on the command line.
 
     Args:
-        models: their names.
+        models: the names of the models.
         batch_size: images generated at a time.
         keeps_safety_checker: whether their safety checkers stay on.
 
     Raises:
-        ValueError: if two of them could not be told apart.
+        ValueError: if two models would have the same name on the page.
     """
     offers: list[Offer] = []
     for model in (TESTBED, *(model for model in models if model != TESTBED)):
         label = Path(model).resolve().name if model not in NAMES and Path(model).exists() else model
         if label in [offer.label for offer in offers]:
-            raise UsageError(f"Two models are called {label!r}; rename a folder, so that they can be told apart.")
+            raise UsageError(f"Two models are called {label!r}. Name each model once, or rename a folder.")
         settings = None if model in CASES else Settings()
         drawing = Drawing(STEPS, GUIDANCE_SCALES.get(model), batch_size)
         known = KNOWN if model in NAMES else {}
@@ -113,7 +113,7 @@ def make_offers(models: Sequence[str], batch_size: int, keeps_safety_checker: bo
 
 
 def suggest_prompts(concepts: Sequence[Concept]) -> list[str]:
-    """Returns prompts to draw: one for each concept, and two of other things. Neurons are found with none of them."""
+    """Returns prompts for images: one for each concept, and two for other objects. They find no neurons."""
     templates = {
         "object": "a {concept} {scene}",
         "style": "a {other} {scene} in the style of {concept}",

@@ -1,15 +1,15 @@
-"""What is refused: an error that says which field of the page it belongs to."""
+"""The error for what the server refuses. It says which field of the page it belongs to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Refused(ValueError):  # noqa: N818
-    """Something a person entered cannot be used.
+    """A value that a person entered cannot be used.
 
     Attributes:
-        field: of the form that it was entered in.
-        status: of the answer over HTTP.
+        field: the field of the form that holds the value, if one does.
+        status: the HTTP status of the answer.
     """
 
     def __init__(self, field: str | None, message: str, status: int = 422) -> None:
@@ -20,7 +20,7 @@ class Refused(ValueError):  # noqa: N818
 
 @contextmanager
 def entered_in(field: str) -> Iterator[None]:
-    """Says of the library's ValueErrors which field they belong to."""
+    """Turns a ValueError of the library into `Refused`, with the field that it belongs to."""
     try:
         yield
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the server remembers of each open page: what was found, the pictures, and the job it waits for."""
+"""What the server remembers of each open page: the concepts it found, its images, and the job it waits for."""
 
 import secrets
 import threading
@@ -14,11 +14,11 @@ from .jobs import Job
 from .refusal import Refused
 
 MOST_SESSIONS = 16
-PICTURE_BYTES = 64 * 2**20  # of a session, beyond the pictures that are being looked at
+PICTURE_BYTES = 64 * 2**20  # of one session; the images that the page shows may exceed it
 
 
 class Pictures:
-    """PNG files by key; the oldest go first, but never those that are shown."""
+    """PNG files by key. The oldest are dropped first, but never those that the page shows."""
 
     def __init__(self, at_most: int = PICTURE_BYTES) -> None:
         self._files: OrderedDict[str, bytes] = OrderedDict()
@@ -27,7 +27,7 @@ class Pictures:
         self._lock = threading.Lock()
 
     def keep(self, shown: Sequence[str]) -> list[str]:
-        """Keeps these, whatever comes; returns those that are there already."""
+        """Marks the images that the page shows, so that they stay. Returns those that exist already."""
         with self._lock:
             self._shown = frozenset(shown)
             there = [key for key in shown if key in self._files]
@@ -36,7 +36,7 @@ class Pictures:
             return there
 
     def add(self, key: str, png: bytes) -> None:
-        """Adds a picture, and drops old ones where there are too many."""
+        """Adds an image, and drops old ones if all together are too large."""
         with self._lock:
             self._files[key] = png
             size = sum(map(len, self._files.values()))
@@ -46,7 +46,7 @@ class Pictures:
                 size -= len(self._files.pop(old))
 
     def get(self, key: str) -> bytes | None:
-        """Returns a picture, or None where it was dropped or never drawn."""
+        """Returns an image, or None if it was dropped or never generated."""
         return self._files.get(key)
 
 
@@ -55,13 +55,13 @@ class Session:
     """One open page.
 
     Attributes:
-        token: known to that page alone.
-        found: what was found last.
-        shown: the mask that the pictures after were last asked for under.
-        drawn: what was asked to be drawn last, so that a reloaded page can show it again.
-        job: the last one; a page has one at a time.
-        pictures: of the page.
-        last_used: by `time.monotonic`.
+        token: a secret that only this page knows.
+        found: the concepts that were found last.
+        shown: the mask of the images that were last asked for.
+        drawn: the last form that asked for images, so that a reloaded page can show them again.
+        job: the last job. A page has one at a time.
+        pictures: the images of the page.
+        last_used: when the page was last used, by `time.monotonic`.
     """
 
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -74,7 +74,7 @@ class Session:
 
 
 class Sessions:
-    """The open pages; where there are too many, the one that was used longest ago is forgotten."""
+    """The open pages. If there are too many, the idle page that was used longest ago is dropped."""
 
     def __init__(self, at_most: int = MOST_SESSIONS) -> None:
         self._sessions: dict[str, Session] = {}
@@ -85,7 +85,7 @@ class Sessions:
         """Returns a new session.
 
         Raises:
-            Refused: if there are too many, and all of them wait for something.
+            Refused: if there are too many sessions, and all of them wait for a job.
         """
         with self._lock:
             if len(self._sessions) >= self._at_most:
@@ -101,12 +101,12 @@ class Sessions:
         """Returns a session.
 
         Raises:
-            Refused: if it is not there, or no longer.
+            Refused: if there is no such session, or no longer.
         """
         with self._lock:
             session = self._sessions.get(token)
             if session is None:
-                message = "The server no longer knows this page: it was started anew, or others used it since."
+                message = "The server no longer knows this page: it was restarted, or other pages came since."
                 raise Refused(None, message, 410)
             session.last_used = time.monotonic()
             return session

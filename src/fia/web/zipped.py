@@ -1,4 +1,4 @@
-"""A mask's folder as one file to download."""
+"""Packs a mask's folder into one file to download."""
 
 import io
 import zipfile
@@ -9,7 +9,7 @@ from ..masks.mask import NeuronMask
 
 
 def zipped(mask: NeuronMask, name: str) -> bytes:
-    """Returns a zip file that holds one folder, of this name, as `NeuronMask.save_pretrained` writes it."""
+    """Returns a zip file with one folder of this name, as `NeuronMask.save_pretrained` writes it."""
     file = io.BytesIO()
     with TemporaryDirectory() as folder, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         mask.save_pretrained(Path(folder) / name)

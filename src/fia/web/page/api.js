@@ -28,7 +28,7 @@ export const get = (path) => ask(path);
 export const post = (path, form = {}) =>
   ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(form) });
 
-// The session belongs to this tab; it survives a reload, and is opened anew where the server has forgotten it.
+// The session belongs to this tab; it survives a reload. If the server has forgotten it, the page opens a new one.
 export class Session {
   static async open() {
     const session = new Session();

@@ -1,4 +1,4 @@
-// The page: what its parts tell each other.
+// The page: connects its parts.
 
 import { ApiError, Session, get, post } from "./api.js";
 import { showLayers, showNumbers, showOverlap } from "./charts.js";
@@ -35,14 +35,15 @@ class Page {
 
   chooseModel() {
     const model = this.models.find(({ name }) => name === byId("model").value);
-    const ratio = model.spatial_ratio; // null: what is recommended for the concepts, whatever they will be
+    const ratio = model.spatial_ratio; // null: the server takes what is recommended for the concepts
     byId("spatial_ratio").value = ratio === null ? "" : Number((100 * ratio).toPrecision(4));
     byId("prompts_per_concept").value = model.prompts_per_concept;
     byId("num_inference_steps").value = model.num_inference_steps;
     this.chips.offer(model.known);
   }
 
-  // Fills in prompts for the concepts, unless the person wrote some. Replies may overtake each other; the last counts.
+  // Fills in prompts for the concepts, unless the person wrote some. Replies may overtake each other; the reply to the
+  // last question counts.
   async suggest() {
     if (this.promptsEdited) return;
     const suggestion = (this.suggestion = (this.suggestion ?? 0) + 1);
@@ -67,7 +68,7 @@ class Page {
     this.draw(true);
   }
 
-  // Draws what the form asks for; goes to the pictures, where they are out of sight, if they are the first.
+  // Generates the images that the form asks for. If they are the first ones and out of sight, scrolls to them.
   async draw(isFirst = false) {
     if (!this.found || this.isFinding) return;
     clearErrors();
@@ -90,12 +91,12 @@ class Page {
     if (job?.state === "done") this.showFused(job.result, Object.keys(strengths));
   }
 
-  // Starts a job and follows it to its end; shows what is wrong with it. Returns it, or null where it never ended.
+  // Starts a job, follows it to its end and shows its errors. Returns the job, or null if it never ended.
   async start(path, form, jobOf = (reply) => reply) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     try {
       const reply = await this.post(path, form);
-      if (turn !== this.turn) return null; // another was asked for meanwhile
+      if (turn !== this.turn) return null; // a newer job was started meanwhile
       const first = jobOf(reply);
       return this.end(await follow(this.session, first, (job) => this.pictures.ready(job.ready)));
     } catch (error) {
@@ -144,7 +145,8 @@ class Page {
     byId("agnostic_ratio").value = drawn?.agnostic_ratio ?? found.agnostic_ratio;
     const nothing = found.concepts.filter((concept) => !concept.neurons).map((concept) => concept.name);
     if (nothing.length) {
-      const message = `No connection answers to ${nothing.join(", ")} more than to prompts without it: nothing to prune.`;
+      const names = nothing.join(", ");
+      const message = `No connection answers to ${names} more than to prompts without it; there is nothing to prune.`;
       showErrors([{ field: "concepts", message }]);
     }
     showOverlap(found);
@@ -159,7 +161,7 @@ class Page {
     else download.removeAttribute("href");
   }
 
-  // Brings back what the page showed before it was loaded again.
+  // Shows again what the page showed before it was reloaded.
   async restore({ found, drawn, job }) {
     if (found) {
       byId("model").value = found.model;

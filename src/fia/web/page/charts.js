@@ -1,16 +1,18 @@
-// What the mask holds: its numbers, where each concept sits in the network, what concepts share.
+// Shows what the mask holds: its numbers, the layers of each concept's neurons, and what the concepts share.
 
 import { byId, make, percent, whole } from "./dom.js";
 
 const ROW = 15, LABEL = 84, GAP = 20, TOP = 40; // pixels
 const NARROWEST = 110, WIDEST = 230; // a column
-const DEEPEST = 25; // percent shared, for which a cell has its full colour; more where there is more
+const DEEPEST = 25; // percent at which a cell has its full colour, or the largest value if that is larger
 
 export function showNumbers(fused) {
-  const spared = fused.spared ? `claimed by ${fused.threshold} or more concepts` : "none is claimed by enough concepts";
+  const spared = fused.spared
+    ? `claimed by ${fused.threshold} or more concepts`
+    : "no connection is claimed by enough concepts";
   const numbers = [
     ["pruned", whole(fused.pruned), "connections"],
-    ["of the maskable layers", percent(100 * fused.sparsity), "second feed-forward linears"],
+    ["of the maskable layers", percent(100 * fused.sparsity), "the second linears of feed-forward blocks"],
     ["of the whole denoiser", percent(100 * fused.denoiser_sparsity, 2), "of all its parameters"],
     ["spared", whole(fused.spared), spared],
   ];
@@ -21,7 +23,7 @@ export function showNumbers(fused) {
   );
 }
 
-// Bars for each layer: a column for each concept, and one for the mask.
+// Shows a bar for each layer, in a column for each concept and one for the mask.
 export function showLayers(found, fused, forgotten) {
   const columns = found.concepts.map((concept, i) => ({
     name: concept.name,

@@ -1,13 +1,13 @@
-// The concepts to forget: typed, shown as chips, taken away again.
+// The concepts to forget. The person types them, sees them as chips, and can remove them.
 
 import { byId, make, say } from "./dom.js";
 
 export class Chips {
-  // `changed` is called whenever the list is another one.
+  // Calls `changed` whenever the list changes.
   constructor(changed) {
     this.items = [];
     this.known = {};
-    this.isGuessed = false; // whether the kind was chosen by the page
+    this.isGuessed = false; // whether the page chose the kind
     this.changed = changed;
     this.input = byId("concept");
     this.list = byId("chips");
@@ -31,7 +31,7 @@ export class Chips {
     });
   }
 
-  // Adds what stands in the field.
+  // Adds the names in the field to the list.
   take() {
     const names = this.input.value.split(",").map((name) => name.trim()).filter(Boolean);
     for (const name of names) {
@@ -60,7 +60,7 @@ export class Chips {
     this.show();
     const buttons = this.list.querySelectorAll("button");
     (buttons[Math.min(index, buttons.length - 1)] ?? this.input).focus();
-    say(`${item.name} taken out.`);
+    say(`${item.name} removed.`);
     this.changed();
   }
 
@@ -69,7 +69,7 @@ export class Chips {
     this.show();
   }
 
-  // Chooses the kind of a name that the model is known to draw.
+  // Chooses the kind of a name if the model knows it.
   guessKind(text) {
     const name = text.trim().toLowerCase();
     for (const [kind, names] of Object.entries(this.known)) {
@@ -92,7 +92,7 @@ export class Chips {
   show() {
     this.list.replaceChildren(
       ...this.items.map((item) => {
-        const button = make("button", { type: "button", "aria-label": `Take out ${item.name}`, text: "×" });
+        const button = make("button", { type: "button", "aria-label": `Remove ${item.name}`, text: "×" });
         button.addEventListener("click", () => this.remove(item));
         const kind = item.kind === "object" ? [] : [make("small", { text: item.kind })];
         return make("li", {}, make("span", { text: item.name }), ...kind, button);

@@ -1,4 +1,4 @@
-// Small things about the document.
+// Helpers for the document.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -18,14 +18,14 @@ export function make(tag, attributes = {}, ...children) {
 export const percent = (value, digits = 1) => `${value.toFixed(digits)} %`;
 export const whole = (value) => value.toLocaleString("en");
 
-// Says something to those who listen to the page instead of looking at it.
+// Says a text to people who use a screen reader.
 export function say(text) {
   byId("spoken").textContent = text;
 }
 
 const INPUTS = { concepts: "concept", pictures: "pictures_each" };
 
-// Says on top of the results what happened, where nothing is wrong.
+// Shows a message above the results that is not an error.
 export function notice(text) {
   showErrors([{ field: null, message: text }]);
   byId("problem").classList.add("notice");
@@ -38,7 +38,7 @@ export function clearErrors() {
   byId("problem").classList.remove("notice");
 }
 
-// Shows each error next to its field, or on top where it has none, and goes to the first field.
+// Shows each error next to its field, or above the results if it has none, and focuses the first field.
 export function showErrors(errors) {
   let first = null;
   for (const { field, message } of errors) {

@@ -1,4 +1,4 @@
-// The table of pictures: a row for each prompt; before, after and at random, with the same seeds in each.
+// The table of images: a row for each prompt; columns for before, after and a random mask, with the same seeds.
 
 import { byId, make } from "./dom.js";
 
@@ -8,10 +8,10 @@ export class Pictures {
   constructor(session) {
     this.session = session;
     this.table = byId("pictures");
-    this.waiting = new Map(); // key of a picture that is not there yet -> its image
+    this.waiting = new Map(); // key of an image that is not generated yet -> its element
   }
 
-  // Lays out what will be drawn. Pictures that are there stay until the new ones come.
+  // Lays out the table for the images to come. Old images stay until the new ones come.
   plan(pictures) {
     const before = new Map([...this.table.querySelectorAll("img[src]")].map((image) => [image.dataset.place, image.src]));
     this.waiting.clear();
@@ -27,7 +27,7 @@ export class Pictures {
     this.table.classList.toggle("with-random", pictures.some((picture) => picture.random));
     const seeds = [...new Set(pictures.map((picture) => picture.seed))];
     const named = seeds.length > 1 ? `seeds ${seeds.slice(0, -1).join(", ")} and ${seeds.at(-1)}` : `seed ${seeds[0]}`;
-    byId("compare-note").textContent = `The same prompts and the same seeds in every column (${named}).`;
+    byId("compare-note").textContent = `Every column has the same prompts and the same seeds (${named}).`;
   }
 
   slot(picture, state, before) {
@@ -41,7 +41,7 @@ export class Pictures {
     return make("span", { class: "slot" }, image);
   }
 
-  // Shows the pictures that have come.
+  // Shows the images that are ready.
   ready(keys) {
     for (const key of keys) {
       const image = this.waiting.get(key);
@@ -52,7 +52,7 @@ export class Pictures {
     }
   }
 
-  // Takes away what will not come.
+  // Removes the images that will not come.
   giveUp() {
     for (const image of this.waiting.values()) {
       image.removeAttribute("src");
@@ -62,7 +62,7 @@ export class Pictures {
     this.waiting.clear();
   }
 
-  // Says of each prompt whether its subject should be gone.
+  // Says for each prompt whether its subject should be gone.
   mark(forgotten) {
     for (const heading of this.table.querySelectorAll("th[data-prompt]")) {
       const prompt = heading.dataset.prompt.toLowerCase();

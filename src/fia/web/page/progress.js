@@ -1,10 +1,10 @@
-// Follows a job: shows how far it is, and stops it when asked.
+// Follows a job: shows its progress, and cancels it if the person asks.
 
 import { get, post } from "./api.js";
 import { byId, say } from "./dom.js";
 
 const PAUSE = 300; // milliseconds between two questions
-let followed = null; // the job that is followed now; only the newest one is
+let followed = null; // the newest job; the page follows no other
 
 byId("cancel").addEventListener("click", async () => {
   if (!followed) return;
@@ -12,7 +12,7 @@ byId("cancel").addEventListener("click", async () => {
   await post(`${followed.path}/cancel`).catch(() => {});
 });
 
-// Follows a job until it ends, and returns it then, or null where a newer one was started instead.
+// Follows a job until it ends and returns it. Returns null if a newer job was started.
 export async function follow(session, job, onTick = () => {}) {
   const own = { path: session.path(`/jobs/${job.id}`), said: "" };
   followed = own;
@@ -51,7 +51,7 @@ function show(job, own) {
   const bar = byId("progress-bar");
   let text = job.what;
   if (job.state === "queued") {
-    text = job.ahead > 1 ? `Waiting: ${job.ahead} others are first` : "Waiting: one other is first";
+    text = job.ahead > 1 ? `Waiting for ${job.ahead} other jobs` : "Waiting for one other job";
     if (!job.ahead) text = "Starting";
   }
   if (own.said !== text) say(text);

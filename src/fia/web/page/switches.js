@@ -3,14 +3,14 @@
 import { byId, make } from "./dom.js";
 
 export class Switches {
-  // `changed` is called when a concept is switched on or off, or has another strength.
+  // Calls `changed` when the person switches a concept on or off, or changes its strength.
   constructor(changed) {
     this.changed = changed;
     this.boxes = new Map();
     this.sliders = new Map();
   }
 
-  // Shows the concepts; all are on, at full strength, where no strengths are given.
+  // Shows the concepts. Without strengths, all of them are on at full strength.
   show(concepts, strengths = null) {
     this.boxes.clear();
     this.sliders.clear();
