@@ -53,7 +53,7 @@ def test_a_safety_checker_is_taken_off_with_a_warning_or_left_on(pipe, monkeypat
     with heard() as messages:
         assert on.load(Runtime()).safety_checker is checker
     assert messages == []
-    with warned(r"safety checker is off, because it blackens images.* owner/name on, use fia serve --keep-safety-checker"):
+    with warned(r"safety checker is off.*blackens images.* owner/name on, use fia serve --keep-safety-checker"):
         assert off.load(Runtime()).safety_checker is None
 
 
