@@ -18,6 +18,7 @@ from fia.testbed import load_classifier
 
 CONFIG = DemoConfig("dit", images_per_object=4, images_per_rest_object=0, num_inference_steps=20)
 OBJECTS, PLACES, PROMPTS, SEEDS = evaluation_prompts(CONFIG)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
