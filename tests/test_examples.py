@@ -19,6 +19,7 @@ def test_every_script_is_known() -> None:
     assert [script.stem for script in SCRIPTS] == sorted(PRINTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_it_runs(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

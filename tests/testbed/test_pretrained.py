@@ -53,6 +53,7 @@ def test_the_judge_is_not_fooled_by_colour_alone(scenes: Scenes, smeared: bool) 
     assert ((answers == UNRECOGNISABLE) | (answers == NO_SUBJECT)).float().mean() >= 0.9
 
 
+@pytest.mark.slow
 def test_the_clip_finds_the_caption_of_a_picture(scenes: Scenes) -> None:
     clip, tokenizer = load_clip()
     subjects = torch.arange(NUMBER) % NO_SUBJECT

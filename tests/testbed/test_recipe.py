@@ -24,6 +24,8 @@ from fia.testbed.stage import Recipe
 from fia.testbed.train import curves_file, extract_text_encoder, train_testbed
 from fia.testbed.world import PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
+pytestmark = pytest.mark.slow
+
 
 def shortest(recipe: Recipe) -> Recipe:
     return replace(recipe, images=8, batch_size=4)
@@ -149,7 +151,7 @@ def test_the_longer_training_goes_on_from_means_of_what_its_stages_left(
         first.fill_(leaves[name])
         return [*earlier, (len(earlier), leaves[name])]
 
-    monkeypatch.setattr("fia.testbed.recipe.train_stage", stage)
+    monkeypatch.setattr("fia.testbed.train.train_stage", stage)
     train_testbed(tmp_path, replace(shortest_recipe(), refine=True), torch.device("cpu"), trained)
     assert [came[name] for name in ("longer", "slower", "merged", "last")] == [1.0, 1.0, 4.5, 7.0]
     assert json.loads((tmp_path / "curves.json").read_text())["denoiser"] == [

@@ -158,6 +158,7 @@ def test_captions_name_what_is_there() -> None:
     assert set(captions) <= set(all_captions())
 
 
+@pytest.mark.slow
 def test_every_caption_is_among_those_the_tokenizer_learned_but_for_its_style(scenes: Scenes) -> None:
     known = set(all_captions())
     for caption in scenes.sample(1000, generator()).captions:

@@ -17,6 +17,7 @@ from fia.loading import load_pipeline, outline_denoiser
 from fia.masks.random_control import random_mask
 
 QUESTIONS = questions_about_ten(4)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,14 @@ def address() -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "fia", "serve", "--port", str(port), "--batch-size", "4"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert server.stdout is not None
     try:
-        assert server.stdout is not None
         assert f"http://127.0.0.1:{port}" in server.stdout.readline()
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
         server.wait(30)
+        server.stdout.close()
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def draw_batch(
 def _as_callback(on_step: Callable[[], None]) -> Callable[..., dict[str, Tensor]]:
     """Returns a callback of diffusers' that changes nothing."""
 
-    def callback(_pipe: DiffusionPipeline, _step: int, _timestep: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    def callback(_pipe: object, _step: int, _timestep: object, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         on_step()
         return tensors
 

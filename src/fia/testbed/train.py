@@ -51,7 +51,8 @@ class Training:
         self.out, self.recipe, self.device, self.parts, self.scenes = out, recipe, device, parts, Scenes(device)
         self.curves: dict[str, list[tuple[int, float]]] = {}
         if parts is not None and recipe.further:
-            self.curves = json.loads(curves_file(parts, recipe.architecture).read_text())
+            curves = json.loads(curves_file(parts, recipe.architecture).read_text())
+            self.curves = {name: [(step, loss) for step, loss in losses] for name, losses in curves.items()}
 
     def train(
         self,
