@@ -144,3 +144,9 @@ def test_a_pattern_that_matches_no_layer(capsys) -> None:
 def test_numbers_of_prompts_that_are_none(capsys) -> None:
     assert main(["stability", "testbed", "church", "--prompts"]) == 2
     assert "--prompts names no number of prompts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["bench"], ["testbed", "demo"], ["testbed", "sheet"]])
+def test_weights_that_are_not_there(command: list[str], tmp_path: Path, capsys) -> None:
+    assert main([*command, "--out", str(tmp_path / "out"), "--weights", str(tmp_path)]) == 2
+    assert f"fia: {tmp_path} holds no embedded model: there is no model in it." in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """`fia forget`: which settings it finds with, and what it says of them."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,33 +8,26 @@ from tiny_pipelines import tiny_sd
 
 from fia.cli import main
 from fia.commands import forget
-from fia.finding.plan import choose_settings
 
 FAST = ["--num-inference-steps", "4", "--saliency-steps", "2", "--prompts-per-concept", "2"]
 
 
-def plan(model: str, **options: Any) -> SimpleNamespace:
-    """Returns as much of a plan as the line about settings needs."""
-    pipe = SimpleNamespace(config={"_name_or_path": model})
-    _, settings = choose_settings(pipe, ["church"], None, options)  # type: ignore[arg-type]
-    return SimpleNamespace(pipe=pipe, settings=settings)
-
-
 @pytest.mark.parametrize(
-    ("model", "options", "line"),
+    ("model", "mode", "options", "line"),
     [
-        ("testbed", {}, "Settings: recommended for testbed. "),
-        ("owner/model", {}, "Settings: the paper's. "),
-        ("testbed", {"mode": "paper"}, "Settings: the paper's, except --mode paper. "),
+        ("testbed", "default", {}, "Settings: recommended for testbed. "),
+        ("owner/model", "default", {}, "Settings: the paper's. "),
+        ("testbed", "paper", {"mode": "paper"}, "Settings: the paper's, except --mode paper. "),
         (
             "testbed",
+            "default",
             {"spatial_ratio": 0.1, "layers": "*.fc2", "count_ties": True},
             "Settings: recommended for testbed, except --spatial-ratio 0.1 --layers '*.fc2' --count-ties. ",
         ),
     ],
 )
-def test_it_says_where_the_settings_are_from(model: str, options: dict[str, Any], line: str) -> None:
-    said = forget.settings_used(plan(model, **options), options)  # type: ignore[arg-type]
+def test_it_says_where_the_settings_are_from(model: str, mode: str, options: dict[str, Any], line: str) -> None:
+    said = forget.settings_used(model, mode, options)
     assert said.startswith(line)
     assert "docs/recommended.md" in said
 

@@ -72,14 +72,14 @@ def test_an_interruption_keeps_what_is_there(drawn: Drawn, tmp_path: Path) -> No
 
 
 def test_an_image_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
-    class Broken:
+    class Broken(Image.Image):
         def save(self, file: Path, **_: str) -> None:
             file.write_bytes(b"half")
             raise OSError("disk full")
 
     (tmp_path / "image.png").write_bytes(b"old")
     with pytest.raises(OSError, match="disk full"):
-        generate.save(Broken(), tmp_path / "image.png")  # type: ignore[arg-type]
+        generate.save(Broken(), tmp_path / "image.png")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("image.png", b"old")]
 
 

@@ -1,7 +1,5 @@
 """The models that the page offers: their settings, their guidance and their safety checkers."""
 
-from types import SimpleNamespace
-
 import pytest
 from warned import heard, warned
 
@@ -48,18 +46,19 @@ def test_images_are_generated_with_the_models_own_guidance(offers: dict[str, Off
     assert scales == {"testbed": 4.0, "testbed-dit": 4.0, "owner/name": None}
 
 
-def test_a_safety_checker_is_taken_off_with_a_word_or_left_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Runtime, "load", lambda *_: SimpleNamespace(safety_checker="checker"))
+def test_a_safety_checker_is_taken_off_with_a_warning_or_left_on(pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    checker = pipe.safety_checker = object()
+    monkeypatch.setattr(Runtime, "load", lambda *_: pipe)
     off, on = (make_offers(["owner/name"], 8, keeps)[1] for keeps in (False, True))
-    with warned(r"safety checker is off: it blackens images.*--keep-safety-checker leaves that of owner/name on"):
-        assert off.load(Runtime()).safety_checker is None
     with heard() as messages:
-        assert on.load(Runtime()).safety_checker == "checker"
+        assert on.load(Runtime()).safety_checker is checker
     assert messages == []
+    with warned(r"safety checker is off.*blackens images.* owner/name on, use fia serve --keep-safety-checker"):
+        assert off.load(Runtime()).safety_checker is None
 
 
-def test_a_model_without_one_is_passed_over_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Runtime, "load", lambda *_: SimpleNamespace(safety_checker=None))
+def test_a_model_without_one_is_passed_over_in_silence(pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Runtime, "load", lambda *_: pipe)
     with heard() as messages:
         make_offers([], 8)[0].load(Runtime())
     assert messages == []

@@ -5,13 +5,13 @@ import shlex
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tyro.conf import OmitArgPrefixes
 
 from ..concepts import as_concepts, parse_concept, preset
 from ..finding.dry_run import estimate
-from ..finding.plan import FindingPlan, plan_finding
+from ..finding.plan import plan_finding
 from ..finding.run import find_planned
 from ..loading import Runtime
 from ..masks.describe import describe, describe_json
@@ -75,21 +75,22 @@ class Forget:
             mask.save_pretrained(out)
             if unfinished.exists():
                 shutil.rmtree(unfinished)
-            written = f"{describe(mask)}\n\n{settings_used(plan, options)}\nThe mask is in {self.out}"
+            used = settings_used(model_name(plan.pipe), mode, options)
+            written = f"{describe(mask)}\n\n{used}\nThe mask is in {self.out}"
             print(json.dumps(describe_json(mask), indent=2) if self.json else written)
 
 
-def settings_used(plan: FindingPlan, options: dict[str, object]) -> str:
-    """Returns a line that says where a finding's settings are from, and where to read about them.
+def settings_used(model: str, mode: str, options: dict[str, Any]) -> str:
+    """Returns a line that says where the settings are from, and where to read about them.
 
     Args:
+        model: its name.
+        mode: of the settings.
         options: what was given on the command line.
     """
-    name = model_name(plan.pipe)
-    is_recommended = name in CASES and plan.settings.mode == "default"
-    source = f"recommended for {name}" if is_recommended else "the paper's"
+    source = f"recommended for {model}" if model in CASES and mode == "default" else "the paper's"
     flags = " ".join(
-        f"--{key.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
-        for key, value in options.items()
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
+        for name, value in options.items()
     )
     return f"Settings: {source}{', except ' if flags else ''}{flags}. docs/recommended.md has them for every case."

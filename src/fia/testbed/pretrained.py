@@ -7,6 +7,7 @@ import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 
+from ..errors import NotFoundError
 from .transformer import MiniaturePixArtPipeline
 
 Architecture = Literal["unet", "dit"]
@@ -23,7 +24,15 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
         folder: a folder that `fia testbed train` wrote. The default is the package's weights.
         architecture: "unet" for Stable Diffusion's U-Net, or "dit" for the diffusion transformer, which works on the
             same captions and latents.
+
+    Raises:
+        FileNotFoundError: if the folder does not hold that model.
     """
+    for part in ("model",) if architecture == "unet" else ("model", architecture):
+        if not (folder / part / "model_index.json").is_file():
+            raise NotFoundError(
+                f"{folder} holds no embedded model: there is no {part} in it. fia testbed train makes one."
+            )
     pipe = StableDiffusionPipeline.from_pretrained(folder / "model")
     if architecture == "dit":
         shared = {name: pipe.components[name] for name in SHARED}
