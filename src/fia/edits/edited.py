@@ -37,7 +37,7 @@ class EditedPipeline:
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
-        """Gives the edited model in the original's type, on its device, with its scheduler. The original does not change."""
+        """Gives the edited model in the original's type, on its device, with its scheduler. The original stays."""
         dtype, scheduler = get_denoiser(pipe).dtype, pipe.scheduler
         edited = type(pipe).from_pretrained(self.folder, dtype=dtype, scheduler=scheduler, use_safetensors=True)
         yield without_safety_checker(edited.to(pipe.device))
