@@ -8,8 +8,9 @@ The copy itself generates x_t, from noise down to a random step t, with the conc
 the cross-attentions. It suits concepts that a prompt names (objects, styles). ESD-u trains everything else. It suits
 concepts that should disappear even if the prompt does not name them.
 
-The formula is about noise predictions. A network that predicts clean latents, like the embedded model, predicts a
-linear function of the noise at a given x_t, and the formula's coefficients add up to one. So the same formula holds for it.
+The formula is about noise predictions. A network that predicts clean latents, like the embedded model,
+predicts a linear function of the noise at a given x_t, and the formula's coefficients add up to one. So the same
+formula holds for it.
 We train several concepts together, with a random one for each row of a batch; the paper trains one at a time. It costs
 a copy of the denoiser, its gradients and Adam's two moments, and `iterations` partial generations.
 """
