@@ -25,13 +25,13 @@ def plan(model: str, **options: Any) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("model", "options", "line"),
     [
-        ("testbed", {}, "Found with those recommended for testbed. "),
-        ("owner/model", {}, "Found with the paper's. "),
-        ("testbed", {"mode": "paper"}, "Found with the paper's, but --mode paper. "),
+        ("testbed", {}, "Found with the settings recommended for testbed. "),
+        ("owner/model", {}, "Found with the paper's settings. "),
+        ("testbed", {"mode": "paper"}, "Found with the paper's settings, but --mode paper. "),
         (
             "testbed",
             {"spatial_ratio": 0.1, "layers": "*.fc2"},
-            "Found with those recommended for testbed, but --spatial-ratio 0.1 --layers '*.fc2'. ",
+            "Found with the settings recommended for testbed, but --spatial-ratio 0.1 --layers '*.fc2'. ",
         ),
     ],
 )
@@ -56,5 +56,8 @@ def test_only_what_is_given_goes_before_what_is_recommended(
     assert main(["forget", str(tmp_path / "tiny"), "church", "--out", str(tmp_path / "mask"), *FAST]) == 0
     expected = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2}
     assert planned == [{"settings": None} | expected]
-    assert "Found with the paper's, but --prompts-per-concept 2 --num-inference-steps 4" in capsys.readouterr().out
+    assert (
+        "Found with the paper's settings, but --prompts-per-concept 2 --num-inference-steps 4"
+        in capsys.readouterr().out
+    )
     assert Settings().seed == 0  # a flag that was not given is not the settings' default given once more
