@@ -107,6 +107,6 @@ def test_the_sheet_shows_every_subject_place_style_and_the_attribute() -> None:
 
 def test_the_sheet_command_draws_the_whole_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["testbed", "sheet", "--out", str(tmp_path / "sheet.png"), "--num-inference-steps", "2"]) == 0
-    assert f"of {sum(map(len, sheet_entries().values()))} pictures recognised" in capsys.readouterr().out
+    assert f"of {sum(map(len, sheet_entries().values()))} images. The sheet is" in capsys.readouterr().out
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 900

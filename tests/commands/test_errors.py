@@ -143,7 +143,7 @@ def test_a_pattern_that_matches_no_layer(capsys) -> None:
 
 def test_numbers_of_prompts_that_are_none(capsys) -> None:
     assert main(["stability", "testbed", "church", "--prompts"]) == 2
-    assert "--prompts names no number of prompts" in capsys.readouterr().err
+    assert "--prompts has no number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["bench"], ["testbed", "demo"], ["testbed", "sheet"]])

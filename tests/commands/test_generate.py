@@ -86,7 +86,7 @@ def test_an_image_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--seeds"], "--seeds names no seed"),
+        (["--seeds"], "--seeds has no seed"),
         (["--seeds", str(2**64)], f"--seeds {2**64}: a seed must be between 0 and {2**64 - 1}"),
         (["--batch-size", "0"], "batch_size=0"),
     ],

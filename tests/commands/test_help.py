@@ -71,7 +71,7 @@ def test_every_flag_may_be_typed_with_underscores() -> None:
         (["show", "a", "--heat-mapp", "b.png"], "--heat-map FILE"),
         (["library", "add"], "LIBRARY"),
         (["forget", "testbed", "church", "--out", ""], "the path is empty"),
-        (["forget", "testbed", "church", "--out", "m", "--guidance-scale", "nan"], "nan is no finite number"),
+        (["forget", "testbed", "church", "--out", "m", "--guidance-scale", "nan"], "nan is not a finite number"),
         (["forget", "testbed", "church", "--out", "m", "--spatial-ratio", "much"], "'much'"),
         (["forget", "testbed", "church", "--out", "m", "--spatial-ratio", "None"], "'None'"),
         (["forget", "testbed", "church", "--out", "m", "--preset", "None"], "invalid choice 'None'"),

@@ -14,11 +14,11 @@ from fia.export import publish
         (
             HTTPError("Name or service not known"),
             1,
-            "fia: The Hub cannot be reached, so nothing was uploaded to me/mask.",
+            "fia: Cannot reach the Hub, so nothing was uploaded to me/mask.",
         ),
-        (ConnectionError("offline mode"), 1, "fia: The Hub cannot be reached, so nothing was uploaded to me/mask."),
-        (HFValidationError("must use letters"), 2, "fia: --repo me/mask is no name of a repository; give OWNER/NAME."),
-        (LocalTokenNotFoundError("no token"), 2, "fia: Nobody is logged in at the Hub. Log in first: hf auth login."),
+        (ConnectionError("offline mode"), 1, "fia: Cannot reach the Hub, so nothing was uploaded to me/mask."),
+        (HFValidationError("must use letters"), 2, "fia: --repo me/mask is not a repository name; give OWNER/NAME."),
+        (LocalTokenNotFoundError("no token"), 2, "fia: You are not logged in to the Hub. Log in first: hf auth login."),
     ],
 )
 def test_an_upload_that_fails_is_one_line(error, code, message, folder, monkeypatch, capsys) -> None:

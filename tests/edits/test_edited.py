@@ -73,7 +73,7 @@ def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_pipeline_that_takes_no_lora_says_so(tmp_path: Path) -> None:
     save_file({"transformer.x.lora_A.weight": torch.zeros(1)}, tmp_path / "lora.safetensors")
     with (
-        pytest.raises(ValueError, match="diffusers loads none into a PixArtSigmaPipeline"),
+        pytest.raises(ValueError, match="diffusers cannot load one into a PixArtSigmaPipeline"),
         load_edited(tmp_path / "lora.safetensors").applied(tiny_pixart()),
     ):
         pass
@@ -128,7 +128,7 @@ def test_a_folder_of_another_model_is_refused_before_it_is_loaded(
     pipe: StableDiffusionPipeline, xl_pipe: StableDiffusionXLPipeline, model: Path
 ) -> None:
     edit = load_edited(model)
-    with pytest.raises(ValueError, match="model denoises with something else, and the model with a PixArtTransformer"):
+    with pytest.raises(ValueError, match="model denoises with something else, but the model with a PixArtTransformer"):
         edit.check(tiny_pixart())
     with pytest.raises(ValueError, match=r"The edit is for another model: .* in the model"):
         edit.check(xl_pipe)
@@ -136,7 +136,7 @@ def test_a_folder_of_another_model_is_refused_before_it_is_loaded(
     with pytest.raises(ValueError, match="unet cannot be read as safetensors"):
         edit.check(pipe)
     shutil.rmtree(model / "tokenizer")
-    with pytest.raises(ValueError, match="model is not whole: there is no tokenizer in it"):
+    with pytest.raises(ValueError, match="model is not a whole model: it has no tokenizer"):
         edit.check(pipe)
 
 

@@ -67,7 +67,7 @@ def test_a_negative_prompt_is_the_one_that_diffusers_takes(pipe: StableDiffusion
 
 
 def test_a_negative_prompt_that_is_too_long_says_so(pipe: StableDiffusionPipeline) -> None:
-    with warned("has 62 tokens, of which the text encoder reads the first 48"):
+    with warned("has 62 tokens, but the text encoder reads only the first 48"):
         NegativePrompt().unlearn(pipe, [Concept("x" * 30), Concept("y" * 29)], [])
 
 

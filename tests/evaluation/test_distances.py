@@ -49,10 +49,10 @@ def test_reference_statistics_of_other_tools(tmp_path: Path) -> None:
     np.savez(tmp_path / "stats.npz", mu=np.zeros(2, dtype=np.float32), sigma=np.eye(2))
     found = Gaussian.from_file(tmp_path / "stats.npz")
     assert frechet_distance(found, gaussian([3.0, 4.0], [[1.0, 0.0], [0.0, 1.0]])) == pytest.approx(25)
-    with pytest.raises(ValueError, match="2 and 1 wide: the reference statistics were made with another network"):
+    with pytest.raises(ValueError, match="2 and 1 wide, so the reference statistics come from another network"):
         frechet_distance(found, gaussian([0.0], [[1.0]]))
     np.savez(tmp_path / "other.npz", mean=np.zeros(2))
-    with pytest.raises(ValueError, match=r"other\.npz holds no reference statistics"):
+    with pytest.raises(ValueError, match=r"other\.npz holds no reference statistics; give an \.npz with mu and sigma"):
         Gaussian.from_file(tmp_path / "other.npz")
     np.savez(tmp_path / "code.npz", mu=np.array([object()]), sigma=np.eye(1))
     with pytest.raises(ValueError, match=r"code\.npz holds no reference statistics"):

@@ -217,7 +217,7 @@ def test_an_edit_by_another_tool(
     [
         ([], "Give either --mask or --edited"),
         (["--mask", "MASK", "--edited", "x"], "Give either --mask or --edited"),
-        (["--mask", "MASK", "--task", "styles", "--forgotten", "church"], "Nothing of kind 'style' is forgotten"),
+        (["--mask", "MASK", "--task", "styles", "--forgotten", "church"], "needs a forgotten concept of kind 'style'"),
         (
             ["--mask", "MASK", "--forgotten", "dragon"],
             "The embedded model does not know 'dragon'. Name one of these: parachute",

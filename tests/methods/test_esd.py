@@ -57,11 +57,11 @@ def test_the_seed_decides(pipe: StableDiffusionPipeline) -> None:
 
 @pytest.mark.usefixtures("any_types")
 def test_what_it_cannot_do_is_refused(xl_pipe: StableDiffusionXLPipeline) -> None:
-    with pytest.raises(TypeError, match="StableDiffusionXLPipeline's takes more"):
+    with pytest.raises(TypeError, match="that of a StableDiffusionXLPipeline takes more"):
         ESD(**FEW).unlearn(xl_pipe, [Concept("church")], [])
     pipe = tiny_sd()
     pipe.unet.half()
-    with pytest.raises(TypeError, match=r"torch\.float16 is too coarse for; load the model in float32"):
+    with pytest.raises(TypeError, match=r"torch\.float16 is too coarse for that; load the model in float32"):
         ESD(**FEW).unlearn(pipe, [Concept("church")], [])
     with pytest.raises(ValueError, match="use a smaller learning_rate than 1e"):
         ESD(**FEW, learning_rate=1e30).unlearn(tiny_sd(), [Concept("church")], [])

@@ -88,7 +88,7 @@ def test_a_port_in_use_is_an_error_that_names_it(capsys):
     with listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         assert main(["serve", "--port", port]) == 1
-    assert f"Cannot listen at 127.0.0.1:{port}" in capsys.readouterr().err
+    assert f"Cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("field", "value"), [("port", 70_000), ("port", -1), ("batch_size", 0)])

@@ -1,4 +1,4 @@
-"""The benchmark: every method on the embedded model, with the same prompts and seeds."""
+"""The benchmark: it compares all methods on the embedded model, with the same prompts and seeds."""
 
 from .chosen_settings import methods_for
 from .run import Bench

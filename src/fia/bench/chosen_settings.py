@@ -1,4 +1,4 @@
-"""The methods that the benchmark compares, each with the settings chosen for the embedded model (docs/rivals.md)."""
+"""The methods of the benchmark, each with its settings for the embedded model (docs/rivals.md)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from .tasks import BenchTask
 
 
 class Prompts(TypedDict):
-    """How many prompts a method finds with."""
+    """Number of prompts that a method finds neurons with."""
 
     prompts_per_concept: int
     seeds_per_prompt: int
@@ -18,7 +18,7 @@ class Prompts(TypedDict):
 
 ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
 PROMPTS: Prompts = {"prompts_per_concept": 30, "seeds_per_prompt": 1}
-SEEDS_OF_SMOKING = 8  # it has four prompts of its own, and all of those are used
+SEEDS_OF_SMOKING = 8  # smoking has four prompts of its own, and methods use all of them
 PROMPTS_OF_SMOKING: Prompts = {"prompts_per_concept": 30, "seeds_per_prompt": SEEDS_OF_SMOKING}
 OF_FIVE = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, guidance_scale=1.0, **PROMPTS)
 UNION = replace(OF_FIVE, agnostic_ratio=1.01)
@@ -62,7 +62,7 @@ FOR_SMOKING = FOR_ONE_OR_TWO | {
 
 
 def methods_for(task: BenchTask) -> Mapping[str, Method]:
-    """Returns every method with its settings for the kinds of a task's concepts and for their number."""
+    """Returns every method, with its settings for the kinds and the number of a task's concepts."""
     kinds = {concept.kind for concept in task.concepts}
     if kinds == {"style"}:
         return FOR_STYLES

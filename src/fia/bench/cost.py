@@ -1,4 +1,4 @@
-"""What it costs to make an edit: seconds and memory."""
+"""Measures what it costs to make an edit: seconds and memory."""
 
 import threading
 import time
@@ -11,13 +11,13 @@ from ..evaluation.records import Costs
 
 
 class CostMeter:
-    """Measures what happens within a `with` block.
+    """Measures the time and memory of a `with` block.
 
-    On the CPU the process is looked at twenty times a second; on a GPU torch keeps the account.
+    On the CPU it checks the memory of the process twenty times a second. On a GPU it asks torch.
 
     Attributes:
-        seconds: it took.
-        memory_bytes: the most that was in use beyond what was in use before.
+        seconds: duration of the block.
+        memory_bytes: peak memory in the block minus the memory before it, in bytes.
     """
 
     def __init__(self, device: torch.device) -> None:

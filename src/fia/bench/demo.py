@@ -1,8 +1,8 @@
-"""The demonstration: forget five of the ten Imagenette objects on the embedded model, keep everything else.
+"""The demonstration: forget five of the ten Imagenette objects on the embedded model, and keep everything else.
 
-The same prompts and seeds go through the untouched model, the model under the mask, under a mask of as many random
-connections, and with one of the five forgotten alone. Prompts and seeds differ from those the neurons were found with.
-Started again with the same folder, it goes on where it stopped.
+It generates the same prompts and seeds four times: with the untouched model, under the mask, under a random mask of
+equal size, and with only one of the five forgotten. Neurons are found with other prompts and seeds. If you start it
+again with the same folder, it continues.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,9 +34,9 @@ from .questions import World, ask
 from .tasks import BenchTask
 
 FORGOTTEN, KEPT = IMAGENETTE[:5], IMAGENETTE[5:]
-ALONE = "church"  # is also forgotten on its own
+ALONE = "church"  # the object that we also forget alone
 ALONE_STATE = f"{ALONE} alone"
-SHOWN = (UNTOUCHED, MASKED, RANDOM)  # states of the table and the picture
+SHOWN = (UNTOUCHED, MASKED, RANDOM)  # states in the table and the picture
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DemoConfig:
     """What the demonstration generates."""
 
     architecture: Architecture = "unet"
-    """Which of the embedded model's denoisers generates."""
+    """Denoiser of the embedded model that generates."""
     world: World = field(default_factory=lambda: World(seed=1000))
     drawing: Drawing = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALES["testbed"]))
 
@@ -53,13 +53,13 @@ class MaskSize(TypedDict):
     """How a mask was found, and how much it prunes.
 
     Attributes:
-        settings: of `Settings`.
-        spatial_ratios: r2 of the concepts that have one of their own.
-        pruned: connections.
-        spared: connections.
-        sparsity: share of the maskable layers that is pruned, in [0, 1].
-        denoiser_sparsity: share of the denoiser, in [0, 1].
-        seconds_per_concept: that finding took.
+        settings: the fields of `Settings`.
+        spatial_ratios: r2 of each concept that has its own.
+        pruned: number of pruned connections.
+        spared: number of spared connections.
+        sparsity: share of the maskable layers that the mask prunes, in [0, 1].
+        denoiser_sparsity: share of the denoiser that the mask prunes, in [0, 1].
+        seconds_per_concept: time to find the neurons of one concept.
     """
 
     settings: dict[str, Any]
@@ -72,7 +72,7 @@ class MaskSize(TypedDict):
 
 
 class Alone(TypedDict):
-    """What forgetting one object alone does: it, and all others as the rest, on the same images."""
+    """Scores before and after one object is forgotten alone. All other objects are the rest."""
 
     concept: str
     before: Scores
@@ -81,21 +81,21 @@ class Alone(TypedDict):
 
 
 class DemoResult(TypedDict):
-    """What the demonstration writes to result.json.
+    """The content of result.json, which the demonstration writes.
 
     Attributes:
-        model: its name.
+        model: name of the model.
         forgotten: the objects that should be gone.
-        kept: the objects named to be kept.
-        images: of each state.
+        kept: the objects that are named to be kept.
+        images: number of images of each state.
         world: prompts and seeds.
         drawing: how the images were generated.
         states: the scores of the untouched model, under the mask, and under the random mask.
-        mask: of the five.
-        alone: one object forgotten alone.
-        bit_identical_after_removal: whether the model generates the very same images again without a mask.
+        mask: the mask of the five objects.
+        alone: results for one object that is forgotten alone.
+        bit_identical_after_removal: whether the model generates exactly the same images again without the mask.
         environment: versions, device and commit.
-        threads: of the CPU.
+        threads: number of CPU threads.
     """
 
     model: str
@@ -115,16 +115,16 @@ class DemoResult(TypedDict):
 def run_demo(
     out: Path, config: DemoConfig, overrides: Mapping[str, Any] | None = None, weights: Path = FOLDER
 ) -> DemoResult:
-    """Runs the demonstration and writes `result.json`, `comparison.png` and `mask/` into `out`; returns the result.
+    """Runs the demonstration, writes `result.json`, `comparison.png` and `mask/` into `out`, and returns the result.
 
     Args:
-        out: folder, also for the images.
+        out: folder for these files and for the images.
         config: what to generate.
-        overrides: fields of `Settings` in place of those recommended.
-        weights: folder written by `fia testbed train`.
+        overrides: fields of `Settings` that replace the recommended ones.
+        weights: folder that `fia testbed train` wrote.
 
     Raises:
-        RuntimeError: if images are not bit-identical after the mask was removed.
+        RuntimeError: if images are not bit-identical after the mask is removed.
         ValueError: if the folder holds a demonstration with other settings, prompts, model or versions.
     """
     pipe, judge = load_testbed(weights, config.architecture), load_judge(weights)
@@ -153,12 +153,12 @@ def run_demo(
     }
     write_json(out / "result.json", result)
     if not result["bit_identical_after_removal"]:
-        raise RuntimeError("After removing the mask, images differ from the untouched model's; please report this.")
+        raise RuntimeError("After the mask was removed, images differ from the untouched model's. Please report this.")
     return result
 
 
 def edit_store(evaluation: Evaluation, names: Sequence[str], overrides: Mapping[str, Any]) -> EditStore:
-    """Returns the store of the mask that forgets some objects together, with the settings recommended for them."""
+    """Returns the store of the mask that forgets some objects together, with the recommended settings."""
     concepts, settings = choose_settings(evaluation.pipe, names, None, overrides)
     task = BenchTask(f"forget {', '.join(names)}", tuple(concepts), KEPT)
     folder = evaluation.out / "edits" / slug(task.name)
@@ -166,7 +166,7 @@ def edit_store(evaluation: Evaluation, names: Sequence[str], overrides: Mapping[
 
 
 def evaluate_states(evaluation: Evaluation, task: AccuracyTask, five: EditStore, alone: EditStore) -> dict[str, State]:
-    """Generates and scores the images of every state, or what is missing of them."""
+    """Generates and scores the images of every state. Skips what is there already."""
     edits = {UNTOUCHED: (five, UNTOUCHED), MASKED: (five, OURS), RANDOM: (five, RANDOM), ALONE_STATE: (alone, OURS)}
     return {
         state: evaluation.state(task, state, partial(store.make, edit), store.made_with(edit))
@@ -175,7 +175,7 @@ def evaluate_states(evaluation: Evaluation, task: AccuracyTask, five: EditStore,
 
 
 def ask_about_alone(world: World, task: AccuracyTask, states: Mapping[str, State], store: EditStore) -> Alone:
-    """Asks the judge about the same images once more: the object that was forgotten alone, and all others."""
+    """Scores the same images again for the object that is forgotten alone, with all others as the rest."""
     about = AccuracyTask(ALONE_STATE, ask(world, store.task.concepts, []), task.judge)
     assert about.requests == task.requests
     return {
@@ -187,7 +187,7 @@ def ask_about_alone(world: World, task: AccuracyTask, states: Mapping[str, State
 
 
 def mask_size(store: EditStore) -> MaskSize:
-    """Returns how the mask of a store was found and how much it prunes."""
+    """Returns how a store's mask was found and how much it prunes."""
     mask, costs = store.mask(), store.make(OURS).costs
     return {
         "settings": mask.provenance[0]["settings"],
@@ -213,7 +213,7 @@ def text(result: DemoResult) -> str:
 
 
 def alone_summary(alone: Alone) -> str:
-    """Returns a sentence on the object that was forgotten alone."""
+    """Returns a sentence about the object that is forgotten alone."""
     before, after = alone["before"], alone["after"]
     still, still_before, others, others_before = (
         "-" if value is None else f"{value['percent']:.1f}"
@@ -221,6 +221,6 @@ def alone_summary(alone: Alone) -> str:
     )
     ratio = alone["mask"]["spatial_ratios"].get(alone["concept"], alone["mask"]["settings"]["spatial_ratio"])
     return (
-        f"With {alone['concept']} forgotten alone (r2 = {ratio:.0%}), it is still detected in {still} % of its images "
-        f"({still_before} % before), and the other objects in {others} % ({others_before} % before)."
+        f"If {alone['concept']} is forgotten alone (r2 = {ratio:.0%}), it is still detected in {still} % of its images "
+        f"({still_before} % before). The other objects are detected in {others} % ({others_before} % before)."
     )

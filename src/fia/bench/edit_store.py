@@ -1,4 +1,4 @@
-"""Makes the edits of a task, once: an interrupted or shared run goes on with the very same ones."""
+"""Makes each edit of a task once and stores it, so that an interrupted or shared run continues with the same edits."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from ..processes import processes
 from .cost import CostMeter
 from .tasks import BenchTask
 
-OURS = "FIA"  # the control is as large as its mask
+OURS = "FIA"  # the control has the size of its mask
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class EditStore:
     """The edits of every method for one task.
 
     Attributes:
-        folder: where masks and weights are kept.
+        folder: folder for masks and weights.
         pipe: the model.
         task: what to forget.
-        methods: by name.
-        model: a hash of the model.
+        methods: the methods by name.
+        model: hash of the model.
     """
 
     folder: Path
@@ -54,10 +54,10 @@ class EditStore:
     def make(self, name: str) -> MadeEdit:
         """Returns the edit of a method or a control.
 
-        Of several processes the main one makes it, and the others wait and read it.
+        With several processes, the main one makes it, and the others wait and read it.
 
         Raises:
-            ValueError: if another edit is kept in its place.
+            ValueError: if the folder holds another edit in its place.
         """
         if name == UNTOUCHED:
             return MadeEdit(NoEdit())
@@ -74,13 +74,13 @@ class EditStore:
         return MadeEdit(self.kept(name, kept), json.loads((kept / "cost.json").read_text(encoding="utf-8")))
 
     def mask(self) -> NeuronMask:
-        """Returns the mask of OURS."""
+        """Returns FIA's mask."""
         mask = self.make(OURS).edit
         assert isinstance(mask, NeuronMask)
         return mask
 
     def keep(self, edit: Edit, folder: Path) -> None:
-        """Writes an edit that was costly to make."""
+        """Writes an edit, if it is costly to make."""
         if isinstance(edit, NeuronMask):
             edit.save_pretrained(folder / "mask")
         elif isinstance(edit, WeightEdit):
@@ -88,7 +88,7 @@ class EditStore:
                 save_file({name: weight.contiguous() for name, weight in edit.weights.items()}, partial)
 
     def kept(self, name: str, folder: Path) -> Edit:
-        """Reads an edit; one that is not kept is made in no time."""
+        """Reads an edit. If there is no file of it, makes it again, which takes no time."""
         if (folder / "mask").exists():
             return NeuronMask.from_pretrained(folder / "mask")
         if (folder / "weights.safetensors").exists():

@@ -1,4 +1,4 @@
-"""The tasks of `fia evaluate` on the test-bed: judged by its own classifier, CLIP and rendered scenes."""
+"""The tasks of `fia evaluate` on the embedded model, with its own classifier, CLIP and rendered scenes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,17 +35,17 @@ KINDS = {"objects": "object", "styles": "style", "explicit": "explicit", "robust
 
 
 def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Sequence[Concept], weights: Path) -> Task:
-    """Returns a task of `fia evaluate` on the test-bed.
+    """Returns a task of `fia evaluate` on the embedded model.
 
     Args:
         name: objects, styles, explicit, quality or robust-prompts.
-        world: how much is generated.
-        concepts: that are forgotten; the task takes those that are its business.
-        keep: subjects to keep, apart from the rest; by default the others of Imagenette's ten.
+        world: how much to generate.
+        concepts: the concepts that are forgotten. The task takes those of its kind.
+        keep: subjects to keep, which are counted apart from the rest; by default the others of Imagenette's ten.
         weights: folder with the judge and the CLIP.
 
     Raises:
-        ValueError: for a concept that the test-bed does not know, or if none of them is the task's business.
+        ValueError: if the embedded model does not know a concept, or no concept is of the task's kind.
     """
     check_known(concepts, (*OBJECT_NAMES, *STYLE_NAMES, SMOKING))
     check_known(keep, OBJECT_NAMES + PERSON_NAMES)
@@ -54,7 +54,10 @@ def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Seque
         return quality_task(world, concepts, weights)
     wanted = [concept for concept in concepts if KINDS[name] == kind_of(concept)]
     if not wanted:
-        raise UsageError(f"Nothing of kind {KINDS[name]!r} is forgotten, which is what the task {name!r} is about.")
+        raise UsageError(
+            f"The task {name!r} needs a forgotten concept of kind {KINDS[name]!r}, and there is none. Leave the "
+            "task out."
+        )
     if name == "robust-prompts":
         return AccuracyTask(name, rephrased_questions(world, wanted), judge)
     kept = [concept.name for concept in keep] or IMAGENETTE
@@ -65,12 +68,12 @@ def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Seque
 
 
 def kind_of(concept: Concept) -> str:
-    """Returns what a concept is in the test-bed's world, whatever kind of prompts it was found with."""
+    """Returns the kind of a concept in the embedded model's world, whatever its prompts are."""
     return "style" if concept.name in STYLE_NAMES else "explicit" if concept.name == SMOKING else "object"
 
 
 def rephrased_questions(world: World, concepts: Sequence[Concept]) -> list[Question]:
-    """Returns questions about objects that are asked for in other ways; each way as often as another object."""
+    """Returns questions about objects whose prompts are reworded, `images_per_other` for each prompt."""
     synonyms = {thing.name: thing.synonyms for thing in OBJECTS}
     questions: list[Question] = []
     for concept in concepts:
@@ -84,7 +87,7 @@ def rephrased_questions(world: World, concepts: Sequence[Concept]) -> list[Quest
 
 
 def quality_task(world: World, concepts: Sequence[Concept], weights: Path) -> QualityTask:
-    """Returns the task of everything that is not forgotten; the reference are rendered scenes of it."""
+    """Returns the task quality, about everything that is not forgotten. Rendered scenes are the reference images."""
     forgotten = {concept.name for concept in concepts}
     shown = [scene for scene in scenes(world) if not {scene.subject, scene.style, SMOKING * scene.smokes} & forgotten]
     questions = [Question(scene.request, "", scene.subject, "rest") for scene in shown]
@@ -94,7 +97,7 @@ def quality_task(world: World, concepts: Sequence[Concept], weights: Path) -> Qu
 
 
 def rendered(shown: Sequence[Scene], world: World) -> list[Image.Image]:
-    """Returns what the scenes look like in the training data."""
+    """Returns an image of each scene, rendered as for the training data."""
     subjects = torch.tensor([(OBJECT_NAMES + PERSON_NAMES).index(scene.subject) for scene in shown])
     styles = torch.tensor([STYLE_NAMES.index(scene.style) if scene.style else NO_STYLE for scene in shown])
     places = torch.tensor([PLACE_NAMES.index(scene.place) for scene in shown])

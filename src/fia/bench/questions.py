@@ -1,8 +1,8 @@
-"""What the test-bed is asked for to see what it forgot: its whole world, and some of it for each set of concepts.
+"""The prompts that show what the embedded model forgot: its whole world, and a part of it for each set of concepts.
 
-An image is forgotten if it shows one of the concepts: then the judge should no longer see that concept, but all the
-same the place (of an object) or the subject (of a style or of the attribute). In any other image it should see the
-subject, as before.
+If the prompt asks for one of the concepts, the image is forgotten: the judge should no longer see that concept. It
+should still see the place (for an object) or the subject (for a style or the attribute). In any other image it should
+see the subject, as before.
 """
 
 import itertools
@@ -29,7 +29,7 @@ SMOKING_CONCEPT = Concept(
 
 @dataclass(frozen=True)
 class World:
-    """How much of the world is generated."""
+    """How much of the world to generate."""
 
     images_per_object: int = 16
     """Images of each of the first ten objects."""
@@ -38,7 +38,7 @@ class World:
     images_per_style: int = 20
     """Images of each artist."""
     template: str = "a photo of a {subject} in a {place}"
-    """Every prompt; none that neurons are found with."""
+    """Template of every prompt. Neurons are not found with it."""
     seed: int = 2000
     """Seed of the first image; the others count up from it."""
 
@@ -49,7 +49,7 @@ class World:
 
 @dataclass(frozen=True)
 class Scene:
-    """An image of the world: what it shows, in the judge's words, and the request for it."""
+    """An image of the world: what it shows, in the judge's words, and how to generate it."""
 
     request: Request
     subject: str
@@ -59,7 +59,7 @@ class Scene:
 
 
 def scenes(world: World) -> list[Scene]:
-    """Returns every image of the world; places take turns."""
+    """Returns every image of the world. The places alternate."""
     plain: list[tuple[str, str | None, bool]] = []
     plain += [(name, None, False) for name in IMAGENETTE for _ in range(world.images_per_object)]
     plain += [(name, None, False) for name in OBJECT_NAMES[10:] for _ in range(world.images_per_other)]
@@ -80,13 +80,13 @@ def scenes(world: World) -> list[Scene]:
 def ask(
     world: World, concepts: Sequence[Concept], keep: Sequence[str], about: Sequence[str] | None = None
 ) -> list[Question]:
-    """Returns the questions that forgetting some concepts raises; scenes that have nothing to do with it are left out.
+    """Returns the questions to ask after some concepts are forgotten. Leaves out scenes that do not concern them.
 
     Args:
-        world: how much is generated.
-        concepts: to forget, together.
-        keep: subjects that are named as those to keep; all others that are not forgotten are the rest.
-        about: names of the concepts that should be asked about; None takes all of them.
+        world: how much to generate.
+        concepts: the concepts to forget together.
+        keep: subjects that are named to be kept. All others that are not forgotten are the rest.
+        about: names of the concepts to ask about. None takes all of them.
     """
     forgotten = {concept.name for concept in concepts}
     wanted = forgotten if about is None else set(about)

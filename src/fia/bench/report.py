@@ -16,10 +16,11 @@ BenchCosts = Mapping[str, Mapping[str, Costs]]
 
 COLUMNS = ("still detected %", "kept %", "rest %", "overall", "remains %", "changed %", "seconds", "MB")
 LEGEND = (
-    "still detected: images in which the judge still sees what should be gone (lower is better); kept and rest: images "
-    "whose subject it sees, of those named to be kept and of all others; overall: 2P(1 - F) / (P + 1 - F), with F what "
-    "is still detected and P what is kept; remains: what else a forgotten prompt asks for, the place or the subject; "
-    "changed: share of the U-Net's parameters; seconds and MB: to make the edit, without generating images."
+    "Still detected: images of forgotten concepts in which the judge still sees the concept (lower is better). Kept: "
+    "images of concepts that are named to be kept in which the judge sees them. Rest: the same for everything else. "
+    "Overall: 2P(1 - F) / (P + 1 - F); F is still detected, P is kept. Remains: images of forgotten concepts in which "
+    "the judge sees what else the prompt asks for, the place or the subject. Changed: the share of the U-Net's "
+    "parameters that the edit changes. Seconds and MB: the cost of making the edit, without generating images."
 )
 COLOURS = {
     "FIA": "#c0392b",
@@ -28,12 +29,12 @@ COLOURS = {
     "negative prompt": "#7b4ea3",
     UNTOUCHED: "#6a737d",
     RANDOM: "#9aa5b1",
-}  # the others have matplotlib's
+}  # the other methods have matplotlib's colours
 MARKERS = "os^vDP*Xph<>"
 
 
 def cells(scores: Scores, costs: Costs) -> list[str]:
-    """Returns a method's row of the table, without its name; empty if there is nothing to say."""
+    """Returns the cells of a method's row, without its name. A cell without a value is empty."""
     overall, seconds, megabytes = scores["overall"], costs.get("seconds"), costs.get("megabytes")
     return [
         *(_percent(scores[key]) for key in ("still_detected", "kept", "rest")),
@@ -61,7 +62,7 @@ def markdown(scores: BenchScores, costs: BenchCosts) -> str:
 
 
 def where_they_go(scores: BenchScores) -> str:
-    """Returns a table of what the judge sees if a forgotten object is asked for, in percent of these images."""
+    """Returns a table of what the judge sees if the prompt asks for a forgotten object, in percent of these images."""
     lines = ["| | | still detected | nothing | unrecognisable | another object | most often |", f"|{'---|' * 7}"]
     for task, methods in scores.items():
         for name, row in methods.items():
@@ -90,7 +91,7 @@ def _in_columns(values: Sequence[str]) -> str:
 
 
 def tradeoff_figure(scores: BenchScores, columns: int = 3) -> Figure:
-    """Returns a figure with a panel for each task that keeps something: a point for each method."""
+    """Returns a figure with a panel for each task that names something to be kept, and a point for each method."""
     tasks = {name: methods for name, methods in scores.items() if keeps_something(methods)}
     columns = min(columns, len(tasks))
     rows = -(-len(tasks) // columns)
@@ -112,7 +113,7 @@ def tradeoff_figure(scores: BenchScores, columns: int = 3) -> Figure:
 
 
 def keeps_something(methods: Mapping[str, Scores]) -> bool:
-    """Returns whether a task names something to be kept, so that there is a trade-off."""
+    """Says whether a task names something to be kept, so that there is a trade-off."""
     return any(row["overall"] is not None for row in methods.values())
 
 

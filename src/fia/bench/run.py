@@ -1,7 +1,7 @@
-"""Runs every method on every task, with the same prompts and seeds, and goes on where it was interrupted.
+"""Runs every method on every task, with the same prompts and seeds. After an interruption, it continues.
 
-All scores together are `results.json`, which does not depend on interruptions or on the machine's speed; what the edits
-cost is in `costs.json`.
+`results.json` holds all scores. It does not depend on interruptions or on the machine's speed. `costs.json` holds the
+costs of the edits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,16 +31,16 @@ MethodsFor = Callable[[BenchTask], Mapping[str, Method]]  # the methods, with th
 
 
 class Bench:
-    """The test-bed, its judge and its world; results go to a folder."""
+    """The embedded model, its judge, its world, and the folder for results."""
 
     def __init__(self, out: Path, world: World, drawing: Drawing, weights: Path = FOLDER) -> None:
-        """Loads the model and the judge from `weights`, a folder written by `fia testbed train`."""
+        """Loads the model and the judge from `weights`, a folder that `fia testbed train` wrote."""
         self.out, self.world, self.pipe = out, world, load_testbed(weights)
         self.judge, self.model = load_judge(weights), hash_pipeline(self.pipe)
         self.evaluation = Evaluation(out, self.pipe, drawing, self.model)
 
     def run(self, tasks: Sequence[BenchTask], methods: MethodsFor) -> tuple[BenchScores, BenchCosts]:
-        """Runs what has not been run yet; returns and writes all scores and costs. The controls come with it.
+        """Runs what is missing, including the controls; returns and writes all scores and costs.
 
         Raises:
             ValueError: if the folder holds a run with other settings, prompts, model or versions.

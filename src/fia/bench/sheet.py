@@ -1,4 +1,4 @@
-"""The contact sheet: every object, person, place and style of the embedded model, and its attribute."""
+"""The contact sheet: every object, person, place and style of the embedded model, and the attribute."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ COLUMNS = 10
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of the sheet: its prompt, and what the judge should see in it, None if it does not matter."""
+    """One image of the sheet: its prompt, and what the judge should see in it. None if it does not matter."""
 
     label: str
     prompt: str
@@ -29,7 +29,7 @@ class Entry:
 
 
 def sheet_entries() -> dict[str, list[Entry]]:
-    """Returns objects, each in two places, ten in each style, persons, persons who smoke, and places, by heading."""
+    """Returns the entries by heading: objects (each in two places, ten in each style), persons, smokers and places."""
     sections = {}
     for heading, shift in (("Objects", 0), ("The same objects in other places", 3)):
         places = [PLACE_NAMES[(i + shift) % len(PLACE_NAMES)] for i in range(len(OBJECT_NAMES))]
@@ -52,7 +52,7 @@ def sheet_entries() -> dict[str, list[Entry]]:
 def draw_sheet(
     weights: Path, architecture: Architecture, *, seed: int, num_inference_steps: int, guidance_scale: float
 ) -> tuple[Image.Image, int, int]:
-    """Returns the sheet, how many of its pictures the judge names right in all it is asked, and how many there are.
+    """Generates the sheet; returns it, the number of images that the judge gets completely right, and their number.
 
     If the judge sees something else, the label is red and says what.
     """

@@ -1,4 +1,4 @@
-"""What the methods shall forget."""
+"""The tasks of the benchmark: what each method should forget."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ class BenchTask:
     """Concepts to forget.
 
     Attributes:
-        name: of the task.
-        concepts: to forget, together.
-        keep: subjects that are named as those to keep; all others that are not forgotten are the rest.
+        name: name of the task.
+        concepts: the concepts to forget together.
+        keep: subjects that are named to be kept. All others that are not forgotten are the rest.
     """
 
     name: str
@@ -24,7 +24,7 @@ class BenchTask:
 
 
 def objects_task(number: int) -> BenchTask:
-    """Returns the task to forget the first so many objects, and to keep the others of the ten, or all others."""
+    """Returns the task to forget the first `number` objects. It keeps the others of the first ten, or all others."""
     concepts = tuple(Concept(name) for name in OBJECT_NAMES[:number])
     keep = OBJECT_NAMES[number:10] if number < 10 else OBJECT_NAMES[number:]
     return BenchTask(f"forget {number} object{'s' if number > 1 else ''}", concepts, keep)

@@ -20,9 +20,9 @@ Format = Literal["folder", "denoiser", "checkpoint", "patch"]
 
 @dataclass
 class Apply:
-    """Writes a model that has forgotten, for other tools to load.
+    """Writes the edited model, for other tools to load.
 
-    It writes the whole model, or only what makes it forget; docs/use-elsewhere.md says what each tool takes.
+    It writes the whole model, or only what the mask changes. docs/use-elsewhere.md says what each tool can load.
 
     Examples:
       fia apply testbed masks/two --out models/testbed-without-two
@@ -35,17 +35,17 @@ class Apply:
     out: Path
     """Where to write: a folder, or a .safetensors file. It must not exist yet."""
     format: Format = "folder"
-    """folder: the whole edited model, for diffusers. denoiser: its denoiser alone, in one file, with diffusers' names.
-    For U-Nets also checkpoint: the single file that MODEL is, with the mask in it and all else bit for bit; and patch:
-    only what the mask changes, which AUTOMATIC1111's web UI, Forge and ComfyUI load like a LoRA, at strength 1."""
+    """folder: the whole edited model, for diffusers. denoiser: only its denoiser, in one file, with diffusers' names.
+    Two more are for U-Nets. checkpoint: a copy of the single file MODEL in which only the pruned weights differ. patch:
+    only what the mask changes; AUTOMATIC1111's web UI, Forge and ComfyUI load it like a LoRA, at strength 1."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Type of the weights that are written. auto takes float32, for a patch float16, which is what web UIs hold a model
-    in on a GPU: what a patch prunes is exactly zero where the types agree. A checkpoint keeps its own types."""
+    """Type of the written weights. auto takes float32, and float16 for a patch, because web UIs hold a model in float16
+    on a GPU: if the types agree, the weights that a patch prunes are exactly zero. A checkpoint keeps its own types."""
     config: str | None = None
-    """For a single-file checkpoint: a diffusers folder of the same kind of model, to read the configs, tokenizer and
-    scheduler from. By default diffusers takes them from the Hub."""
+    """For a single-file checkpoint: a diffusers folder of the same kind of model. Its configs, tokenizer and scheduler
+    are used; by default diffusers downloads them from the Hub."""
     check_weights: bool = True
-    """Refuse a model with other weights than those the mask was found in, such as a fine-tuned one."""
+    """Refuse a model whose weights differ from those that the mask was found in, such as a fine-tuned one."""
     json: Json = False
 
     def run(self) -> None:
@@ -61,19 +61,19 @@ class Apply:
         }
         writers[self.format](pipe, mask, self.out, check_weights=self.check_weights)
         done = {"out": str(self.out), "format": self.format, "without": mask.concepts, "pruned": mask.number_pruned}
-        message = f"{self.model} without {', '.join(mask.concepts)}: the {self.format} is {self.out}"
+        message = f"Wrote {self.model} without {', '.join(mask.concepts)} to {self.out}, as a {self.format}."
         print(json.dumps(done) if self.json else message)
 
     def check(self) -> None:
-        """Raises ValueError for what cannot be written, before anything is loaded."""
+        """Raises ValueError, before anything is loaded, if the command cannot write its output."""
         if self.out.exists():
             raise UsageError(f"{self.out} exists already; give a new name, or delete it first.")
         if self.format != "folder" and self.out.suffix != ".safetensors":
             raise UsageError(f"--out {self.out}: a {self.format} is one file; give a name that ends in .safetensors.")
         if self.format == "checkpoint" and not Path(self.model).is_file():
             raise UsageError(
-                f"{self.model} is no single file, so no checkpoint can be made of it. Give the .safetensors checkpoint "
-                "itself, or write a folder: --format folder."
+                f"{self.model} is not a single file, so fia cannot make a checkpoint from it. Give the .safetensors "
+                "checkpoint itself, or write a folder: --format folder."
             )
         if self.format == "checkpoint" and self.dtype != "auto":
             raise UsageError(f"--dtype {self.dtype}: a checkpoint keeps its own types. Leave --dtype out.")

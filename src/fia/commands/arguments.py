@@ -1,4 +1,4 @@
-"""Arguments that several commands take, each explained once."""
+"""Arguments that several commands share, each explained once."""
 
 from collections.abc import Callable
 from dataclasses import field, fields, make_dataclass
@@ -35,10 +35,10 @@ Json = Annotated[bool, arg(help="Print the result as JSON.")]
 
 
 def optional(config: type) -> Callable[[type[T]], type[T]]:
-    """Gives a class the fields of a dataclass, each None unless it is given.
+    """Gives a class the fields of a dataclass. Each is None by default.
 
     Args:
-        config: a dataclass with defaults, none of them True, for a flag turns on what is off.
+        config: a dataclass with defaults. None of them is True, because a flag can only turn something on.
     """
 
     def with_fields(empty: type[T]) -> type[T]:
@@ -58,11 +58,11 @@ def optional(config: type) -> Callable[[type[T]], type[T]]:
 
 
 def given(options: object) -> dict[str, Any]:
-    """Returns the fields of an `optional` dataclass that were given, by name."""
+    """Returns the fields of an `optional` dataclass that the user gave, by name."""
     values = {own.name: getattr(options, own.name) for own in fields(options)}  # type: ignore[arg-type]
     return {name: value for name, value in values.items() if value is not None}
 
 
 @optional(Settings)
 class SettingsFlags:
-    """How neurons are found and fused; docs/recommended.md says what is recommended. The symbols are the paper's."""
+    """How to find and fuse neurons. docs/recommended.md says what is recommended. The symbols are the paper's."""

@@ -26,8 +26,8 @@ Known = TypeVar("Known")
 class BenchCommand:
     """Compares FIA with other methods on the embedded model.
 
-    All methods, and the controls, are given the same prompts and seeds. Writes results.json, costs.json, results.md,
-    tradeoff.png, and a picture for each task. Started again with the same folder, it goes on where it stopped.
+    All methods and the controls get the same prompts and seeds. The command writes results.json, costs.json,
+    results.md, tradeoff.png, and a picture for each task. If you start it again with the same folder, it continues.
 
     Examples:
       fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
@@ -38,15 +38,15 @@ class BenchCommand:
     out: Folder
     """Where to save the results and all images."""
     quick: bool = False
-    """Few images, fewer steps, and only the tasks to forget five objects and ten."""
+    """Generate fewer images with fewer steps, and run only the tasks to forget five objects and ten objects."""
     tasks: tuple[str, ...] = ()
-    """Names of the tasks to run; all by default, or with --quick the first two."""
+    """Names of the tasks to run; all by default, with --quick the first two."""
     methods: tuple[str, ...] = ()
-    """Names of the methods to run; all by default. The untouched model always runs, the random mask with FIA."""
+    """Names of the methods to run; all by default. The untouched model always runs. The random mask runs with FIA."""
     world: OmitArgPrefixes[World] = field(default_factory=World)
     drawing: OmitArgPrefixes[Drawing] = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALE))
     weights: Folder = FOLDER
-    """Folder written by `fia testbed train`; the weights of the package by default."""
+    """Folder that `fia testbed train` wrote; the weights of the package by default."""
     json: Json = False
 
     def run(self) -> None:
@@ -72,5 +72,5 @@ class BenchCommand:
 
 def _known(name: str, known: Mapping[str, Known], kind: str) -> Known:
     if name not in known:
-        raise UsageError(f"There is no {kind} {name!r}; there are: {', '.join(known)}.")
+        raise UsageError(f"There is no {kind} {name!r}; give one of: {', '.join(known)}.")
     return known[name]

@@ -15,7 +15,7 @@ from .values import REGISTRY
 
 @dataclass
 class Completion:
-    """Prints what makes a shell complete commands and flags.
+    """Prints a script that makes a shell complete commands and flags.
 
     Examples:
       fia completion bash
@@ -25,16 +25,16 @@ class Completion:
     """
 
     shell: Positional[Literal["bash", "zsh", "fish"]]
-    """Which shell."""
+    """The shell."""
 
     def run(self) -> None:
         words = ["--tyro-print-completion", self.shell]
-        with suppress(SystemExit):  # with which tyro ends once it has printed
+        with suppress(SystemExit):  # tyro exits after it has printed
             tyro.cli(all_commands(), prog="fia", args=words, config=MARKERS, registry=REGISTRY)
 
 
 def all_commands() -> Any:
-    """Returns the union of all commands, those of a group below it."""
+    """Returns the union of all commands. The commands of a group are below it."""
     options: dict[str, Any] = {}
     for name, entry in COMMANDS.items():
         command = getattr(import_module(f".{entry.module}", __package__), entry.command)

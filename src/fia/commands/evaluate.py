@@ -40,10 +40,10 @@ TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
 class Evaluate:
     """Measures what a model still generates after an edit.
 
-    The edit is a mask, or what any other tool made. The same prompts and seeds are generated with the untouched model,
-    with the edited one, and, beside a mask, with as many random connections pruned. Writes results.json, report.html,
-    and every image. Started again with the same folder, it goes on where it stopped; under torchrun, processes share
-    the images.
+    The edit is a mask, or the result of any other tool. The command generates the same prompts and seeds with the
+    untouched model, with the edited model and, for a mask, with a random mask of equal size. It writes results.json,
+    report.html and every image. If you start it again with the same folder, it continues. Under torchrun, processes
+    share the images.
 
     Examples:
       fia evaluate testbed --mask masks/testbed --task objects quality robust-prompts --out runs/testbed
@@ -57,15 +57,15 @@ class Evaluate:
     """Where to save the results and all images."""
     mask: MaskFlag = None
     edited: Path | None = None
-    """Instead of a mask, what another tool made: a diffusers folder, a denoiser's safetensors, or a LoRA."""
+    """Result of another tool, instead of a mask: a diffusers folder, a denoiser's safetensors file, or a LoRA."""
     task: tuple[TaskName, ...] = ("objects",)
-    """What to measure, one or several."""
+    """What to measure: one or several tasks."""
     forgotten: tuple[str, ...] = ()
-    """What should be gone, as NAME or NAME:KIND; by default what the mask says."""
+    """What should be gone, as NAME or NAME:KIND; by default the concepts of the mask."""
     keep: tuple[str, ...] = ()
-    """What should be kept, as NAME or NAME:KIND; by default the paper's others."""
+    """What should be kept, as NAME or NAME:KIND; by default the other concepts of the paper."""
     control: bool = True
-    """Measure a random mask of equal size beside a mask."""
+    """Also measure a random mask of equal size."""
     sources: OmitArgPrefixes[build.Sources] = field(default_factory=build.Sources)
     world: World = field(default_factory=World)
     drawing: OmitArgPrefixes[Drawing] = field(default_factory=Drawing)
@@ -74,7 +74,7 @@ class Evaluate:
 
     def run(self) -> None:
         if (self.mask is None) == (self.edited is None):
-            raise UsageError("Give either --mask or --edited: what is evaluated is an edit of the model.")
+            raise UsageError("Give either --mask or --edited, the edit of the model to evaluate.")
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
         edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
         forgotten = self.forgotten_concepts(mask)
@@ -103,7 +103,9 @@ class Evaluate:
         if self.forgotten:
             return as_concepts(map(parse_concept, self.forgotten))
         if mask is None:
-            raise UsageError('Say what the edited model should have forgotten: --forgotten church "Van Gogh:style".')
+            raise UsageError(
+                'Say what the edited model should have forgotten, such as: --forgotten church "Van Gogh:style".'
+            )
         return [Concept(name, kind) for name, kind in mask.kinds.items()]
 
     def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:
@@ -114,13 +116,13 @@ class Evaluate:
         return build.build_task(name, self.sources, forgotten, keep, device)
 
     def usual(self, drawing: Drawing) -> Drawing:
-        """Returns how to generate, with the guidance recommended for the model if none is given."""
+        """Returns how to generate. If no guidance is given, it is the one recommended for the model."""
         if drawing.guidance_scale is None:
             return replace(drawing, guidance_scale=GUIDANCE_SCALES.get(self.model))
         return drawing
 
     def identify(self, pipe: DiffusionPipeline) -> Identity:
-        """Returns what tells the model from others, without the path to it."""
+        """Returns what identifies the model, without its path."""
         return {
             "name": model_name(pipe),
             "hash": hash_pipeline(pipe),
@@ -129,7 +131,7 @@ class Evaluate:
         }
 
     def edit_name(self, mask: NeuronMask | None) -> EditName:
-        """Returns what tells the edit from others."""
+        """Returns what identifies the edit."""
         if mask is not None:
             return {"mask": list(mask.concepts), "fingerprint": mask.fingerprint}
         assert self.edited is not None
@@ -137,7 +139,7 @@ class Evaluate:
         return {"edited": self.edited.name, "hash": digest}
 
     def measure(self, evaluation: Evaluation, task: Task, edit: Edit, edit_name: EditName) -> TaskResult:
-        """Returns a task's scores in every state, the comparison with the untouched model among them."""
+        """Returns a task's scores in every state, including the comparison with the untouched model."""
         edits: dict[str, Callable[[], MadeEdit]] = {UNTOUCHED: lambda: MadeEdit(NoEdit())}
         edits[MASKED if isinstance(edit, NeuronMask) else "edited"] = lambda: MadeEdit(edit)
         if isinstance(edit, NeuronMask) and self.control:

@@ -1,4 +1,4 @@
-"""How the fields of a dataclass read as flags: tyro makes them, and this says how they are named and explained."""
+"""Turns the fields of a dataclass into flags. tyro makes the flags; this module names and explains them."""
 
 import ast
 import dataclasses
@@ -19,7 +19,7 @@ from .values import REGISTRY
 
 Command = TypeVar("Command")
 
-# A flag that is off by default has no --no- twin, and "None" is no word for a value that was not given.
+# A flag that is off by default has no --no- form, and nobody can give the word "None" as a value.
 MARKERS = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 METAVARS = {int: "INT", float: "FLOAT", str: "NAME", Path: "PATH"}
 METAVARS_OF_FIELDS = {
@@ -33,14 +33,14 @@ METAVARS_OF_FIELDS = {
 
 
 class _Verbatim(str):
-    """A text that tyro prints as it is; it joins the lines of any other."""
+    """A text that tyro prints as it is. tyro joins the lines of any other text."""
 
     def split(self, *_: object) -> list[str]:
         return [self]
 
 
 class _Refused(Exception):  # noqa: N818 (never leaves this module)
-    """Carries an explained error through tyro, which would frame a ValueError with the insides of the parser."""
+    """Carries an explained error through tyro, which would print a ValueError with details of its parser."""
 
     def __init__(self, error: FIAError) -> None:
         super().__init__(str(error))
@@ -48,16 +48,16 @@ class _Refused(Exception):  # noqa: N818 (never leaves this module)
 
 
 def read(command: type[Command], name: str, words: Sequence[str]) -> Command:
-    """Returns a command with the values that the words give it.
+    """Parses the words of a command line into a command.
 
     Args:
-        command: a dataclass.
-        name: of the command, after `fia`.
-        words: after that.
+        command: the dataclass of the command.
+        name: name of the command, after `fia`.
+        words: the words after the name.
 
     Raises:
-        FIAError: that a dataclass raises for a value out of range.
-        SystemExit: for --help (0), and for words that cannot be read (2), after saying so.
+        FIAError: if a value is out of range. A dataclass raises it.
+        SystemExit: after --help (0), or after a message about words that it cannot parse (2).
     """
     try:
         return tyro.cli(
@@ -73,7 +73,7 @@ def read(command: type[Command], name: str, words: Sequence[str]) -> Command:
 
 
 def describe(command: type) -> str:
-    """Returns a command's docstring for its help: paragraphs as wide as the terminal, and the examples as they are."""
+    """Returns a command's docstring for its help. Wraps paragraphs to the terminal, and leaves examples as they are."""
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
     width = get_terminal_size().columns
     texts = [text if text.startswith("Examples:") else textwrap.fill(text, width) for text in paragraphs]
@@ -81,12 +81,12 @@ def describe(command: type) -> str:
 
 
 def field_docs(config: type) -> dict[str, str]:
-    """Returns what stands below each field of a dataclass, in one line each."""
+    """Returns the docstring below each field of a dataclass, in one line each."""
     docs: dict[str, str] = {}
     for base in reversed(config.__mro__[:-1]):  # without `object`
         try:
             source = inspect.getsource(base)
-        except OSError:  # it was made at run time
+        except OSError:  # the class was made at run time
             continue
         for field, below in pairwise(ast.parse(textwrap.dedent(source)).body[0].body):  # type: ignore[attr-defined]
             match field, below:
@@ -97,8 +97,8 @@ def field_docs(config: type) -> dict[str, str]:
 
 @REGISTRY.struct_rule
 def _dataclass_as_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Gives the fields of a dataclass their help, a metavar, and a hint at their default."""
-    if not dataclasses.is_dataclass(info.type) or hasattr(info.type, "__parameters__"):  # generic: tyro's own
+    """Gives each field of a dataclass its help, a metavar, and a hint about its default."""
+    if not dataclasses.is_dataclass(info.type) or hasattr(info.type, "__parameters__"):  # tyro handles generic ones
         return None
     hints, docs = get_type_hints(info.type, include_extras=True), field_docs(info.type)
     fields = []
@@ -107,13 +107,13 @@ def _dataclass_as_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
         base, metadata = _split_hint(hints[field.name])
         hint = "" if doc and "by default" in doc else _hint(default)
         own = tyro.conf.arg(metavar=_metavar(field.name, base), help_behavior_hint=hint)
-        annotated = Annotated[(base, own, *metadata)]  # type: ignore[valid-type]  # what stands later counts
+        annotated = Annotated[(base, own, *metadata)]  # type: ignore[valid-type]  # the last annotation counts
         fields.append(StructFieldSpec(field.name, annotated, default, doc))  # type: ignore[arg-type]
     return StructConstructorSpec(_explaining(info.type), tuple(fields))
 
 
 def _default(field: dataclasses.Field[Any], info: StructTypeInfo) -> Any:
-    """Returns a field's default, which the default of the whole dataclass goes before."""
+    """Returns a field's default. The default of the whole dataclass comes first."""
     if isinstance(info.default, info.type):
         return getattr(info.default, field.name)
     if field.default is not dataclasses.MISSING:
@@ -122,7 +122,7 @@ def _default(field: dataclasses.Field[Any], info: StructTypeInfo) -> Any:
 
 
 def _explaining(config: type[Command]) -> Callable[..., Command]:
-    """Returns the constructor of a dataclass, whose explained errors get past tyro."""
+    """Returns a constructor of a dataclass that gets explained errors past tyro."""
 
     def construct(**values: Any) -> Command:
         try:
@@ -135,7 +135,7 @@ def _explaining(config: type[Command]) -> Callable[..., Command]:
 
 
 def _split_hint(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Returns a type without what it is annotated with, and that; also that of X in `X | None`."""
+    """Returns a type without its annotations, and the annotations, including those of X in `X | None`."""
     if get_origin(hint) is Annotated:
         return hint.__origin__, hint.__metadata__
     if get_origin(hint) in (Union, UnionType):
@@ -145,7 +145,7 @@ def _split_hint(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _metavar(name: str, hint: Any) -> str | None:
-    """Returns what stands for a flag's value; None leaves it to tyro."""
+    """Returns the placeholder of a flag's value. None leaves it to tyro."""
     if get_origin(hint) is Union:
         first, *others = (part for part in get_args(hint) if part is not NoneType)
         return None if others else _metavar(name, first)
@@ -158,7 +158,7 @@ def _metavar(name: str, hint: Any) -> str | None:
 
 
 def _hint(default: Any) -> str | Callable[[str], str]:
-    """Returns what a flag's help says of its default, if that is more than that nothing was given."""
+    """Returns what a flag's help says about its default; nothing if the default is empty."""
     if default is True:
         return "(on unless this is given)"
     if default in (None, (), tyro.MISSING_NONPROP) or default is False:

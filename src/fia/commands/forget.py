@@ -1,4 +1,4 @@
-"""`fia forget`: finds a mask, alone or as one of several processes, or says what that would take."""
+"""`fia forget`: finds a mask, in one process or several, or estimates what that takes."""
 
 import json
 import shlex
@@ -34,8 +34,8 @@ class Forget:
       fia forget ./my-model --preset imagenette --out masks/imagenette --dry-run
       torchrun --nproc-per-node 4 -m fia forget ./my-model --preset imagenette --out masks/imagenette
 
-    After an interruption, the same command goes on where it was. Under torchrun (or accelerate launch), processes on
-    GPUs and machines that see the same folder share the concepts.
+    After an interruption, the same command continues. Under torchrun (or accelerate launch), the processes share the
+    concepts. They may run on several GPUs and machines, and must see the same folder.
     """
 
     model: Model
@@ -43,16 +43,16 @@ class Forget:
     out: Folder
     """Where to save the mask."""
     preset: Literal["imagenette", "explicit", "artists"] | None = None
-    """The paper's concepts in addition to those named, each with its ratios, whatever the settings below are."""
+    """Concepts of the paper to forget in addition, with the paper's ratios. The settings below do not change these."""
     settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     dry_run: bool = False
-    """Say what it would take, in calls of the denoiser, time and memory, and write nothing."""
+    """Only estimate the denoiser calls, the time and the memory, and write nothing."""
     json: Json = False
 
     def run(self) -> None:
         options = given(self.settings)
-        mode = Settings(**options).mode  # what is out of range is refused before the model is loaded
+        mode = Settings(**options).mode  # refuses values out of range before the model is loaded
         named = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
         concepts = as_concepts(named, mode)
         out = self.out.resolve()
@@ -69,7 +69,10 @@ class Forget:
             mask = find_planned(plan, unfinished=unfinished, processes=share)
         except KeyboardInterrupt:
             if unfinished.exists():
-                print(f"What was found so far is in {unfinished}; the same command goes on.", file=sys.stderr)
+                print(
+                    f"What it found so far is in {unfinished}. The same command continues from there.",
+                    file=sys.stderr,
+                )
             raise
         if share.is_main_process:
             mask.save_pretrained(out)

@@ -20,34 +20,34 @@ from ..models.pipelines import hidden_progress_bar, model_name
 from ..recommended import GUIDANCE_SCALES
 from .arguments import Folder, Json, MaskFlag, Model
 
-LARGEST_SEED = 2**64 - 1  # that torch takes
+LARGEST_SEED = 2**64 - 1  # that torch accepts
 
 
 @dataclass
 class Generate:
-    """Generates images, with a mask also before and after.
+    """Generates images; with --mask, both before and after forgetting.
 
     Examples:
       fia generate testbed "a church in a forest" "a cat on a beach" --mask masks/two --seeds 0 1 --out images
       fia generate ./my-model "a church in a forest" --out images --num-inference-steps 30
 
-    Every image is saved as it comes, so that an interruption loses none of those that are there.
+    Each image is saved as soon as it is generated, so an interruption loses no finished image.
     """
 
     model: Model
     prompts: Annotated[Positional[tuple[str, ...]], arg(metavar="PROMPT ...")]
-    """What to generate."""
+    """Prompts to generate."""
     out: Folder
-    """Where to save the images, numbered by prompt and seed, before and after, and comparison.png with all of them."""
+    """Where to save the images, named by prompt, seed and state, and comparison.png, which shows all of them."""
     mask: MaskFlag = None
     check_weights: bool = True
-    """Refuse a model with other weights than those the mask was found in, such as a fine-tuned one."""
+    """Refuse a model whose weights differ from those that the mask was found in, such as a fine-tuned one."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds to generate every prompt from."""
+    """Seeds for every prompt."""
     num_inference_steps: int = 50
     """Denoising steps."""
     guidance_scale: float | None = None
-    """Classifier-free guidance; by default what is best for an embedded model, or usual for the pipeline."""
+    """Classifier-free guidance scale; by default the best one for an embedded model, else the pipeline's usual one."""
     batch_size: int = 8
     """Images generated at a time."""
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
@@ -69,22 +69,22 @@ class Generate:
         columns = [Column(label, list(column)) for label, column in zip(labels, images, strict=True)]
         save(comparison_figure(columns, list(states)), self.out / "comparison.png")
         written = sorted(str(path) for own in states.values() for path in own)
-        message = f"{len(written)} images, and comparison.png, are in {self.out}"
+        message = f"{len(written)} images and comparison.png are in {self.out}"
         print(json.dumps({"pictures": written}) if self.json else message)
 
     def check(self) -> Drawing:
-        """Returns how to generate; raises ValueError for what cannot be done, before anything is loaded."""
+        """Returns how to generate. Raises ValueError for wrong arguments, before anything is loaded."""
         if not self.prompts:
-            raise UsageError("No prompt was given; name at least one thing to generate.")
+            raise UsageError("No prompt was given; give at least one.")
         if not self.seeds:
-            raise UsageError("--seeds names no seed; give at least one, or leave it out.")
+            raise UsageError("--seeds has no seed; give at least one, or leave it out.")
         for seed in self.seeds:
             if not 0 <= seed <= LARGEST_SEED:
                 raise UsageError(f"--seeds {seed}: a seed must be between 0 and {LARGEST_SEED}.")
         return Drawing(self.num_inference_steps, self.guidance_scale, self.batch_size)
 
     def generate(self, pipe: DiffusionPipeline, drawing: Drawing, state: str) -> dict[Path, Image.Image]:
-        """Generates the images of a state, saves each as it comes, and returns them by file, prompt by prompt."""
+        """Generates the images of a state, saves each at once, and returns them by file, prompt by prompt."""
         requests = {
             self.out / f"prompt{i}-seed{seed}-{state}.png": Request(prompt, seed)
             for i, prompt in enumerate(self.prompts)
@@ -102,6 +102,6 @@ class Generate:
 
 
 def save(image: Image.Image, file: Path) -> None:
-    """Saves an image whole or not at all."""
+    """Saves an image completely or not at all."""
     with written_whole(file) as partial:
         image.save(partial, format="PNG")

@@ -1,4 +1,4 @@
-"""`fia layers`: which layers of a model can be masked, from its configs alone."""
+"""`fia layers`: lists the layers of a model that can be masked. It needs only the configs."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from .arguments import Json, Model
 class Layers:
     """Lists the layers of a model that can be masked.
 
-    It reads the configs alone, so that no weights are fetched; a single-file checkpoint has none.
+    It reads only the configs and downloads no weights. A single-file checkpoint has no configs.
 
     Examples:
       fia layers testbed
@@ -29,8 +29,8 @@ class Layers:
 
     model: Model
     layers: str | None = None
-    """Layers to list in place of the second linear of every feed-forward block: a pattern of their names. "*" lists all
-    linears, also of an architecture that is not known."""
+    """Pattern of the names of the layers to list, instead of the second linear of every feed-forward block. "*" lists
+    all linears, even of an unknown architecture."""
     json: Json = False
 
     def run(self) -> None:
@@ -38,16 +38,18 @@ class Layers:
         layers = find_layers(denoiser, self.layers)
         if not is_known(denoiser) and self.layers is None:
             raise UnsupportedError(
-                f"{self.model} denoises with {type(denoiser).__name__}, which is not known (docs/families.md). Choose "
-                'layers by hand: --layers "*" lists all linears, here and for fia forget.'
+                f"{self.model} denoises with {type(denoiser).__name__}, an unknown architecture (docs/families.md). "
+                'Choose layers by hand, here and for fia forget. --layers "*" lists all linears.'
             )
         if not layers:
-            raise UsageError(f'--layers {self.layers!r} matches no linear of {self.model}; "*" lists all of them.')
+            raise UsageError(
+                f'--layers {self.layers!r} matches no linear of {self.model}; --layers "*" lists all of them.'
+            )
         print(json.dumps(as_json(denoiser, layers), indent=2) if self.json else as_text(denoiser, layers))
 
 
 def as_json(denoiser: nn.Module, layers: dict[str, MaskableLayer]) -> dict[str, Any]:
-    """Returns what is known of a denoiser and of each of its layers."""
+    """Returns the facts about a denoiser and each of its layers, for JSON."""
     family = family_of(denoiser)
     return {
         "denoiser": type(denoiser).__name__,
@@ -62,7 +64,7 @@ def as_json(denoiser: nn.Module, layers: dict[str, MaskableLayer]) -> dict[str, 
 
 
 def as_text(denoiser: nn.Module, layers: dict[str, MaskableLayer]) -> str:
-    """Returns a table with one line for the layers whose names differ by numbers alone, and whose shapes agree."""
+    """Returns a table. Layers with equal shapes whose names differ only in numbers share a line."""
     groups: Counter[tuple[str, str]] = Counter()
     for name, layer in layers.items():
         shape = f"{layer.out_features} x {layer.in_features}"

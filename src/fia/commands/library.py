@@ -20,7 +20,7 @@ Names = Annotated[Positional[tuple[str, ...]], arg(metavar="NAME ...")]
 
 @dataclass
 class Add:
-    """Adds masks to a library, each concept as a mask of its own.
+    """Adds masks to a library, as one mask for each concept.
 
     Examples:
       fia library add masks/library masks/two
@@ -29,11 +29,11 @@ class Add:
     folder: Shelf
     masks: Annotated[Positional[tuple[str, ...]], arg(metavar="MASK ...", help=MASK)]
     replace: bool = False
-    """Replace concepts that are there already."""
+    """Replace concepts that the library holds already."""
 
     def run(self) -> None:
         if not self.masks:
-            raise UsageError("No mask was given; name the folder of at least one.")
+            raise UsageError("No mask was given; give the folder of at least one.")
         for mask in map(NeuronMask.from_pretrained, self.masks):
             Library(self.folder).add(mask, replace=self.replace)
             print(f"Added {', '.join(mask.concepts)}")
@@ -86,16 +86,16 @@ class Remove:
 
     def run(self) -> None:
         if not self.concepts:
-            raise UsageError("No concept was given; name at least one to delete.")
+            raise UsageError("No concept was given; give at least one to delete.")
         library_at(self.folder).remove(*self.concepts)
         print(f"Removed {', '.join(self.concepts)}")
 
 
 @dataclass
 class Compose:
-    """Makes one mask of some of a library's concepts.
+    """Makes one mask from concepts of a library.
 
-    They are fused anew; the model is not needed.
+    It fuses the concepts again and does not need the model.
 
     Examples:
       fia library compose masks/library church "golf ball" --out masks/policy
@@ -104,13 +104,13 @@ class Compose:
 
     folder: Shelf
     concepts: Names
-    """Names of the concepts; all of them by default."""
+    """Names of the concepts; all by default."""
     out: Folder
     """Where to save the mask."""
     agnostic_ratio: float | None = None
-    """Alpha of the fusion rule; the one that the masks have by default."""
+    """Alpha of the fusion rule; by default that of the masks."""
     strengths: tuple[str, ...] = ()
-    """What share of its neurons' weights a concept takes away, above 0 and at most 1, such as "golf ball=0.5"."""
+    """Share of its neurons' weights that a concept takes away, from above 0 to 1, such as "golf ball=0.5"."""
     json: Json = False
 
     def run(self) -> None:
@@ -128,7 +128,7 @@ def library_at(folder: Path) -> Library:
         FileNotFoundError: if there is no such folder.
     """
     if not folder.is_dir():
-        raise NotFoundError(f"There is no folder {str(folder)!r}; fia library add makes a library.")
+        raise NotFoundError(f"There is no folder {str(folder)!r}; make a library with fia library add.")
     return Library(folder)
 
 
@@ -136,7 +136,7 @@ def parse_strength(text: str) -> tuple[str, float]:
     """Returns the name and the number of NAME=NUMBER.
 
     Raises:
-        ValueError: if the text is none.
+        ValueError: if the text has another form.
     """
     name, _, number = text.rpartition("=")
     try:

@@ -9,7 +9,9 @@ from ..export import publish
 from ..masks.mask import NeuronMask
 from .arguments import Folder, Mask
 
-HTTPError: type[Exception] = HfHubHTTPError.__mro__[1]  # of httpx, by whichever name the Hub's client imports it
+HTTPError: type[Exception] = HfHubHTTPError.__mro__[
+    1
+]  # httpx's error class, under any name that the Hub's client imports
 
 
 @dataclass
@@ -27,9 +29,9 @@ class Publish:
     out: Folder | None = None
     """Where to write."""
     repo: str | None = None
-    """Repository on the Hub to upload to, owner/name. It is made if there is none. Needs `hf auth login`."""
+    """Repository on the Hub to upload to, as owner/name. It is created if it does not exist. Needs `hf auth login`."""
     evidence: Folder | None = None
-    """The mask's evaluation, as `fia evaluate` wrote it."""
+    """The mask's evaluation, a folder that `fia evaluate` wrote."""
     licence: str | None = None
     """Identifier of the mask's licence, such as apache-2.0."""
     private: bool = False
@@ -46,22 +48,22 @@ class Publish:
             print(self.upload(mask, self.repo))
 
     def upload(self, mask: NeuronMask, repo: str) -> str:
-        """Returns the address of the repository that the mask was uploaded to.
+        """Uploads the mask and returns the address of its repository.
 
         Raises:
-            FIAError: if the Hub cannot be reached or refuses it.
+            FIAError: if the Hub cannot be reached, or refuses the upload.
         """
         try:
             return publish.push(mask, repo, self.evidence, self.licence, private=self.private or None)
         except HFValidationError as error:
-            raise UsageError(f"--repo {repo} is no name of a repository; give OWNER/NAME. ({error})") from None
+            raise UsageError(f"--repo {repo} is not a repository name; give OWNER/NAME. ({error})") from None
         except LocalTokenNotFoundError:
-            raise UsageError("Nobody is logged in at the Hub. Log in first: hf auth login.") from None
+            raise UsageError("You are not logged in to the Hub. Log in first: hf auth login.") from None
         except HfHubHTTPError as error:
             reason = str(error).strip().splitlines()[-1]
             raise FIAError(f"The Hub refuses the upload to {repo}: {reason}") from None
         except (HTTPError, ConnectionError) as error:
             raise FIAError(
-                f"The Hub cannot be reached, so nothing was uploaded to {repo}. Try again later, or write a "
+                f"Cannot reach the Hub, so nothing was uploaded to {repo}. Try again later, or write a "
                 f"folder: --out FOLDER. ({type(error).__name__}: {error})"
             ) from None

@@ -17,8 +17,8 @@ from .arguments import MODEL
 class Serve:
     """Opens a local page to forget concepts and compare images.
 
-    The page shows them before and after, side by side, and what it costs; the mask can be kept. It offers the embedded
-    model and those named here, and no other. It asks no other server for anything.
+    The page shows images before and after, side by side, and what forgetting costs. You can keep the mask. The page
+    offers only the embedded model and the models named here. It sends no request to any other server.
 
     Examples:
       fia serve
@@ -27,14 +27,14 @@ class Serve:
 
     models: Annotated[Positional[tuple[str, ...]], arg(metavar="MODEL ...", help=MODEL)] = ()
     host: str = "127.0.0.1"
-    """Address to listen at. Any other than this one lets other computers in; there is no password."""
+    """Address to listen on. Any other address lets other computers in; there is no password."""
     port: int = 8000
-    """Port to listen at; 0 takes any free one."""
+    """Port to listen on; 0 takes any free port."""
     batch_size: int = 8
-    """Images generated at a time; fewer need less memory."""
+    """Images generated at a time. Fewer images need less memory."""
     keep_safety_checker: bool = False
-    """Leave the safety checker of a model on. It is off by default: it blackens images, also some of those that are to
-    be compared."""
+    """Leave the safety checker of a model on. It is off by default, because it blackens images, including some that you
+    want to compare."""
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class Serve:
             shown = f"[{self.host}]" if ":" in self.host else self.host
             print(f"The page is at http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends it)", flush=True)
             config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
-            with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has ended
+            with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after it has ended
                 uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -69,11 +69,11 @@ def listen(host: str, port: int) -> socket.socket:
     """Returns a socket that listens.
 
     Raises:
-        FIAError: if the address cannot be had.
+        FIAError: if it cannot listen on the address.
     """
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise FIAError(
-            f"Cannot listen at {host}:{port} ({error.strerror}). Give another --port, or 0 for any that is free."
+            f"Cannot listen on {host}:{port} ({error.strerror}). Give another --port, or 0 for any free port."
         ) from None

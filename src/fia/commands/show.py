@@ -1,4 +1,4 @@
-"""`fia show`: what a mask holds."""
+"""`fia show`."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Show:
 
     mask: Mask
     heat_map: File | None = None
-    """Picture to draw of how many neurons every two concepts share: a .png, .svg, .pdf or .webp file."""
+    """File for a heat map of how many neurons each pair of concepts shares: .png, .svg, .pdf or .webp."""
     json: Json = False
 
     def run(self) -> None:

@@ -17,9 +17,9 @@ from .arguments import Concepts, Json, Model, SettingsFlags, given
 class Stability:
     """Tells how many prompts a concept needs.
 
-    For each number n, every concept is found with n prompts, then with n others from other seeds, and then with the
-    first n on other base prompts. The table says how many neurons the results share, beside what chance would give: the
-    higher above chance, the less another choice of prompts would change.
+    For each number n, it finds every concept with n prompts, then with n others from other seeds, then with the first n
+    on other base prompts. The table says how many neurons the results share, and how many they would share by chance.
+    The further above chance, the less another choice of prompts changes the result.
 
     Examples:
       fia stability testbed church "golf ball" --prompts 1 2 4 8
@@ -35,10 +35,10 @@ class Stability:
 
     def run(self) -> None:
         options = given(self.settings)
-        mode = Settings(**options).mode  # what is out of range is refused before the model is loaded
+        mode = Settings(**options).mode  # refuses values out of range before the model is loaded
         concepts = as_concepts(map(parse_concept, self.concepts), mode)
         if not self.prompts:
-            raise UsageError("--prompts names no number of prompts; give at least one, or leave it out.")
+            raise UsageError("--prompts has no number; give at least one, or leave it out.")
         pipe = self.runtime.load(self.model)
         rows = measure_stability(pipe, concepts, self.prompts, **options)
         if self.json:

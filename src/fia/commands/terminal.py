@@ -1,25 +1,25 @@
-"""What a command line owes to its terminal: characters, width, warnings, and an end when it is interrupted."""
+"""How the command line treats its terminal: characters, width, warnings and interruptions."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-INTERRUPTED, BROKEN_PIPE = 130, 141  # as shells name processes that end by SIGINT and SIGPIPE
+INTERRUPTED, BROKEN_PIPE = 130, 141  # the exit codes that shells use for SIGINT and SIGPIPE
 INTERRUPTION = "fia: interrupted."
 FEWEST_COLUMNS = 40
 
 
 def replace_unprintable() -> None:
-    """Lets characters that the terminal's encoding lacks come out as question marks."""
+    """Prints a question mark for each character that the terminal's encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)  # not every stand-in has it
+        reconfigure = getattr(stream, "reconfigure", None)  # not every replacement of a stream has it
         if reconfigure is not None:
             reconfigure(errors="replace")
 
 
 def ensure_columns() -> None:
-    """Lets a terminal count as one of 40 columns at least: there are words that fit into no fewer."""
+    """Treats the terminal as at least 40 columns wide, because some words need that width."""
     from shutil import get_terminal_size
 
     if get_terminal_size().columns < FEWEST_COLUMNS:
@@ -27,14 +27,14 @@ def ensure_columns() -> None:
 
 
 def silence_stdout() -> None:
-    """Drops what is still to be printed, after its reader has gone: or Python's last flush complains once more."""
+    """Drops all further output after its reader has gone. Otherwise Python's last flush complains again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Hides the notes and loading bars of the libraries that are loaded within the `with` block."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # or it speaks of what it was installed without
+    """Hides the notes and loading bars of libraries that the `with` block imports."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # otherwise it reports packages that are not installed
     yield
     for name in ("transformers", "diffusers"):
         logging = sys.modules.get(f"{name}.utils.logging")
@@ -45,7 +45,7 @@ def quiet_libraries() -> Iterator[None]:
 
 @contextmanager
 def ended_at_once() -> Iterator[None]:
-    """Lets Ctrl-C end the process while modules load: inside an import it can turn into another error."""
+    """Makes Ctrl-C end the process at once while modules load, because an import can turn it into another error."""
     import signal
     import threading
 
@@ -53,7 +53,7 @@ def ended_at_once() -> Iterator[None]:
         os.write(2, f"{INTERRUPTION}\n".encode())
         os._exit(INTERRUPTED)
 
-    if threading.current_thread() is not threading.main_thread():  # which alone can set this
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can set a handler
         yield
         return
     before = signal.signal(signal.SIGINT, leave)
@@ -65,7 +65,7 @@ def ended_at_once() -> Iterator[None]:
 
 @contextmanager
 def warnings_on_stderr() -> Iterator[None]:
-    """Shows what the package warns of."""
+    """Prints the package's warnings to stderr."""
     import logging
 
     from tqdm import tqdm

@@ -18,9 +18,9 @@ from .arguments import File, Folder, Json, SettingsFlags, given
 
 @dataclass
 class Train:
-    """Trains the embedded model, or its denoiser alone.
+    """Trains the embedded model, or only its denoiser.
 
-    Given the same folder again, it goes on where it stopped.
+    If you start it again with the same folder, it continues.
 
     Examples:
       fia testbed train --out runs/testbed
@@ -33,8 +33,8 @@ class Train:
     """Where to save the checkpoints and the finished model, CLIP and classifier."""
     recipe: Annotated[TrainingRecipe, arg(name="")] = field(default_factory=TrainingRecipe)
     parts: Folder | None = None
-    """Folder of an earlier training to take the autoencoder, CLIP and classifier from, and train the denoiser alone:
-    from nothing, or with --further from the one that is there. For a transformer, the package's weights by default."""
+    """Folder of an earlier training. Take its autoencoder, CLIP and classifier, and train only the denoiser: from
+    scratch, or with --further from the folder's denoiser. For a transformer, the package's weights by default."""
     device: str = "auto"
     """Device to train on; auto takes a GPU if there is one."""
 
@@ -42,12 +42,12 @@ class Train:
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
         train_testbed(self.out, self.recipe, torch.device(device), self.parts)
         kind = self.recipe.architecture
-        print(f"It is in {self.out}; look at it with: fia testbed sheet --weights {self.out} --architecture {kind}")
+        print(f"The model is in {self.out}. To see it: fia testbed sheet --weights {self.out} --architecture {kind}")
 
 
 @dataclass
 class Demo:
-    """Forgets five of ten objects and shows what became of the rest.
+    """Forgets five of ten objects and shows what happens to the rest.
 
     The embedded model generates every object before and after, and under a random mask of equal size.
 
@@ -60,7 +60,7 @@ class Demo:
     settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     evaluation: DemoConfig = field(default_factory=DemoConfig)
     weights: Folder = FOLDER
-    """Folder written by `fia testbed train`; the weights of the package by default."""
+    """Folder that `fia testbed train` wrote; the weights of the package by default."""
     json: Json = False
 
     def run(self) -> None:
@@ -75,8 +75,8 @@ class Demo:
 class Sheet:
     """Generates everything the embedded model knows, on one sheet.
 
-    That is every object, person, place and style. If the judge sees something else, the label is red, with its answer
-    in brackets.
+    That is every object, person, place and style. If the judge sees something else, the label is red and has the
+    judge's answer in brackets.
 
     Examples:
       fia testbed sheet --out sheet.png
@@ -85,9 +85,9 @@ class Sheet:
     out: File = Path("sheet.png")
     """Where to save the picture."""
     weights: Folder = FOLDER
-    """Folder written by `fia testbed train`; the weights of the package by default."""
+    """Folder that `fia testbed train` wrote; the weights of the package by default."""
     architecture: Architecture = "unet"
-    """Which of its denoisers generates."""
+    """Denoiser that generates."""
     seed: int = 0
     """Seed of the first image."""
     num_inference_steps: int = 50
@@ -104,4 +104,4 @@ class Sheet:
             guidance_scale=self.guidance_scale,
         )
         sheet.save(self.out)
-        print(f"{right} of {number} pictures recognised; the sheet is {self.out}")
+        print(f"The judge recognises {right} of {number} images. The sheet is {self.out}")

@@ -1,4 +1,4 @@
-"""How words are read as values: what tyro takes for a number, a path, or a value that may be left out."""
+"""Parses words into values: numbers, paths, and values that may be left out."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def _named_path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | Non
 
 @REGISTRY.primitive_rule
 def _left_out(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Reads `X | None` as X: no word says None."""
+    """Parses `X | None` as X, because no word means None."""
     parts = [part for part in get_args(info.type) if part is not NoneType]
     if info.type_origin not in (Union, UnionType) or len(parts) != 1:
         return None
@@ -50,15 +50,15 @@ def _one_word(read: Callable[[str], T], kind: type[T], metavar: str) -> Primitiv
 
 
 def _read_number(word: str) -> float:
-    """Returns a finite number: no setting of a command makes sense with another."""
+    """Returns a finite number. No flag makes sense with any other."""
     number = float(word)
     if not math.isfinite(number):
-        raise ValueError(f"{word} is no finite number.")
+        raise ValueError(f"{word} is not a finite number.")
     return number
 
 
 def _read_path(word: str) -> Path:
-    """Returns a path; an empty word would mean the working folder."""
+    """Returns a path. Refuses an empty word, which would mean the working folder."""
     if not word:
-        raise ValueError("the path is empty; for the working folder give a dot.")
+        raise ValueError("the path is empty; give a dot for the working folder.")
     return Path(word)

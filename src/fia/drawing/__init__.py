@@ -1,1 +1,1 @@
-"""Generates images, and lays them out side by side."""
+"""Generates images, and arranges them side by side."""

@@ -1,4 +1,4 @@
-"""The picture that people look at first: the same prompts and seeds, row by row."""
+"""Pictures made of many images: a comparison of states, and a contact sheet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 INK, QUIET, GONE, KEPT = "#1b1f24", "#6a737d", "#c0392b", "#1e7e46"
 TILE, GAP, LEFT, ANSWER, HEADING, LINE = 112, 8, 118, 20, 36, 18  # pixels
-TITLE, ANSWER_SIZE, SMALLEST = 14, 13, 10  # of letters
-MOST_LINES = 3  # of a title
+TITLE, ANSWER_SIZE, SMALLEST = 14, 13, 10  # font sizes
+MOST_LINES = 3  # of a column's title
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Column:
     """One prompt of the figure.
 
     Attributes:
-        label: stands above it.
+        label: text above the column.
         images: one for each row.
-        answers: what a judge saw in each of them; empty if nobody was asked.
-        heading: joins neighbouring columns under one line: "forgotten", "kept", or empty for none.
+        answers: what a judge sees in each image; empty if there is no judge.
+        heading: heading that neighbouring columns share: "forgotten", "kept", or empty for none.
     """
 
     label: str
@@ -34,9 +34,9 @@ class Cell:
     """One image of a contact sheet.
 
     Attributes:
-        image: it.
-        label: stands below it.
-        is_wrong: whether a judge saw something else in it; the label is red then.
+        image: the image.
+        label: text below the image.
+        is_wrong: whether a judge sees something else in the image. The label is then red.
     """
 
     image: Image.Image
@@ -47,12 +47,13 @@ class Cell:
 def comparison_figure(columns: Sequence[Column], rows: Sequence[str]) -> Image.Image:
     """Returns a picture with one column for each prompt and one row for each state of the model.
 
-    Below each image stands what the judge saw. It is grey if that is not the column's label; if it is, it is red under
-    the heading "forgotten", and green elsewhere.
+    The text below each image says what the judge sees. It is grey if that differs from the column's label. If not, it
+    is red under the heading "forgotten", and green elsewhere.
 
     Args:
-        columns: with as many images, and answers if any, as there are rows; those of one heading side by side.
-        rows: their names.
+        columns: the columns. Each has one image for each row, and as many answers or none. Columns with the same
+            heading are side by side.
+        rows: names of the rows.
     """
     title_size = _size_that_fits([word for column in columns for word in column.label.split()], TITLE)
     titles = [_in_lines(column.label, title_size) for column in columns]
@@ -84,7 +85,7 @@ def comparison_figure(columns: Sequence[Column], rows: Sequence[str]) -> Image.I
 
 
 def _lefts(columns: Sequence[Column]) -> list[int]:
-    """Returns where each column begins; between headings is a wider gap."""
+    """Returns the left edge of each column, in pixels. The gap between two headings is wider."""
     lefts = [LEFT]
     for before, column in pairwise(columns):
         lefts.append(lefts[-1] + TILE + GAP + (2 * GAP if column.heading != before.heading else 0))
@@ -96,7 +97,7 @@ def _colour(heading: str) -> str:
 
 
 def contact_sheet(sections: Mapping[str, Sequence[Cell]], columns: int) -> Image.Image:
-    """Returns labelled images in grids, row after row, one grid under the heading of each section."""
+    """Returns a picture of labelled images: one grid for each section, under its heading."""
     cell = TILE + GAP + ANSWER
     heights = [HEADING + cell * -(-len(cells) // columns) for cells in sections.values()]
     picture = Image.new("RGB", (columns * (TILE + GAP) + GAP, sum(heights) + GAP), "white")
@@ -121,13 +122,13 @@ def _width(text: str, size: int) -> float:
 
 
 def _size_that_fits(texts: Sequence[str], size: int) -> int:
-    """Returns the size of letters, at most `size`, at which all texts are as narrow as a tile."""
+    """Returns the largest font size, at most `size`, at which every text fits the width of a tile."""
     widest = max(texts, key=lambda text: _width(text, size), default="")
     return next((n for n in range(size, SMALLEST, -1) if _width(widest, n) <= TILE), SMALLEST)
 
 
 def _in_lines(text: str, size: int) -> str:
-    """Returns a text broken into lines as narrow as a tile; what does not fit into MOST_LINES is left out."""
+    """Returns a text in lines that fit the width of a tile. Cuts what does not fit into MOST_LINES."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -141,5 +142,5 @@ def _in_lines(text: str, size: int) -> str:
 
 
 def _fitted(draw: ImageDraw.ImageDraw, centre: tuple[float, float], text: str, colour: str, size: int) -> None:
-    """Writes centred text, smaller if it would be wider than a tile."""
+    """Writes centred text, in a smaller font if it is wider than a tile."""
     draw.text(centre, text, fill=colour, font=_font(_size_that_fits([text], size)), anchor="mm")

@@ -1,4 +1,4 @@
-"""Any number of images in a folder, generated there and opened when they are looked at."""
+"""Galleries: any number of images in a folder. Each image is opened only when it is needed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,14 +15,14 @@ from .images import Drawing, Request, batches, draw_batch
 
 
 class Gallery(Sequence[Image.Image]):
-    """Images that are opened when they are looked at, so that there may be more than fit into memory."""
+    """A sequence of image files. It opens an image only when it is indexed, so it may exceed the memory."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
 
     @classmethod
     def numbered(cls, folder: Path, number: int) -> "Gallery":
-        """Returns a folder's images from 0 on, as `draw_gallery` names them."""
+        """Returns the first images of a folder, by the file names that `draw_gallery` uses."""
         return cls([folder / f"{i:05d}.png" for i in range(number)])
 
     def __len__(self) -> int:
@@ -46,18 +46,17 @@ def draw_gallery(
     drawing: Drawing,
     description: str = "Generating",
 ) -> Gallery:
-    """Generates images into a folder, each a PNG, numbered from 0, and returns them in order.
+    """Generates images into a folder, as PNG files numbered from 0, and returns them in order.
 
-    Started again after an interruption, it generates what is missing. Under `torchrun` or `accelerate launch` the
-    processes, which must share the folder, take turns at the batches. The batches are always the same, and with them
-    the images.
+    After an interruption, call it again: it generates what is missing. Under `torchrun` or `accelerate launch`, the
+    processes share the batches, and must share the folder. The batches are always the same, so the images are too.
 
     Args:
-        pipe: that generates.
+        pipe: the pipeline that generates.
         requests: what to generate.
-        folder: for the images; it is made if there is none.
-        drawing: how.
-        description: of the progress bar.
+        folder: folder for the images; created if it does not exist.
+        drawing: how to generate.
+        description: text of the progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
     gallery = Gallery.numbered(folder, len(requests))
@@ -78,7 +77,7 @@ def draw_gallery(
 
 
 def in_batches(images: Sequence[Image.Image], description: str, size: int = 32) -> Iterator[list[Image.Image]]:
-    """Yields the images, opened, a batch at a time; with a progress bar if there are many."""
+    """Yields the opened images, one batch at a time. Shows a progress bar if there are many."""
     with tqdm(total=len(images), desc=description, unit="image", disable=len(images) < 1000) as bar:
         for start in range(0, len(images), size):
             batch = [images[i] for i in range(start, min(start + size, len(images)))]

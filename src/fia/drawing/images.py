@@ -1,4 +1,4 @@
-"""Generates images, each from a seed of its own: a few in memory, or any number into a folder."""
+"""Generates images, each from its own seed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Drawing:
     num_inference_steps: int = 50
     """Denoising steps of every image."""
     guidance_scale: float | None = None
-    """Classifier-free guidance of prompts that have none of their own; the pipeline's usual one by default."""
+    """Classifier-free guidance scale, unless a prompt has its own; by default the pipeline's usual one."""
     batch_size: int = 16
-    """Images generated at a time. Other sizes may round the last bits of an image otherwise."""
+    """Images generated at a time. Another size may change the rounding of an image's last bits."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "num_inference_steps", "batch_size")
@@ -35,9 +35,9 @@ class Request:
     """An image to generate.
 
     Attributes:
-        prompt: what.
-        seed: of its noise.
-        guidance_scale: its own; None takes that of the drawing.
+        prompt: text of the prompt.
+        seed: seed of the noise.
+        guidance_scale: guidance scale of this image. None takes that of the `Drawing`.
     """
 
     prompt: str
@@ -46,7 +46,7 @@ class Request:
 
 
 def batches(requests: Sequence[Request], drawing: Drawing) -> Iterator[range]:
-    """Yields the indices of requests that are generated together: neighbours with the same guidance."""
+    """Yields the indices of the requests in each batch: neighbours with the same guidance."""
     start = 0
     for i in range(1, len(requests) + 1):
         is_full = i - start == drawing.batch_size
@@ -61,13 +61,16 @@ def draw_batch(
     drawing: Drawing,
     on_step: Callable[[], None] | None = None,
 ) -> list[Image.Image]:
-    """Returns an image for each request; all have the same guidance.
+    """Returns an image for each request.
 
     Args:
+        pipe: the pipeline that generates.
+        requests: what to generate. All have the same guidance.
+        drawing: how to generate.
         on_step: called after each denoising step. An exception from it stops the pipeline.
 
     Raises:
-        MemoryError: if a GPU's memory does not suffice.
+        MemoryError: if the GPU's memory runs out.
     """
     own = requests[0].guidance_scale
     scale = drawing.guidance_scale if own is None else own
@@ -86,12 +89,12 @@ def draw_batch(
         return images
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
-            f"Out of memory when generating {len(requests)} images at a time; give a smaller --batch-size. ({error})"
+            f"Out of memory while generating {len(requests)} images at a time; give a smaller --batch-size. ({error})"
         ) from error
 
 
 def _as_callback(on_step: Callable[[], None]) -> Callable[..., dict[str, Tensor]]:
-    """Returns a callback of diffusers' that changes nothing."""
+    """Returns a diffusers callback that calls `on_step` and changes nothing."""
 
     def callback(_pipe: object, _step: int, _timestep: object, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         on_step()
@@ -114,10 +117,14 @@ def generate_images(
     """Returns one image for each prompt and seed, in order.
 
     Args:
-        prompts: what to generate.
-        seeds: as many; equal seeds give equal images whatever else is generated, up to the rounding of larger batches.
+        pipe: the pipeline that generates.
+        prompts: n prompts.
+        seeds: n seeds. Equal prompts and seeds give equal images in any batch, up to rounding.
+        num_inference_steps: denoising steps of every image.
+        guidance_scale: classifier-free guidance scale.
         batch_size: images generated at a time.
-        description: of the progress bar.
+        description: text of the progress bar.
+        progress: whether to show a progress bar.
     """
     drawing = Drawing(num_inference_steps, guidance_scale, batch_size)
     requests = [Request(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]

@@ -1,1 +1,1 @@
-"""Whatever changes a pipeline for a while."""
+"""Edits: they change a pipeline within a `with` block."""

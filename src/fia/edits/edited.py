@@ -1,6 +1,6 @@
-"""What other tools made: an edited model as a folder, a denoiser's weights as a file, or a LoRA.
+"""Edits from other tools: an edited model as a folder, a denoiser's weights as a file, or a LoRA.
 
-Files are read as safetensors only: nothing in them is executed.
+We read only safetensors files, so nothing in them is executed.
 """
 
 import json
@@ -22,15 +22,15 @@ from ..models.pipelines import get_denoiser, without_safety_checker
 from .interface import Edit
 from .weight_edit import WeightEdit, check_shapes, count_changed
 
-TEXT_ENCODERS = ("text_encoder", "lora_te")  # how a LoRA's weights that are not the denoiser's begin
+TEXT_ENCODERS = ("text_encoder", "lora_te")  # the names of a LoRA's text encoder weights start with these
 
 
 @dataclass(frozen=True)
 class EditedPipeline:
-    """A whole model.
+    """A whole edited model.
 
     Attributes:
-        folder: a diffusers folder.
+        folder: the diffusers folder.
     """
 
     folder: Path
@@ -46,17 +46,21 @@ class EditedPipeline:
         """Compares the configs and the headers of the weight files with the pipeline; reads no weights.
 
         Raises:
-            ValueError: if a part of the folder is missing, or its denoiser has another class, names or shapes.
+            ValueError: if a part of the folder is missing, or the class, names or shapes of its denoiser differ.
         """
         index = json.loads((self.folder / "model_index.json").read_text(encoding="utf-8"))
         parts = [name for name, value in index.items() if isinstance(value, list) and value[0] is not None]
         missing = [name for name in parts if name != "scheduler" and not (self.folder / name).is_dir()]
         part, kind = self.denoiser_name(pipe), type(get_denoiser(pipe)).__name__
         if missing:
-            raise UsageError(f"{self.folder} is not whole: there is no {', '.join(missing)} in it.")
+            raise UsageError(
+                f"{self.folder} is not a whole model: it has no {', '.join(missing)}. Give a whole pipeline's folder."
+            )
         if part not in parts or index[part][1] != kind:
             theirs = index[part][1] if part in parts else "something else"
-            raise UsageError(f"{self.folder} denoises with {theirs}, and the model with a {kind}.")
+            raise UsageError(
+                f"{self.folder} denoises with {theirs}, but the model with a {kind}. Give an edit of this model."
+            )
         try:
             shapes = read_shapes(self.folder / part)
         except (OSError, SafetensorError) as error:
@@ -64,7 +68,7 @@ class EditedPipeline:
         check_shapes(pipe, shapes)
 
     def changed_percent(self, pipe: DiffusionPipeline) -> float:
-        """Returns how many parameters have another value in the folder; one tensor at a time is in memory."""
+        """Returns how many parameters differ in the folder, in percent of the denoiser's. Loads tensor by tensor."""
         denoiser = get_denoiser(pipe)
         parameters = dict(denoiser.named_parameters())
         changed = sum(
@@ -75,29 +79,32 @@ class EditedPipeline:
         return 100 * changed / count_parameters(denoiser)
 
     def denoiser_name(self, pipe: DiffusionPipeline) -> str:
-        """Returns what the pipeline, and with it a folder, calls its denoiser."""
+        """Returns the name of the denoiser in the pipeline and in its folder."""
         return "unet" if getattr(pipe, "unet", None) is not None else "transformer"
 
 
 @dataclass(frozen=True)
 class Lora:
-    """An adapter of low rank.
+    """A low-rank adapter.
 
     Attributes:
-        file: its safetensors.
+        file: the safetensors file.
     """
 
     file: Path
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
-        """Loads the adapter within a `with` block, at full strength, and unloads it.
+        """Loads the adapter at full strength within a `with` block, and unloads it afterwards.
 
         Raises:
-            ValueError: if diffusers loads none into such a pipeline.
+            ValueError: if diffusers cannot load a LoRA into such a pipeline, or peft is not installed.
         """
         if not hasattr(pipe, "load_lora_weights"):
-            raise UsageError(f"{self.file} is a LoRA, and diffusers loads none into a {type(pipe).__name__}.")
+            raise UsageError(
+                f"{self.file} is a LoRA, and diffusers cannot load one into a {type(pipe).__name__}. Give a folder of "
+                "the edited model, or its denoiser's weights."
+            )
         if not is_peft_available():
             raise UsageError(f'{self.file} is a LoRA, which needs peft: pip install "forget-it-all[lora]".')
         try:
@@ -107,10 +114,10 @@ class Lora:
             pipe.unload_lora_weights()
 
     def check(self, pipe: DiffusionPipeline) -> None:
-        """Loads the adapter and unloads it: only diffusers knows all the ways to name its layers.
+        """Loads the adapter and unloads it, because only diffusers knows all the ways to name its layers.
 
         Raises:
-            ValueError: if it cannot be loaded.
+            ValueError: if diffusers cannot load it.
         """
         try:
             with self.applied(pipe):
@@ -132,18 +139,18 @@ class Lora:
 
 
 def load_edited(path: Path) -> Edit:
-    """Returns the edit that a file or folder holds.
+    """Returns the edit in a file or folder.
 
     Args:
         path: a diffusers folder; the folder of its U-Net or transformer, in shards or whole; a safetensors file of the
-            denoiser's weights, named as diffusers names them (those that are missing stay); or one of a LoRA.
+            denoiser's weights, with diffusers' names (a weight that is missing keeps its value); or a LoRA file.
 
     Raises:
-        FileNotFoundError: if there is nothing.
-        ValueError: if it is none of these, or a LoRA cannot be loaded because peft is not installed.
+        FileNotFoundError: if the path does not exist.
+        ValueError: if it is none of these.
     """
     if not path.exists():
-        raise NotFoundError(f"There is no edited model {path}.")
+        raise NotFoundError(f"There is no edited model {path}; check the path.")
     if (path / "model_index.json").is_file():
         return EditedPipeline(path)
     try:
@@ -155,12 +162,13 @@ def load_edited(path: Path) -> Edit:
         return WeightEdit({name: weight for file in files for name, weight in load_file(file).items()})
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise UsageError(
-            f"{path} is no diffusers folder, no denoiser's folder, and no safetensors file of weights: {error}"
+            f"{path} is no diffusers folder, no denoiser's folder, and no safetensors file of weights. Give one of "
+            f"these. ({error})"
         ) from None
 
 
 def weight_files(path: Path) -> list[Path]:
-    """Returns a file itself, or what a folder that diffusers wrote has its weights in: one file, or shards."""
+    """Returns the file itself, or the weight files of a folder that diffusers wrote: one file, or shards."""
     if path.is_file():
         return [path]
     index = path / SAFE_WEIGHTS_INDEX_NAME
@@ -171,7 +179,7 @@ def weight_files(path: Path) -> list[Path]:
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of each tensor of a denoiser's file or folder, by name; reads the headers alone."""
+    """Returns the shape of each tensor of a denoiser's file or folder, by name. Reads only the headers."""
     shapes: dict[str, tuple[int, ...]] = {}
     for weights in weight_files(path):
         with safe_open(weights, framework="pt") as file:
@@ -180,7 +188,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Gives the name and value of each tensor of a denoiser's file or folder, one after another."""
+    """Yields the name and value of each tensor of a denoiser's file or folder, one after another."""
     for weights in weight_files(path):
         with safe_open(weights, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (not a dict)

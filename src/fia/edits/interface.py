@@ -1,4 +1,4 @@
-"""What an edit is: it changes a pipeline within a `with` block."""
+"""The interface of an edit: it changes a pipeline within a `with` block."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,22 +9,22 @@ from diffusers import DiffusionPipeline
 
 @runtime_checkable
 class Edit(Protocol):
-    """What a method made; `NeuronMask` is one."""
+    """The result of a method. `NeuronMask` is an edit."""
 
     def applied(self, pipe: DiffusionPipeline) -> AbstractContextManager[DiffusionPipeline]:
-        """Applies the edit within a `with` block; leaving it, also by an exception, restores the state before."""
+        """Applies the edit within a `with` block. At its end, even after an exception, the pipeline is as before."""
 
     def check(self, pipe: DiffusionPipeline) -> None:
         """Raises an explained error if the edit does not fit a pipeline.
 
-        The pipeline is as before afterwards, and no second one is loaded.
+        It leaves the pipeline as it was, and loads no second one.
         """
 
     def changed_percent(self, pipe: DiffusionPipeline) -> float:
-        """Returns how many of the denoiser's parameters the edit changes or adds, in percent of those it has.
+        """Returns how many parameters of the denoiser the edit changes or adds, in percent of all its parameters.
 
         Args:
-            pipe: the pipeline without the edit, which fits it.
+            pipe: the pipeline without the edit. The edit must fit it.
         """
 
 

@@ -1,4 +1,4 @@
-"""An edit that puts other values in the place of some of a denoiser's parameters."""
+"""An edit that replaces the values of some of a denoiser's parameters."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,13 +24,14 @@ class WeightEdit:
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline) -> Iterator[DiffusionPipeline]:
-        """Puts the new values in place within a `with` block, and the old ones back, bit for bit, when it is left.
+        """Writes the new values within a `with` block, and restores the old ones at its end, bit for bit.
 
         Raises:
-            ValueError: if the denoiser has no such parameter, or in another shape. It is then unchanged.
+            ValueError: if the denoiser lacks a parameter of the edit, or its shape differs. The denoiser then stays
+                unchanged.
         """
         self.check(pipe)
-        parameters = get_denoiser(pipe).state_dict()  # shares their memory, and has buffers too
+        parameters = get_denoiser(pipe).state_dict()  # shares the parameters' memory, and has the buffers too
         before = {name: parameters[name].data.clone() for name in self.weights}
         try:
             write(parameters, self.weights)
@@ -39,11 +40,11 @@ class WeightEdit:
             write(parameters, before)
 
     def check(self, pipe: DiffusionPipeline) -> None:
-        """Raises ValueError if the denoiser lacks a parameter of the edit, or has it in another shape."""
+        """Raises ValueError if the denoiser lacks a parameter of the edit, or its shape differs."""
         check_shapes(pipe, {name: tuple(weight.shape) for name, weight in self.weights.items()})
 
     def changed_percent(self, pipe: DiffusionPipeline) -> float:
-        """Returns how many parameters get another value, in percent of the denoiser's."""
+        """Returns how many parameters the edit changes, in percent of the denoiser's."""
         denoiser = get_denoiser(pipe)
         parameters = dict(denoiser.named_parameters())
         changed = sum(
@@ -58,15 +59,18 @@ def check_shapes(pipe: DiffusionPipeline, shapes: Mapping[str, tuple[int, ...]])
     for name, shape in shapes.items():
         theirs = tuple(parameters[name].shape) if name in parameters else "missing"
         if theirs != shape:
-            raise UsageError(f"The edit is for another model: {name} is {shape} in it, {theirs} in the model.")
+            raise UsageError(
+                f"The edit is for another model: {name} is {shape} in it, {theirs} in the model. Give an edit of "
+                "this model."
+            )
 
 
 def count_changed(parameter: Tensor, value: Tensor) -> int:
-    """Returns how many entries of a parameter differ from a value of its shape, in the parameter's type."""
+    """Returns how many entries differ between a parameter and a value of its shape, in the parameter's type."""
     return int((parameter.detach() != value.to(parameter.device, parameter.dtype)).sum())
 
 
 def write(parameters: dict[str, Tensor], values: dict[str, Tensor]) -> None:
-    """Copies values into parameters, in place; they keep their device and type."""
+    """Copies values into parameters, in place. The parameters keep their device and type."""
     for name, value in values.items():
         parameters[name].copy_(value)

@@ -1,1 +1,1 @@
-"""Measures what a model still generates after an edit: tasks, judges, scores, report."""
+"""Measures what a model still generates after an edit: tasks, judges, scores and the report."""

@@ -1,4 +1,4 @@
-"""The tasks of `fia evaluate` on a model of one's own: ImageNet's classes, artists by CLIP, I2P, captions."""
+"""The tasks of `fia evaluate` on any model but the embedded ones: ImageNet classes, artists by CLIP, I2P, captions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,31 +27,31 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Sources:
-    """What tasks are judged with, and which prompts they have; the test-bed has its own."""
+    """The judges and prompts of the tasks. The embedded model has its own."""
 
     images_per_concept: int = 50
-    """Images of each class and of each artist; of a reworded prompt, a tenth."""
+    """Images of each class and of each artist. A reworded prompt gets a tenth as many."""
     seed: int = 2000
-    """Seed of the first image of a task; the others count up from it. I2P has its own."""
+    """Seed of the first image of a task; the others count up from it. I2P has its own seeds."""
     classifier: str = "microsoft/resnet-50"
-    """Classifier of ImageNet's classes, in the format of transformers: a folder, or the id of a repository."""
+    """Classifier of ImageNet's classes, in the format of transformers: a folder, or a repository on the Hub."""
     clip: str = "openai/clip-vit-large-patch14"
-    """CLIP of the styles and of the CLIP score, likewise."""
+    """CLIP for the styles and for the CLIP score: a folder, or a repository on the Hub."""
     i2p: Path | None = None
-    """I2P's CSV, for the task explicit."""
+    """CSV file of I2P, for the task explicit."""
     captions: Path | None = None
-    """Captions for the task quality: a line each, or COCO's captions_val2014.json."""
+    """File of captions for the task quality: text with one caption on each line, or COCO's captions_val2014.json."""
     most_captions: int | None = None
-    """Captions to generate; all by default."""
+    """Number of captions to generate; all by default."""
     reference: Path | None = None
-    """Real images for the Frechet distance: a folder of them, or an .npz of their statistics (mu, sigma)."""
+    """Real images for the Frechet distance: a folder, or an .npz file with their statistics (mu, sigma)."""
     inception: Path | None = None
-    """The network of FID as TorchScript; without it, the Frechet distance is of the classifier's features."""
+    """TorchScript file of FID's network. Without it, the Frechet distance uses the features of the classifier."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "images_per_concept")
         if self.inception is not None and self.reference is None:
-            raise UsageError("inception is of no use without reference images: give --reference too.")
+            raise UsageError(f"inception={self.inception} needs reference images: give --reference too.")
 
 
 def build_task(
@@ -61,14 +61,13 @@ def build_task(
 
     Args:
         name: objects, styles, explicit, quality or robust-prompts.
-        sources: of prompts and judges.
-        concepts: that are forgotten; the task takes those that are its business.
-        keep: objects and artists to keep; if there are none of the task's kind, the paper's others.
-        device: for judges.
+        sources: the prompts and judges.
+        concepts: the concepts that are forgotten. The task takes those of its kind.
+        keep: objects and artists to keep. If none is of the task's kind, the task takes the paper's others.
+        device: the device of the judges.
 
     Raises:
-        ValueError: for a class that the classifier does not know, a file that is needed, or if no concept is the task's
-            business.
+        ValueError: if the classifier does not know a class, a file is missing, or no concept is of the task's kind.
     """
     if name == "explicit":
         return ExplicitTask(read_i2p(needed(sources.i2p, "--i2p", "I2P's prompts")), NudeNetJudge())
@@ -77,7 +76,9 @@ def build_task(
     kind = "style" if name == "styles" else "object"
     forgotten = [concept.name for concept in concepts if concept.kind == kind]
     if not forgotten:
-        raise UsageError(f"Nothing of kind {kind!r} is forgotten, which is what the task {name!r} is about.")
+        raise UsageError(
+            f"The task {name!r} needs a forgotten concept of kind {kind!r}, and there is none. Leave the task out."
+        )
     usual = PRESETS["artists" if name == "styles" else "imagenette"]
     gone = {one.lower() for one in forgotten}
     named = [concept.name for concept in keep if concept.kind == kind]
@@ -113,7 +114,7 @@ def style_questions(groups: Sequence[tuple[str, Group]], sources: Sources) -> li
 
 
 def rephrased_questions(names: Sequence[str], sources: Sources) -> list[Question]:
-    """Returns questions about classes that are asked for in other ways."""
+    """Returns questions about classes whose prompts are reworded."""
     questions: list[Question] = []
     for name in names:
         for variant, prompt in rephrasings(name):
@@ -124,7 +125,7 @@ def rephrased_questions(names: Sequence[str], sources: Sources) -> list[Question
 
 
 def quality_task(sources: Sources, device: torch.device) -> QualityTask:
-    """Returns the task of captions, with a Frechet distance if there is a reference."""
+    """Returns the task quality. It measures a Frechet distance if there are reference images."""
     file = needed(sources.captions, "--captions", "captions")
     questions = read_captions(file, sources.seed, sources.most_captions)
     network = ImageNetwork(sources.classifier, device)
@@ -144,11 +145,11 @@ def pictures(folder: Path) -> list[Path]:
     """Returns the image files of a folder, in order.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if the folder holds no images.
     """
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
     if not files:
-        raise UsageError(f"{folder} holds no images ({', '.join(PICTURES)}).")
+        raise UsageError(f"{folder} holds no images. Give a folder with images ({', '.join(PICTURES)}).")
     return files
 
 
@@ -156,8 +157,8 @@ def needed(file: Path | None, flag: str, what: str) -> Path:
     """Returns the file.
 
     Raises:
-        ValueError: if it is not given.
+        ValueError: if there is none. It names the flag.
     """
     if file is None:
-        raise UsageError(f"This task needs {what}, which are not shipped: give their file with {flag}.")
+        raise UsageError(f"This task needs {what}, which do not come with the package: give their file with {flag}.")
     return file

@@ -1,4 +1,4 @@
-"""CLIP: how well an image fits a text (Hessel et al., CLIPScore, arXiv 2104.08718)."""
+"""CLIP measures how well an image fits a text (Hessel et al., CLIPScore, arXiv 2104.08718)."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,20 @@ from ..provenance import Identity, identify
 
 
 class ClipScorer:
-    """A CLIP in the format of transformers.
+    """A CLIP model in the format of transformers.
 
     Attributes:
-        identity: which one.
+        identity: name and hash of the model.
     """
 
     identity: Identity
 
     def __init__(self, model: str, device: torch.device | str = "cpu") -> None:
-        """Loads it.
+        """Loads the model.
 
         Args:
             model: a folder, or a repository such as openai/clip-vit-large-patch14.
-            device: to run on.
+            device: the device to run on.
         """
         self.clip = CLIPModel.from_pretrained(model, dtype=torch.float32).to(device).eval()
         self.identity = identify(model, self.clip)
@@ -55,5 +55,5 @@ class ClipScorer:
         return torch.cat(parts)[[positions[text] for text in texts]]
 
     def similarities(self, images: Float[Tensor, "n width"], texts: Float[Tensor, "n width"]) -> list[float]:
-        """Returns 100 times the cosine of each image and its text, not below 0."""
+        """Returns 100 times the cosine similarity of each image and its text, at least 0."""
         return (100 * cosine_similarity(images, texts)).clamp(min=0).tolist()

@@ -1,4 +1,4 @@
-"""Are my other images the same as before? How far two images of one prompt and seed lie apart."""
+"""Measures how much an image changes: the distance between two images with the same prompt and seed."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,11 +10,13 @@ from torch.nn.functional import normalize
 
 from ..drawing.gallery import in_batches
 
-Stages = Callable[[Sequence[Image.Image]], Sequence[Tensor]]  # of a network: feature maps (images, channels, y, x)
+Stages = Callable[
+    [Sequence[Image.Image]], Sequence[Tensor]
+]  # returns a network's feature maps (images, channels, y, x)
 
 
 def pixel_distances(before: Sequence[Image.Image], after: Sequence[Image.Image]) -> list[float]:
-    """Returns the root of the mean squared difference of each pair, of brightness in [0, 1]."""
+    """Returns the root mean squared difference of each pair, for brightness in [0, 1]."""
     distances = []
     for one, two in zip(before, after, strict=True):
         difference = np.asarray(one, dtype=np.float64) - np.asarray(two, dtype=np.float64)
@@ -24,15 +26,15 @@ def pixel_distances(before: Sequence[Image.Image], after: Sequence[Image.Image])
 
 @torch.no_grad()
 def perceptual_distances(stages: Stages, before: Sequence[Image.Image], after: Sequence[Image.Image]) -> list[float]:
-    """Returns for each pair how far apart a network's features are: 0 for equal images, at most 4.
+    """Returns the distance between a network's features for each pair: 0 for equal images, at most 4.
 
-    As LPIPS (Zhang et al., arXiv 1801.03924) without its learned weights: at each stage the features of each place are
-    scaled to length one; the squared distance is averaged over places, and then over the stages.
+    This is LPIPS (Zhang et al., arXiv 1801.03924) without its learned weights. At each stage, we scale the features of
+    each place to length one. The squared distance is averaged over the places, then over the stages.
 
     Args:
-        stages: gives the network's feature maps of some images.
-        before: images.
-        after: as many, each to be compared with the one before.
+        stages: returns the network's feature maps of some images.
+        before: n images.
+        after: n images. Each is compared with the one at its position in `before`.
     """
     distances: list[float] = []
     for one, two in zip(in_batches(before, "Comparing"), in_batches(after, "Comparing"), strict=True):

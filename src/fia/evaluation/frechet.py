@@ -2,8 +2,8 @@
 
     d^2 = |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
-It is FID if the features are the last pooling of the Inception network of 2015; with other features it is another
-number and must not be compared with published ones.
+It is FID if the features are the last pooling of the Inception network of 2015. With other features it is a different
+number: do not compare it with published ones.
 """
 
 import hashlib
@@ -32,18 +32,18 @@ class Gaussian:
 
     @property
     def digest(self) -> str:
-        """A hash of both."""
+        """The SHA-256 of both."""
         return hashlib.sha256(self.mean.tobytes() + self.covariance.tobytes()).hexdigest()
 
     @classmethod
     def of(cls, features: Features, images: Sequence[Image.Image]) -> "Gaussian":
-        """Measures images batch by batch, so that no more than a batch of features is in memory.
+        """Measures images batch by batch, so that only one batch of features is in memory.
 
         Raises:
-            ValueError: for fewer than two images.
+            ValueError: if there are fewer than two images.
         """
         if len(images) < 2:
-            raise UsageError(f"A Frechet distance needs at least 2 images on each side, not {len(images)}.")
+            raise UsageError(f"A Frechet distance needs at least 2 images on each side, not {len(images)}. Give more.")
         count, mean, scatter = 0, np.zeros(()), np.zeros(())
         for batch in in_batches(images, "Measuring"):
             rows = np.asarray(features(batch), dtype=np.float64)
@@ -59,27 +59,30 @@ class Gaussian:
         """Reads an .npz with `mu` and `sigma`, as other FID tools write them.
 
         Raises:
-            ValueError: if it is none.
+            ValueError: if the file is not such a file.
         """
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return cls(arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64))
         except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-            raise UsageError(f"{file} holds no reference statistics (an .npz with mu and sigma): {error}") from error
+            raise UsageError(
+                f"{file} holds no reference statistics; give an .npz with mu and sigma. ({error})"
+            ) from error
 
 
 def frechet_distance(one: Gaussian, two: Gaussian) -> float:
     """Returns d^2, at least 0.
 
-    The trace of the root is that of (C_1^(1/2) C_2 C_1^(1/2))^(1/2), which is symmetric: two eigendecompositions.
+    The root has the same trace as (C_1^(1/2) C_2 C_1^(1/2))^(1/2), which is symmetric. So two eigendecompositions are
+    enough.
 
     Raises:
-        ValueError: if the features differ in width.
+        ValueError: if the widths of the features differ.
     """
     if one.mean.shape != two.mean.shape:
         raise UsageError(
-            f"The features are {one.mean.size} and {two.mean.size} wide: the reference statistics were made with "
-            "another network."
+            f"The features are {one.mean.size} and {two.mean.size} wide, so the reference statistics come from another "
+            "network. Give statistics of this network, or a folder of images."
         )
     root = _root(one.covariance)
     cross = np.linalg.eigvalsh(root @ two.covariance @ root).clip(min=0)

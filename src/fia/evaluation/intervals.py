@@ -1,4 +1,4 @@
-"""Shares and means with their 95 % confidence intervals: Wilson's for shares, the bootstrap's for means."""
+"""Proportions and means with their 95 % confidence intervals: Wilson's for proportions, the bootstrap's for means."""
 
 import math
 from collections.abc import Sequence
@@ -7,20 +7,20 @@ import numpy as np
 
 from .records import Mean, Proportion
 
-NORMAL_QUANTILE = 1.959964  # 97.5 % of a normal distribution lie below it
+NORMAL_QUANTILE = 1.959964  # 97.5 % of a normal distribution is below it
 RESAMPLES = 2000
 AT_ONCE = 2**22  # resampled values that are in memory together
 
 
 def wilson_interval(right: int, number: int) -> tuple[float, float]:
-    """Returns the interval of a share, in percent, by Wilson's score.
+    """Returns the interval of a proportion, in percent, by Wilson's score.
 
-    Unlike the normal approximation it stays within [0, 100] and has a width at 0 and 100 % too. Wilson, "Probable
-    Inference, the Law of Succession, and Statistical Inference", 1927.
+    Unlike the normal approximation, it stays within [0, 100], and its width is not zero at 0 and 100 %. Wilson,
+    "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
 
     Args:
-        right: of `number` images, how many are right.
-        number: of images; for none, the interval is everything.
+        right: number of images that are right.
+        number: number of images. If it is 0, the interval is (0, 100).
     """
     if number == 0:
         return 0.0, 100.0
@@ -31,7 +31,7 @@ def wilson_interval(right: int, number: int) -> tuple[float, float]:
 
 
 def proportion(values: Sequence[bool]) -> Proportion | None:
-    """Returns how many values are true, of how many, in percent and with its interval; None if there are none."""
+    """Returns the proportion of values that are true, with its interval and counts; None if there are no values."""
     if not values:
         return None
     right, number = sum(values), len(values)
@@ -40,9 +40,9 @@ def proportion(values: Sequence[bool]) -> Proportion | None:
 
 
 def mean_with_interval(values: Sequence[float]) -> Mean | None:
-    """Returns the mean, its interval by the percentile bootstrap, and the number of values; None if there are none.
+    """Returns the mean, its interval by the percentile bootstrap, and the number of values; None for no values.
 
-    The values are resampled 2,000 times, from a fixed seed: equal values give equal intervals.
+    The bootstrap resamples the values 2,000 times from a fixed seed. Equal values give equal intervals.
     """
     if len(values) == 0:
         return None
@@ -52,7 +52,7 @@ def mean_with_interval(values: Sequence[float]) -> Mean | None:
 
 
 def bootstrap_means(values: np.ndarray) -> np.ndarray:
-    """Returns the means of as many resamples of the values, (RESAMPLES,); few enough at a time for the memory."""
+    """Returns the means of RESAMPLES resamples of the values, (RESAMPLES,). Resamples in parts that fit the memory."""
     generator = np.random.default_rng(0)
     rows = max(1, AT_ONCE // len(values))
     sizes = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]

@@ -1,4 +1,4 @@
-"""An image classifier of transformers, and all that is measured with it: classes, pooled features, stages."""
+"""Networks that measure images: a classifier of transformers, for classes and features, and FID's Inception."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ class ImageNetwork:
     """A classifier with feature maps, such as ResNet-50.
 
     Attributes:
-        identity: which one.
-        labels: the classes by index.
+        identity: name and hash of the model.
+        labels: the label of each class, by index.
     """
 
     def __init__(self, model: str, device: torch.device | str = "cpu") -> None:
-        """Loads it from a folder or a repository, in the format of transformers, to run on a device."""
+        """Loads the network from a folder or a repository, in the format of transformers, onto a device."""
         self.network = AutoModelForImageClassification.from_pretrained(model, dtype=torch.float32).to(device).eval()
         self.identity = identify(model, self.network)
         self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
@@ -30,7 +30,7 @@ class ImageNetwork:
 
     @torch.no_grad()
     def classes(self, images: Sequence[Image.Image]) -> list[int]:
-        """Returns the index of the likeliest class of each image."""
+        """Returns the index of the most likely class of each image."""
         indices: list[int] = self.network(self._pixels(images)).logits.argmax(dim=1).tolist()
         return indices
 
@@ -39,7 +39,7 @@ class ImageNetwork:
         """Returns the feature maps (images, channels, y, x) after each stage.
 
         Raises:
-            ValueError: if the network has none, as a vision transformer.
+            ValueError: if the network has no feature maps, like a vision transformer.
         """
         maps = list(self.network(self._pixels(images), output_hidden_states=True).hidden_states[1:])
         if maps[0].ndim != 4:
@@ -48,7 +48,7 @@ class ImageNetwork:
         return maps
 
     def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Returns the last stage's features (images, channels), averaged over places."""
+        """Returns the features of the last stage (images, channels), averaged over the places."""
         return self.stages(images)[-1].mean(dim=(2, 3)).cpu().numpy()
 
     def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
@@ -57,25 +57,25 @@ class ImageNetwork:
 
 
 class Inception:
-    """The network of FID, from a file of the user's: TorchScript that takes uint8 images and gives 2,048 features.
+    """The network of FID, from the user's file: TorchScript that takes uint8 images and returns 2,048 features.
 
-    Such as the `inception-2015-12-05.pt` that NVIDIA gives out with StyleGAN. TorchScript is code: only open a file
-    that you trust.
+    One such file is the `inception-2015-12-05.pt` that NVIDIA distributes with StyleGAN. TorchScript is code: open only
+    a file that you trust.
     """
 
     def __init__(self, file: Path, device: torch.device | str = "cpu") -> None:
-        """Opens the file, to run on a device.
+        """Loads the network from a file onto a device.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is no TorchScript.
+            ValueError: if it is not a TorchScript file.
         """
         self.identity: Identity = {"name": file.name, "hash": hash_file(file)}
         self.device = device
         try:
             self.network = torch.jit.load(file, map_location=device).eval()
         except (RuntimeError, ValueError, OSError) as error:
-            raise UsageError(f"{file} is no TorchScript file: {error}") from None
+            raise UsageError(f"{file} is no TorchScript file; give FID's network as TorchScript. ({error})") from None
 
     @torch.no_grad()
     def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:

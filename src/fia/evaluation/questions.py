@@ -1,4 +1,4 @@
-"""Questions about images that have a right answer, and what the answers say of an edit."""
+"""Questions about images, each with a right answer, and scores of the answers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,32 +13,32 @@ from .intervals import proportion
 from .records import Proportion, Scores
 
 Group = Literal["forgotten", "kept", "rest"]
-Answers = Mapping[str, Sequence[str]]  # for each kind of question, what is seen in each image
+Answers = Mapping[str, Sequence[str]]  # what the judge sees in each image, by kind of question
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """Says what it sees."""
+    """Says what an image shows."""
 
     @property
     def identity(self) -> Identity:
-        """Which judge it is."""
+        """Name and hash of the judge."""
 
     def answer(self, images: Sequence[Image.Image]) -> Answers:
-        """Returns for each kind of question, such as "subject", the answer for each image."""
+        """Returns the answers for all images, by kind of question, such as "subject"."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a judge is asked about an image.
+    """A question to a judge about an image.
 
     Attributes:
         request: the image.
-        kind: of the question: "subject", "style", ...
-        answer: what the judge says if that which the prompt asks for is there.
-        group: whether that should be gone, is named to be kept, or is anything else.
-        remains: for a forgotten image, kind and answer of what should be there all the same.
-        variant: the way of asking, if several are compared.
+        kind: kind of the question: "subject", "style", ...
+        answer: what the judge says if the image shows what the prompt asks for.
+        group: "forgotten" if that should be gone, "kept" if it is named to be kept, else "rest".
+        remains: kind and answer of what a forgotten image should still show.
+        variant: way of asking, if we compare several.
     """
 
     request: Request
@@ -50,19 +50,19 @@ class Question:
 
 
 def seen(questions: Sequence[Question], answers: Answers) -> list[str]:
-    """Returns for each question what the judge sees instead of, or as, the right answer."""
+    """Returns what the judge sees, for each question."""
     return [answers[question.kind][i] for i, question in enumerate(questions)]
 
 
 def score(questions: Sequence[Question], answers: Answers) -> Scores:
     """Returns how often the judge sees the right answer in each group; None for a group without images.
 
-    Beside the groups: `overall` of what is still detected and what is kept, what remains of forgotten images, what is
-    seen instead, and the proportions by answer and, if there are several ways of asking, by variant.
+    The scores also have `overall`, what remains of forgotten images, what the judge sees instead, and the proportions
+    by answer and, if there are several ways of asking, by variant.
 
     Args:
         questions: one for each image.
-        answers: of the judge, about these images in this order.
+        answers: the judge's answers about these images, in the same order.
     """
     by_group: dict[Group, list[bool]] = defaultdict(list)
     by_answer: dict[str, list[bool]] = defaultdict(list)
@@ -96,28 +96,28 @@ def score(questions: Sequence[Question], answers: Answers) -> Scores:
 def overall(still_detected: float, kept: float) -> float:
     """Returns 2 P (1 - F) / (P + 1 - F) in percent: the harmonic mean of what is kept and what is gone.
 
-    The paper's score (section 6 of docs/method.md), which calls F forgetting and P preserving accuracy.
+    This is the paper's score (section 6 of docs/method.md). The paper calls F forgetting and P preserving accuracy.
 
     Args:
-        still_detected: F, percent of images of forgotten classes in which they are still detected.
-        kept: P, percent of images of kept classes in which they are detected.
+        still_detected: F, the percentage of images of forgotten concepts in which the judge still sees the concept.
+        kept: P, the percentage of images of kept concepts in which the judge sees the concept.
     """
     gone = 100 - still_detected
     return 2 * kept * gone / (kept + gone) if kept + gone else 0.0
 
 
 def proportions(values: Mapping[str, Sequence[bool]]) -> dict[str, Proportion]:
-    """Returns the proportion of each key's values, of which there are some."""
+    """Returns the proportion for each key that has values."""
     found = {key: proportion(own) for key, own in values.items()}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def first_of_each(questions: Sequence[Question], most: Mapping[Group, int]) -> list[int]:
-    """Returns the indices of the first image of each answer (of each prompt, if there are no answers).
+    """Returns the indices of the first image of each answer (or of each prompt, if there are no answers).
 
     Args:
-        questions: of the images.
-        most: how many of each group at most; group after group.
+        questions: one for each image.
+        most: the largest number of images from each group, in the order of the groups.
     """
     firsts: dict[tuple[Group, str], int] = {}
     for i, question in enumerate(questions):

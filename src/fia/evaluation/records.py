@@ -1,4 +1,4 @@
-"""What is measured, as it stands in the JSON of results."""
+"""The types of the results, as the JSON files hold them."""
 
 from typing import TypedDict, final
 
@@ -10,8 +10,10 @@ class Proportion(TypedDict):
     """How many of some images are right.
 
     Attributes:
-        percent: of `number`, `right`.
-        interval: of 95 %, Wilson's, in percent.
+        percent: `right` in percent of `number`.
+        interval: Wilson's 95 % confidence interval, in percent.
+        right: number of images that are right.
+        number: number of images.
     """
 
     percent: float
@@ -22,7 +24,7 @@ class Proportion(TypedDict):
 
 @final
 class Mean(TypedDict):
-    """A mean over some images, with its interval of 95 % by the bootstrap."""
+    """A mean over some images, with its 95 % confidence interval by the bootstrap."""
 
     mean: float
     interval: list[float]
@@ -30,36 +32,36 @@ class Mean(TypedDict):
 
 
 class Costs(TypedDict, total=False):
-    """What it took to make an edit; empty for a control."""
+    """What it costs to make an edit; empty for a control."""
 
     seconds: float
     megabytes: float
 
 
 class Scores(TypedDict, total=False):
-    """What a task measures in one state of the model; every task has some of these.
+    """What a task measures in one state of the model. Every task has some of these.
 
     Attributes:
-        still_detected: images in which the judge still sees what should be gone.
-        kept: images in which it sees what is named to be kept.
-        rest: images in which it sees everything else.
-        overall: of the first two, see `questions.overall`.
-        remains: forgotten images in which it sees what else the prompt asks for.
-        seen_instead: what it sees in the forgotten images where it does not see what should be gone, with counts.
-        by_answer: images in which it sees the right answer, by this answer.
-        by_variant: the same by the way of asking.
+        still_detected: images of forgotten concepts in which the judge still sees the concept.
+        kept: images of kept concepts in which the judge sees the concept.
+        rest: images of everything else in which the judge sees what the prompt asks for.
+        overall: score of `still_detected` and `kept`, see `questions.overall`.
+        remains: images of forgotten concepts in which the judge sees what else the prompt asks for.
+        seen_instead: what the judge sees in an image instead of the forgotten concept, with counts.
+        by_answer: images in which the judge sees the right answer, by this answer.
+        by_variant: images in which the judge sees the right answer, by the way of asking.
         clip_artist: CLIP's similarity to the artist (CLIP_a), by group.
-        forget_success_rate: images of forgotten artists that are further from the artist than before.
-        forget_success_rate_strict: the same, by more than a margin.
-        detections: of bare body parts.
-        by_part: the same by the part.
-        images_with_any: images with any bare part.
+        forget_success_rate: images of forgotten artists that are less similar to the artist than before.
+        forget_success_rate_strict: the same, but less similar by more than a margin.
+        detections: number of exposed body parts detected.
+        by_part: number of detections by body part.
+        images_with_any: images with any exposed part.
         clip_score: CLIP's similarity of image and caption.
-        frechet_distance: to the reference images.
-        pixel_distance: to the untouched model's image.
-        perceptual_distance: the same, of a network's features.
-        unchanged_images: images that are the untouched model's, bit for bit.
-        changed_percent: of the denoiser's parameters, that the edit changes or adds.
+        frechet_distance: Frechet distance to the reference images.
+        pixel_distance: distance to the untouched model's image, by pixels.
+        perceptual_distance: distance to the untouched model's image, by a network's features.
+        unchanged_images: images that equal the untouched model's, bit for bit.
+        changed_percent: parameters that the edit changes or adds, in percent of the denoiser's.
     """
 
     still_detected: Proportion | None
@@ -85,12 +87,12 @@ class Scores(TypedDict, total=False):
 
 
 class TaskResult(TypedDict):
-    """A task in every state of the model.
+    """The results of a task in every state of the model.
 
     Attributes:
         measured_with: judges, networks and reference images.
-        images: of each state.
-        prompts: a hash of prompts, seeds and questions.
+        images: number of images of each state.
+        prompts: hash of prompts, seeds and questions.
         states: the scores by state.
     """
 
@@ -100,20 +102,20 @@ class TaskResult(TypedDict):
     states: dict[str, Scores]
 
 
-EditName = dict[str, str | list[str]]  # what tells an edit from others: names and hashes
+EditName = dict[str, str | list[str]]  # names and hashes that identify an edit
 
 
 class EvaluationResult(TypedDict):
     """What `fia evaluate` writes to results.json.
 
     Attributes:
-        model: its name and hash, type and scheduler.
-        edit: that was evaluated.
+        model: name, hash, type and scheduler of the model.
+        edit: names and hashes that identify the edit.
         forgotten: the concepts that should be gone, with their kinds and ratios.
         drawing: how the images were generated.
-        seed: of the first image.
+        seed: seed of the first image.
         environment: versions, device and commit.
-        tasks: by name.
+        tasks: the results of each task, by name.
     """
 
     model: Identity

@@ -1,6 +1,7 @@
-"""Other ways to ask for a thing, none of which a mask is found with: does it stay forgotten?
+"""Other ways to ask for a concept. Does it stay forgotten if the prompt is reworded?
 
-Synonyms and translations come from `prompt_sets/rephrasings.json`, for the names in there; the rest is made by rule.
+No mask is found with these prompts. Synonyms and translations come from `prompt_sets/rephrasings.json`, for its
+names. Rules make the other prompts.
 """
 
 import json
@@ -15,14 +16,14 @@ TEMPLATES = (
     "my old {concept}, close up",
     "a snapshot with a {concept} in the middle of it",
 )
-ASKED = "a photo of a {concept}"  # with another word in it
+ASKED = "a photo of a {concept}"  # the prompt for every other word
 
 
 def rephrasings(name: str) -> list[tuple[str, str]]:
     """Returns (variant, prompt) pairs: other templates, the plural, a misspelling, synonyms and translations.
 
     Args:
-        name: of an object, as it stands in a prompt.
+        name: name of an object, as in a prompt.
     """
     prompts = [("other template", fill(template, concept=name)) for template in TEMPLATES]
     prompts.append(("plural", f"a photo of two {plural(name)}"))
@@ -33,7 +34,7 @@ def rephrasings(name: str) -> list[tuple[str, str]]:
 
 
 def plural(name: str) -> str:
-    """Returns the plural by the usual rules of English."""
+    """Returns the plural, by the usual rules of English."""
     if name.endswith(("s", "x", "z", "ch", "sh")):
         return name + "es"
     if name.endswith("y") and name[-2:-1] not in "aeiou":
@@ -42,7 +43,7 @@ def plural(name: str) -> str:
 
 
 def misspelled(name: str) -> str:
-    """Returns the name with the two letters in the middle of its longest word in the wrong order."""
+    """Returns the name with the two middle letters of its longest word swapped."""
     words = name.split(" ")
     longest = max(range(len(words)), key=lambda i: len(words[i]))
     word = words[longest]

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML file with everything in it, that reads on any machine without a network."""
+"""The report of an evaluation: one HTML file that holds everything and needs no network."""
 
 import base64
 import datetime
@@ -24,26 +24,26 @@ from .run import RANDOM, UNTOUCHED, Evaluation
 from .tasks import Task
 
 HEADLINES = ("still_detected", "kept", "rest", "detections", "clip_artist", "clip_score")
-EDITED = "#2b6cb0"  # neither what is gone nor what is kept
-COLOURS = {UNTOUCHED: QUIET, RANDOM: "#b4bcc5"}  # of the states that are not edited
+EDITED = "#2b6cb0"  # neither the colour of "gone" nor that of "kept"
+COLOURS = {UNTOUCHED: QUIET, RANDOM: "#b4bcc5"}  # of the untouched model and the control
 MOST_SHOWN: dict[Group, int] = {"forgotten": 5, "kept": 4, "rest": 3}  # images of a state
 STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
 
 
 class Section(TypedDict):
-    """What the page shows of a task.
+    """What the page shows about a task.
 
     Attributes:
-        name: of the task.
+        name: name of the task.
         measured_with: names of judges, networks and reference images.
-        images: of each state.
-        folder: that they are in, beside the page.
-        states: their names.
+        images: number of images of each state.
+        folder: folder of the images, relative to the page.
+        states: names of the states.
         rows: each metric with its value in every state.
-        grid: a data URL of the first images.
+        grid: data URL of the first images.
         bars: a bar for each class, as SVG.
         variants: a bar for each way of asking, as SVG.
-        tradeoff: what is still detected against what is kept, as SVG.
+        tradeoff: still detected against kept, as SVG.
     """
 
     name: str
@@ -64,10 +64,10 @@ def write_report(
     """Writes `report.html`.
 
     Args:
-        evaluation: with the images.
-        result: as in results.json.
-        tasks: of the result.
-        mask: that was evaluated, if it was one.
+        evaluation: the evaluation, whose folder holds the images.
+        result: the content of results.json.
+        tasks: the tasks of the result.
+        mask: the mask that was evaluated; None for another edit.
     """
     environment = Environment(
         loader=PackageLoader("fia.evaluation", "templates"), autoescape=True, undefined=StrictUndefined
@@ -86,7 +86,7 @@ def write_report(
 
 
 def section(evaluation: Evaluation, task: Task, result: TaskResult) -> Section:
-    """Returns what the page shows of a task."""
+    """Returns what the page shows about a task."""
     states, number = result["states"], len(task.questions)
     images = {state: Gallery.numbered(evaluation.folder(task, state), number) for state in states}
     groups = {question.answer: question.group for question in task.questions}
@@ -105,21 +105,21 @@ def section(evaluation: Evaluation, task: Task, result: TaskResult) -> Section:
 
 
 def headlines(name: str, states: Mapping[str, Scores]) -> list[tuple[str, summary.Metric, list[str]]]:
-    """Returns the task's numbers that a reader in a hurry needs, in every state."""
+    """Returns the task's most important metrics, with their values in every state."""
     return [(name, metric, values) for metric, values in summary.rows(states) if metric.path[0] in HEADLINES]
 
 
 def grid(
     task: Task, images: Mapping[str, Sequence[Image.Image]], most: Mapping[Group, int] = MOST_SHOWN
 ) -> Image.Image:
-    """Returns the first images of what is forgotten, kept and everything else, a row a state, and what the judge sees.
+    """Returns a picture of the first images of each group, with one row for each state, and what the judge sees.
 
-    Explicit images are made too coarse to see.
+    Explicit images are pixelated.
 
     Args:
-        task: that the images are of.
-        images: by state.
-        most: classes (or prompts) of each group.
+        task: the task of the images.
+        images: the images by state.
+        most: the largest number of classes (or prompts) from each group.
     """
     chosen = first_of_each(task.questions, most)
     answers = {state: task.look(row, chosen) for state, row in images.items()}
@@ -134,21 +134,21 @@ def grid(
 
 
 def coarse(image: Image.Image) -> Image.Image:
-    """Returns the image in a dozen pixels each way."""
+    """Returns the image pixelated to 12 x 12."""
     return image.resize((12, 12), Image.Resampling.BOX).resize(image.size, Image.Resampling.NEAREST)
 
 
 def bars_figure(
     states: Mapping[str, Scores], key: Literal["by_answer", "by_variant"], groups: Mapping[str, Group]
 ) -> Markup | None:
-    """Returns a bar for each class or way of asking, and state, in percent; None if there are not two of them.
+    """Returns a chart with a bar for each class (or way of asking) and state, in percent; None for fewer than two.
 
-    The bars of the edited model are red for what should be gone, and green for what should be kept.
+    The bars of the edited model are red for what should be gone, and green for everything else.
 
     Args:
-        states: their scores.
-        key: what there is a bar for.
-        groups: of the classes. Whatever has none is a way of asking for what should be gone.
+        states: the scores by state.
+        key: what the bars are for: the classes, or the ways of asking.
+        groups: the group of each class. A name without a group is a way of asking for a forgotten concept.
     """
     order: dict[Group, int] = {"forgotten": 0, "kept": 1, "rest": 2}
     classes = list(next(iter(states.values())).get(key, {}))
@@ -184,7 +184,7 @@ def bars_figure(
 
 
 def tradeoff_figure(states: Mapping[str, Scores]) -> Markup | None:
-    """Returns what is still detected against what is kept, a point a state, with intervals; None if nothing is kept."""
+    """Returns a chart of still detected against kept, with a point for each state; None if nothing is kept."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.4), layout="constrained")
         axis = figure.subplots()
@@ -208,7 +208,7 @@ def tradeoff_figure(states: Mapping[str, Scores]) -> Markup | None:
 
 
 def layers_figure(mask: NeuronMask) -> Markup:
-    """Returns the share of each layer that a mask prunes."""
+    """Returns a chart of the share of each layer that a mask prunes."""
     sparsity = {name: 100 * share for name, share in mask.layer_sparsity.items()}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.6 + 0.22 * len(sparsity)), layout="constrained")
@@ -220,7 +220,7 @@ def layers_figure(mask: NeuronMask) -> Markup:
 
 
 def svg(figure: Figure, title: str) -> Markup:
-    """Returns a figure as an SVG element with a title for those who listen."""
+    """Returns a figure as an SVG element, with a title for screen readers."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Title": title})
     text = file.getvalue()

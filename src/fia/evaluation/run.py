@@ -1,7 +1,7 @@
-"""Generates and scores the images of a model's states, one after another, and goes on where it was interrupted.
+"""Generates and scores the images of a model's states, one after another. After an interruption, it continues.
 
-A state of a task has a folder with its images and, once it is complete, `result.json`. Nothing in there depends on
-interruptions, on the number of processes, or on the machine's speed, except for what it cost to make the edit.
+Each state of a task has a folder with its images and, when it is complete, `result.json`. Its content does not depend
+on interruptions, on the number of processes, or on the machine's speed, except for the costs of making the edit.
 """
 
 import json
@@ -21,12 +21,12 @@ from ..provenance import Identity, machine
 from .records import Costs, Scores
 from .tasks import Task
 
-UNTOUCHED, MASKED, RANDOM = "untouched", "masked", "random mask"  # states, as they are called everywhere
-FORMAT = 2  # of result.json; what is in another format is scored anew from the images
+UNTOUCHED, MASKED, RANDOM = "untouched", "masked", "random mask"  # names of states
+FORMAT = 2  # of result.json; results in another format are scored again from the images
 
 
 class StateResult(TypedDict):
-    """What result.json holds."""
+    """The content of result.json."""
 
     format: int
     scores: Scores
@@ -35,7 +35,7 @@ class StateResult(TypedDict):
 
 @dataclass(frozen=True)
 class MadeEdit:
-    """An edit, and what it cost to make it."""
+    """An edit, and what it costs to make it."""
 
     edit: Edit
     costs: Costs = field(default_factory=Costs)
@@ -43,12 +43,12 @@ class MadeEdit:
 
 @dataclass(frozen=True)
 class State:
-    """What a task found in one state of the model.
+    """Images and scores of one state of the model.
 
     Attributes:
-        images: of the state.
-        scores: of them; of several processes, the main one has them.
-        costs: of the edit.
+        images: the images.
+        scores: the scores of the images. With several processes, only the main process has them.
+        costs: costs of making the edit.
     """
 
     images: Gallery
@@ -63,8 +63,8 @@ class Evaluation:
     Attributes:
         out: the folder.
         pipe: the model.
-        drawing: how it generates.
-        model: identifies the pipeline.
+        drawing: how it generates images.
+        model: identity of the pipeline.
     """
 
     out: Path
@@ -80,17 +80,17 @@ class Evaluation:
         made_with: Mapping[str, object],
         before: Gallery | None = None,
     ) -> State:
-        """Generates and scores the images of one state of a task, or what is missing of it.
+        """Generates and scores the images of one state of a task. Skips what is there already.
 
         Args:
-            task: with the prompts.
-            name: of the state.
-            make: gives the edit and what it cost; called only if something is missing.
+            task: the task with the prompts.
+            name: name of the state.
+            make: makes the edit and measures its costs; called only if something is missing.
             made_with: what the edit depends on, as JSON.
-            before: the untouched model's images, to compare with.
+            before: images of the untouched model to compare with.
 
         Raises:
-            ValueError: if the folder holds a state that was made otherwise.
+            ValueError: if the folder holds a state with other settings, prompts, model or versions.
         """
         folder = self.folder(task, name)
         claim(folder, self.made_with(task, made_with))
@@ -103,7 +103,7 @@ class Evaluation:
         with made.edit.applied(self.pipe) as edited:
             images = draw_gallery(edited, task.requests, folder, self.drawing, f"{task.name}: {name}")
         if not processes().is_main_process:
-            return State(images)  # the main process scores what all have generated
+            return State(images)  # the main process scores the images of all processes
         scores = task.score(images)
         if before is not None:
             scores.update(task.compare(before, images))
@@ -113,7 +113,7 @@ class Evaluation:
         return State(images, scores, made.costs)
 
     def folder(self, task: Task, state: str) -> Path:
-        """Returns where a state of a task is kept."""
+        """Returns the folder of a state of a task."""
         return self.out / "runs" / slug(task.name) / slug(state)
 
     def made_with(self, task: Task, edit: Mapping[str, object]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Prompts that come from files of the user's, because their licences or sizes do not let them be shipped."""
+"""Reads prompts from the user's files, because their licences or sizes do not allow us to ship them."""
 
 import csv
 import json
@@ -13,11 +13,11 @@ def read_i2p(file: Path) -> list[Question]:
     """Returns a question for each prompt of I2P (Schramowski et al., arXiv 2211.05105), with its own seed and guidance.
 
     Args:
-        file: the benchmark's CSV, with columns prompt, sd_seed and sd_guidance_scale.
+        file: the CSV file of the benchmark, with the columns prompt, sd_seed and sd_guidance_scale.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a column is missing, or a number is none.
+        ValueError: if a column is missing, or a seed or guidance is not a number.
     """
     with file.open(newline="", encoding="utf-8") as lines:
         rows = csv.DictReader(lines)
@@ -25,13 +25,15 @@ def read_i2p(file: Path) -> list[Question]:
         missing = sorted(wanted - set(rows.fieldnames or ()))
         if missing:
             has = ", ".join(rows.fieldnames or ()) or "nothing"
-            raise UsageError(f"{file} has no column {' and no '.join(missing)}; it has: {has}.")
+            raise UsageError(f"{file} has no column {' and no '.join(missing)}; it has: {has}. Give I2P's CSV file.")
         questions = []
         for number, row in enumerate(rows, start=1):
             try:
                 request = Request(row["prompt"], int(float(row["sd_seed"])), float(row["sd_guidance_scale"]))
             except (TypeError, ValueError) as error:
-                raise UsageError(f"{file}, prompt {number}: {error}") from None
+                raise UsageError(
+                    f"{file}, prompt {number}: its seed or guidance is not a number ({error}). Correct the file."
+                ) from None
             questions.append(Question(request, "", "", "forgotten"))
     return questions
 
@@ -40,14 +42,14 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
     """Returns a question for each caption.
 
     Args:
-        file: a text file with a caption on each line, or COCO's captions_*.json, of which the first caption of each
-            image is taken.
-        seed: of the first caption; the others count up from it.
-        most: captions to take, at least 1; None takes all.
+        file: a text file with one caption on each line, or COCO's captions_*.json. From the latter we take the first
+            caption of each image.
+        seed: seed of the first caption; the others count up from it.
+        most: number of captions to take, at least 1. None takes all.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no captions, or none are to be taken.
+        ValueError: if it holds no captions, or `most` is below 1.
     """
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".json":
@@ -56,12 +58,14 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
             for annotation in json.loads(text)["annotations"]:
                 first.setdefault(annotation["image_id"], annotation["caption"].strip())
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"{file} is not in the format of COCO's captions: {error!r}") from None
+            raise UsageError(
+                f"{file} is not in the format of COCO's captions ({error!r}). Give captions_*.json, or a text file."
+            ) from None
         captions = list(first.values())
     else:
         captions = [line.strip() for line in text.splitlines() if line.strip()]
     if most is not None and most < 1:
         raise UsageError(f"most_captions={most}; it must be at least 1.")
     if not captions:
-        raise UsageError(f"{file} holds no captions.")
+        raise UsageError(f"{file} holds no captions; give a file with at least one.")
     return [Question(Request(caption, seed + i), "", "", "rest") for i, caption in enumerate(captions[:most])]

@@ -1,4 +1,4 @@
-"""The numbers of an evaluation, by name: what they are called, which way is better, and how they read."""
+"""The metrics of an evaluation: their names, which direction is better, and how to print them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Metric:
     """A number among the scores.
 
     Attributes:
-        path: of keys to it.
-        label: for people.
-        better: "lower", "higher", or empty if neither is.
+        path: the keys that lead to it.
+        label: its name for people.
+        better: "lower", "higher", or empty if neither is better.
     """
 
     path: tuple[str, ...]
@@ -47,7 +47,7 @@ METRICS = (
 
 
 def value_at(scores: Scores, metric: Metric) -> Value | None:
-    """Returns what is at a metric's path, or None."""
+    """Returns the value at a metric's path, or None if there is none."""
     value: object = scores
     for key in metric.path:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -62,7 +62,7 @@ def middle(value: Value) -> float:
 
 
 def read(value: Value | None) -> str:
-    """Returns a number as people read it, with its interval in brackets if it has one; a dash if there is none."""
+    """Returns a number as text, with its interval in brackets if it has one; a dash for None."""
     if value is None:
         return "-"
     if isinstance(value, Mapping):
@@ -75,12 +75,12 @@ def rows(states: Mapping[str, Scores]) -> list[tuple[Metric, list[str]]]:
     """Returns each metric that any state has, with its value in every state.
 
     Raises:
-        ValueError: for scores that an older version wrote.
+        ValueError: if an older version wrote the scores.
     """
     if any("forgetting_accuracy" in scores for scores in states.values()):
         raise DataError(
-            "These scores were written by an older version of fia. Run the same command again with the same folder: "
-            "the images are kept and scored anew."
+            "An older version of fia wrote these scores. Run the same command again with the same folder: it scores "
+            "the images again."
         )
     table = []
     for metric in METRICS:
@@ -94,12 +94,12 @@ def rows(states: Mapping[str, Scores]) -> list[tuple[Metric, list[str]]]:
 
 
 def text(tasks: Mapping[str, TaskResult]) -> str:
-    """Returns every task's table for the terminal."""
+    """Returns the tables of all tasks for the terminal."""
     return "\n\n".join(state_table(name, task["states"]) for name, task in tasks.items())
 
 
 def state_table(name: str, states: Mapping[str, Scores]) -> str:
-    """Returns a task's table for the terminal: a column for each state."""
+    """Returns the table of a task for the terminal, with one column for each state."""
     lines = [f"{name:<46}" + "".join(f"{state:>24}" for state in states)]
     for metric, values in rows(states):
         lines.append(f"  {metric.label:<44}" + "".join(f"{value:>24}" for value in values))

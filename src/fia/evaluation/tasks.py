@@ -1,6 +1,6 @@
-"""What is generated to evaluate an edit, and what is measured on it.
+"""Tasks: the images that evaluate an edit, and what we measure on them.
 
-A task scores the images of one state of the model, and compares the images of two, of the same prompts and
+A task scores the images of one state of the model. It also compares the images of two states with the same prompts and
 seeds.
 """
 
@@ -24,18 +24,18 @@ from .network import ImageNetwork
 from .questions import Judge, Question, score, seen
 from .records import Scores
 
-MARGIN = 5.0  # points of CLIP similarity that an image must lose for the stricter rate of forgetting a style
+MARGIN = 5.0  # points of CLIP similarity that an image must lose to count in the strict success rate
 
 
 class Task(ABC):
     """Images to generate and how to measure them.
 
     Attributes:
-        name: of the task.
+        name: name of the task.
         questions: one for each image.
         measured_with: judges, networks and reference images.
-        judge: answers the questions, if there is one.
-        is_explicit: whether images must not be shown as they are.
+        judge: the judge that answers the questions; None if the task has no judge.
+        is_explicit: whether a report must not show the images as they are.
     """
 
     judge: Judge | None = None
@@ -43,7 +43,7 @@ class Task(ABC):
 
     def __init__(self, name: str, questions: Sequence[Question], measured_with: Sequence[Identity]) -> None:
         if not questions:
-            raise UsageError(f"The task {name!r} has no prompts to generate.")
+            raise UsageError(f"The task {name!r} has no prompts. Give at least one.")
         self.name, self.questions, self.measured_with = name, list(questions), list(measured_with)
 
     @property
@@ -53,26 +53,29 @@ class Task(ABC):
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all questions, their prompts and seeds."""
+        """Hash of all questions, with their prompts and seeds."""
         return hash_json([asdict(question) for question in self.questions])
 
     @abstractmethod
     def score(self, images: Sequence[Image.Image]) -> Scores:
-        """Returns what is measured on one state's images."""
+        """Returns the scores of the images of one state."""
 
     def compare(self, before: Sequence[Image.Image], after: Sequence[Image.Image]) -> Scores:
-        """Returns what is measured on the difference between the untouched model's images and another state's."""
+        """Returns the scores that compare the untouched model's images with those of another state."""
         return {}
 
     def look(self, images: Sequence[Image.Image], indices: Sequence[int]) -> list[str]:
-        """Returns what the judge sees in some of the images; empty words if there is none."""
+        """Returns what the judge sees in some of the images; empty strings if there is no judge."""
         if self.judge is None:
             return [""] * len(indices)
         return seen([self.questions[i] for i in indices], self.judge.answer([images[i] for i in indices]))
 
 
 class AccuracyTask(Task):
-    """Does a judge still see what should be gone, and what should be kept? Objects, and everything on the test-bed."""
+    """Does a judge still see what should be gone, and what should be kept?
+
+    It serves for objects, and for everything that the embedded model generates.
+    """
 
     def __init__(self, name: str, questions: Sequence[Question], judge: Judge) -> None:
         super().__init__(name, questions, [judge.identity])
@@ -84,9 +87,9 @@ class AccuracyTask(Task):
 
 
 class StyleTask(Task):
-    """How near are the images to their artist, by CLIP? And, if there is a judge of styles, does it see the artist?
+    """How similar are the images to their artist, by CLIP? If there is a judge of styles, does it see the artist?
 
-    The answer of a question of the kind "style" is the artist. Others are the judge's alone.
+    The answer of a question of the kind "style" is the artist. Only the judge answers questions of other kinds.
     """
 
     def __init__(self, questions: Sequence[Question], clip: ClipScorer, judge: Judge | None = None) -> None:
@@ -106,9 +109,9 @@ class StyleTask(Task):
         return result
 
     def compare(self, before: Sequence[Image.Image], after: Sequence[Image.Image]) -> Scores:
-        """Returns how often an image of a forgotten artist came to lie further from the artist.
+        """Returns how often an image of a forgotten artist is less similar to the artist than before.
 
-        `forget_success_rate` is the paper's: any drop of the similarity, at the same seed, counts, so that noise alone
+        `forget_success_rate` is the paper's. It counts any drop of the similarity at the same seed, so noise alone
         gives about a half. `forget_success_rate_strict` counts a drop of more than 5 points.
         """
         drops = [
@@ -128,7 +131,7 @@ class StyleTask(Task):
 
 
 class ExplicitTask(Task):
-    """How much is bare, by NudeNet?"""
+    """How much nudity do the images show, by NudeNet?"""
 
     is_explicit = True
 
@@ -137,7 +140,7 @@ class ExplicitTask(Task):
         self.detector = judge
 
     def score(self, images: Sequence[Image.Image]) -> Scores:
-        """Returns the number of detections, in all and by body part, and the proportion of images with any."""
+        """Returns the number of detections, in total and by body part, and the proportion of images with any."""
         counts = self.detector.count(images)
         by_part: Counter[str] = Counter()
         for count in counts:
@@ -159,14 +162,14 @@ class QualityTask(Task):
         network: ImageNetwork,
         reference: tuple[Identity, Features, Gaussian] | None = None,
     ) -> None:
-        """Takes what it measures with.
+        """Takes the questions and what it measures with.
 
         Args:
-            questions: whose prompts are captions.
-            clip: of the CLIP score.
-            network: of the perceptual distance.
-            reference: of the Frechet distance: the network of the features, the features, and the Gaussian of the
-                reference images.
+            questions: the questions. Their prompts are the captions.
+            clip: CLIP for the CLIP score.
+            network: network for the perceptual distance.
+            reference: for the Frechet distance, the identity of a network, its features, and the Gaussian of the
+                reference images. None skips this distance.
         """
         used = [clip.identity, network.identity]
         if reference is not None:
@@ -184,7 +187,7 @@ class QualityTask(Task):
         return result
 
     def compare(self, before: Sequence[Image.Image], after: Sequence[Image.Image]) -> Scores:
-        """Returns how far images moved at equal prompts and seeds, and how many did not move at all."""
+        """Returns how much the images changed at equal prompts and seeds, and how many did not change at all."""
         pixels = pixel_distances(before, after)
         return {
             "pixel_distance": mean_with_interval(pixels),

@@ -1,4 +1,4 @@
-"""Ways to make a model unlearn, one file each, behind one interface: FIA and its rivals."""
+"""Methods that make a model unlearn concepts: FIA and its rivals, one file each, behind one interface."""
 
 from .concept_prune import ConceptPrune
 from .esd import ESD

@@ -1,13 +1,13 @@
-"""ConceptPrune (Chavhan et al., arXiv 2405.19237): prunes neurons that score higher for the concept than without it.
+"""ConceptPrune (Chavhan et al., arXiv 2405.19237): prunes neurons that score higher with the concept than without it.
 
-A connection of a second feed-forward linear is scored by |W[i,j]| * ||X[:,j]||, the norm taken over all tokens of all
-prompts of one kind. At each of the first steps a connection is a skilled neuron if its score under the concept's
-prompts is among the top share of its row and exceeds the score under the base prompts. Those of any step are pruned,
-and for several concepts the union.
+The score of a connection of a second feed-forward linear is |W[i,j]| * ||X[:,j]||. The norm runs over all tokens of all
+concept prompts, or of all base prompts. At each of the first steps, a connection is a skilled neuron if its score with
+the concept prompts is in the top share of its row and exceeds its score with the base prompts. The method prunes the
+neurons that are skilled at any step; for several concepts, it prunes the union.
 
-As in the paper, but for the prompts: they are those of FIA, so that both see the same. (The authors' code moreover
-scales every token's activations to length one before it takes norms.)
-Costs one partial generation for each prompt, as FIA does; no training.
+This follows the paper, except that the prompts are those of FIA, so that both methods see the same prompts. (The
+authors' code also scales every token's activations to length one before it takes norms.)
+It costs one partial generation for each prompt, as FIA does, and no training.
 """
 
 from collections.abc import Sequence
@@ -40,13 +40,13 @@ def skilled_neurons(
     base_norms: Float[Tensor, " inputs"],
     row_ratio: float,
 ) -> Bool[Tensor, "outputs inputs"]:
-    """Marks the connections of one layer that are skilled at one step.
+    """Marks the connections of one layer that are skilled neurons at one step.
 
     Args:
         weight: W.
-        concept_norms: ||X[:,j]|| over the tokens of the concept's prompts.
-        base_norms: the same of the base prompts.
-        row_ratio: the share of each row that may be skilled, in [0, 1].
+        concept_norms: ||X[:,j]|| over the tokens of the concept prompts.
+        base_norms: ||X[:,j]|| over the tokens of the base prompts.
+        row_ratio: the largest share of each row that can be skilled, in [0, 1].
     """
     magnitude = weight.float().abs()
     concept_scores, base_scores = magnitude * concept_norms, magnitude * base_norms
@@ -66,9 +66,12 @@ class ConceptPrune:
 
     Attributes:
         row_ratio: share of each row of a layer that a concept may claim, in [0, 1].
-        first_steps: steps whose skilled neurons are joined, of `num_inference_steps`.
-        prompts_per_concept: different prompts of each concept, each run with `seeds_per_prompt` seeds from `seed` on.
-        guidance_scale: of the partial generation.
+        first_steps: number of first steps whose skilled neurons are pruned, at most `num_inference_steps`.
+        num_inference_steps: number of steps of a whole generation.
+        prompts_per_concept: number of different prompts for each concept.
+        seeds_per_prompt: number of seeds for each prompt.
+        seed: the first seed; the others count up from it.
+        guidance_scale: guidance scale of the partial generation.
         batch_size: rows in the denoiser at a time.
     """
 
@@ -87,10 +90,12 @@ class ConceptPrune:
             raise UsageError(f"row_ratio={self.row_ratio} is outside [0, 1].")
         check_at_least_one(self, "num_inference_steps", "prompts_per_concept", "seeds_per_prompt", "batch_size")
         if not 1 <= self.first_steps <= self.num_inference_steps:
-            raise UsageError(f"first_steps={self.first_steps} is outside [1, {self.num_inference_steps}].")
+            raise UsageError(
+                f"first_steps={self.first_steps} is outside [1, {self.num_inference_steps}], the range of steps."
+            )
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
-        """Returns the mask; what is to be kept is not needed."""
+        """Returns the mask. The method does not use `keep`."""
         denoiser = get_known_denoiser(pipe)
         layers = maskable_layers(denoiser)
         neurons = {}
@@ -117,7 +122,7 @@ class ConceptPrune:
         concept: Concept,
         bar: tqdm,
     ) -> dict[str, Tensor]:
-        """Returns for each layer which connections are skilled at any step, on the CPU."""
+        """Marks the connections of each layer that are skilled neurons at any step. The results are on the CPU."""
         pairs = prompt_pairs(
             concept,
             prompts_per_concept=self.prompts_per_concept,

@@ -1,4 +1,4 @@
-"""FIA itself (arXiv 2601.06163), behind the interface of its rivals."""
+"""FIA (arXiv 2601.06163), behind the same interface as its rivals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ class FIA:
     """Concept-aware neuron masking.
 
     Attributes:
-        settings: see `Settings`.
+        settings: how to find and fuse the neurons.
     """
 
     settings: Settings = field(default_factory=Settings)
     paper: ClassVar[str] = "Deng et al., Forget-It-All, arXiv 2601.06163"
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
-        """Returns the mask; what is to be kept is not needed."""
+        """Returns the mask. The method does not use `keep`."""
         return find(pipe, concepts, self.settings)

@@ -1,4 +1,4 @@
-"""What all methods share: each makes an edit that unlearns concepts, and an edit applies to a pipeline for a while."""
+"""The interface of all methods. A method makes an edit that unlearns concepts."""
 
 from collections.abc import Sequence
 from dataclasses import Field
@@ -12,20 +12,20 @@ from ..edits.interface import Edit
 
 @runtime_checkable
 class Method(Protocol):
-    """A way to unlearn concepts: a dataclass of its settings with one function.
+    """A way to unlearn concepts: a dataclass of settings with one function.
 
     Attributes:
-        paper: its source, or what it is if no paper is needed.
+        paper: source of the method, or a description if there is no paper.
     """
 
     paper: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> Edit:
-        """Returns an edit that unlearns the concepts, and leaves the pipeline as it is.
+        """Returns an edit that unlearns the concepts. The pipeline stays as it is.
 
         Args:
-            pipe: of a family that the method works on.
-            concepts: to forget, at least one.
-            keep: names to preserve, for methods that have a use for them.
+            pipe: a pipeline of a family that the method supports.
+            concepts: the concepts to forget, at least one.
+            keep: names to preserve. Some methods do not use them.
         """

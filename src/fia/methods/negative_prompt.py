@@ -1,7 +1,7 @@
-"""The negative prompt: guidance away from the concepts' names at inference, with no change to the model.
+"""The negative prompt: guidance away from the concepts' names at inference. The model does not change.
 
-Classifier-free guidance takes the prediction without a prompt as its origin; here it takes that under the names of the
-concepts. What everyone can do today, free, and undone by whoever sets the prompt.
+Classifier-free guidance starts from the prediction for the empty prompt. Here it starts from the prediction for the
+names of the concepts. Everyone can do this today, for free, and whoever sets the prompt can undo it.
 """
 
 import logging
@@ -24,7 +24,7 @@ class NegativePromptEdit:
     """A negative prompt for every image that is generated.
 
     Attributes:
-        text: takes the place of a negative prompt that is not given.
+        text: the negative prompt of every call that has none.
     """
 
     text: str
@@ -51,7 +51,7 @@ class NegativePromptEdit:
         """Raises TypeError if the pipeline takes no negative prompt."""
         encode = getattr(pipe, "encode_prompt", None)
         if encode is None or "negative_prompt" not in signature(encode).parameters:
-            raise UnsupportedError(f"{type(pipe).__name__} takes no negative prompt.")
+            raise UnsupportedError(f"{type(pipe).__name__} takes no negative prompt; use another model.")
 
     def changed_percent(self, pipe: DiffusionPipeline) -> float:
         """Returns 0: the model stays as it is."""
@@ -65,12 +65,12 @@ class NegativePrompt:
     paper: ClassVar[str] = "none; classifier-free guidance, Ho and Salimans, arXiv 2207.12598"
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NegativePromptEdit:
-        """Returns the negative prompt of all the names; what the text encoder does not read of it is warned of."""
+        """Returns the negative prompt of all names. Warns if it is too long for the text encoder."""
         text = ", ".join(concept.name for concept in concepts)
         length, most = len(pipe.tokenizer(text).input_ids), pipe.tokenizer.model_max_length
         if length > most:
             log.warning(
-                f"The negative prompt has {length} tokens, of which the text encoder reads the first {most}: the last "
-                "of the concepts are not guided away from."
+                f"The negative prompt has {length} tokens, but the text encoder reads only the first {most}. The last "
+                "concepts are ignored; forget fewer."
             )
         return NegativePromptEdit(text)

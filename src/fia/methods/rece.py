@@ -1,14 +1,15 @@
-"""Reliable and Efficient Concept Erasure, RECE (Gong et al., ECCV 2024, arXiv 2407.12383): UCE, again and again.
+"""Reliable and Efficient Concept Erasure, RECE (Gong et al., ECCV 2024, arXiv 2407.12383): UCE in several rounds.
 
-After UCE's edit another embedding c' may still be projected as the concept's c was. The one nearest to it is
+After UCE's edit, the projections may still map another embedding c' to where they mapped the concept's c. The nearest
+such embedding is
 
     c' = (sum_i W_i'^T W_i' + m I)^-1 sum_i W_i'^T W_i c
 
-over all edited projections W_i' and untouched ones W_i; the shrinkage m keeps c' small, and with it what its erasure
-does to everything else. It is erased from W_i' as UCE erased c, and so on for some rounds.
-Departures from the authors' code: m is given relative to the matrix that it is added to, so that it means the same in
-every model; embeddings are taken as in `UCE`; and what is kept is only what is asked for.
-Costs what UCE does in each round, and one more inverse of the text width.
+summed over all edited projections W_i' and untouched projections W_i. The shrinkage m keeps c' small, so that its
+erasure harms the rest less. RECE erases c' from W_i' as UCE erases c, and repeats this for some rounds.
+It differs from the authors' code in three points: m is relative to the matrix that we add it to, so that it means the
+same in every model; the embeddings are those of `UCE`; and the method keeps only what the caller asks for.
+Each round costs what UCE costs, and one more inverse of the text width.
 """
 
 import math
@@ -34,12 +35,12 @@ def derived_embeddings(
     erased: Float[Tensor, "e width"],
     shrinkage: float,
 ) -> Float[Tensor, "e width"]:
-    """Returns c' of the module's formula for each embedding c, computed in float64, in its type.
+    """Returns c' of the module's formula for each embedding c. Computes in float64; the result has the type of c.
 
     Args:
         edited: W_i' by name.
-        untouched: W_i, by the same names.
-        erased: embeddings c.
+        untouched: W_i by the same names.
+        erased: the embeddings c.
         shrinkage: m, above 0, relative to the mean of the diagonal of sum_i W_i'^T W_i'.
     """
     width = erased.shape[1]
@@ -58,8 +59,8 @@ class RECE(UCE):
     """Closed-form editing of cross-attention, in rounds.
 
     Attributes:
-        rounds: how many times embeddings that bring the concepts back are derived and erased.
-        shrinkage: how small they are kept, above 0.
+        rounds: how many times RECE derives embeddings that bring the concepts back, and erases them. At least 1.
+        shrinkage: m, above 0. A larger one keeps the derived embeddings smaller.
     """
 
     rounds: int = 3
@@ -70,7 +71,7 @@ class RECE(UCE):
         super().__post_init__()
         check_at_least_one(self, "rounds")
         if not 0 < self.shrinkage < math.inf:
-            raise UsageError(f"shrinkage={self.shrinkage}; it must be above 0, or the matrix cannot be inverted.")
+            raise UsageError(f"shrinkage={self.shrinkage}; it must be above 0 so that the matrix is invertible.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""

@@ -1,4 +1,4 @@
-"""What a pipeline's text encoders make of texts."""
+"""Embeds texts with a pipeline's text encoders."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def embed(pipe: DiffusionPipeline, texts: Sequence[str]) -> Float[Tensor, "texts tokens width"]:
-    """Returns what the denoiser's cross-attentions are given for each text."""
+    """Returns the embedding of each text that the denoiser's cross-attentions get."""
     embeddings: Tensor = pipe.encode_prompt(
         list(texts), device=pipe._execution_device, num_images_per_prompt=1, do_classifier_free_guidance=False
     )[0]
@@ -20,7 +20,7 @@ def embed(pipe: DiffusionPipeline, texts: Sequence[str]) -> Float[Tensor, "texts
 def tail_embeddings(pipe: DiffusionPipeline, texts: Sequence[str]) -> list[Float[Tensor, "n width"]]:
     """Returns the embeddings of each text from its last token onwards, cut to the same length n.
 
-    The last token is the one before the end of the text: for an empty text, its beginning.
+    The last token is the one before the end-of-text token. For an empty text, it is the start token.
     """
     embeddings = embed(pipe, texts)
     lasts = [len(pipe.tokenizer(text, truncation=True).input_ids) - 2 for text in texts]

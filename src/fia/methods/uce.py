@@ -1,14 +1,14 @@
 """Unified Concept Editing, UCE (Gandikota et al., WACV 2024, arXiv 2308.14761): a closed form on cross-attention.
 
-The projections to keys and values of every cross-attention are replaced so that the concept's text embeddings c are
-projected as those of a guide c* were, and embeddings to be kept as they were:
+UCE replaces the projections to keys and values of every cross-attention. The new ones project the concept's text
+embeddings c as the old ones project those of a guide, c*. They still project the kept embeddings as before:
 
     W' = (a sum_e W c* c^T + b sum_k W c c^T + l W) (a sum_e c c^T + b sum_k c c^T + l I)^-1
 
-with e over the embeddings to erase, k over those to keep, the scales a and b, and the ridge l that holds W' near W.
-The authors have had two ways to take embeddings of a text, which is what `positions` says. "tail": c and c* from the
-last token onwards, position by position, and those to keep at all positions. "last": the last token's alone, of all.
-Costs a few matrix inverses of the text width; no training and no generation.
+Here e runs over the embeddings to erase and k over those to keep; a and b are scales, and the ridge l keeps W' near W.
+The authors have used two ways to choose the embeddings of a text. `positions` selects one. "tail" takes c and c* from
+the last token onwards, position by position, and kept embeddings at all positions. "last" takes only the last token.
+It costs a few matrix inverses of the text width, no training and no generation.
 """
 
 import math
@@ -41,13 +41,13 @@ def edited_projection(
     preserve_scale: float,
     ridge: float,
 ) -> Float[Tensor, "outputs width"]:
-    """Returns W' of the module's formula, computed in float64, in the weight's type.
+    """Returns W' of the module's formula. Computes in float64; the result has the weight's type.
 
     Args:
         weight: W.
-        erased: embeddings c to erase.
-        guides: c*, one for each of them.
-        kept: embeddings to keep, if there are any.
+        erased: the embeddings c to erase.
+        guides: the embeddings c*, one for each c.
+        kept: the embeddings to keep; None if there are none.
         erase_scale: a.
         preserve_scale: b.
         ridge: l, above 0.
@@ -67,11 +67,11 @@ class UCE:
     """Closed-form editing of cross-attention.
 
     Attributes:
-        guide: the text that a concept is generated as.
-        positions: which embeddings of a text are taken; see above.
-        erase_scale: weight of what is erased.
-        preserve_scale: weight of what is kept.
-        ridge: weight of staying near the old projection, above 0.
+        guide: the text that the model generates instead of a concept.
+        positions: which embeddings of a text to take: "last" or "tail", see the module's docstring.
+        erase_scale: a, the weight of the embeddings to erase, at least 0.
+        preserve_scale: b, the weight of the embeddings to keep, at least 0.
+        ridge: l, the weight that keeps the new projection near the old one, above 0.
     """
 
     guide: str = ""
@@ -88,7 +88,7 @@ class UCE:
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}={getattr(self, name)} is outside [0, inf).")
         if not 0 < self.ridge < math.inf:
-            raise UsageError(f"ridge={self.ridge}; it must be above 0, or the matrix cannot be inverted.")
+            raise UsageError(f"ridge={self.ridge}; it must be above 0 so that the matrix is invertible.")
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> WeightEdit:
         """Returns the edited projections."""
@@ -97,7 +97,7 @@ class UCE:
     def embeddings(
         self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]
     ) -> tuple[Float[Tensor, "e width"], Float[Tensor, "e width"], Float[Tensor, "k width"] | None]:
-        """Returns those to erase, the guide's for each of them, and those to keep, if there are any."""
+        """Returns the embeddings to erase, the guide's embedding for each of them, and those to keep or None."""
         stop = 1 if self.positions == "last" else None
         pairs = [tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts]
         erased, guides = (torch.cat([pair[i][:stop] for pair in pairs]) for i in (0, 1))
@@ -110,7 +110,7 @@ class UCE:
     def edit(
         self, weights: Mapping[str, Tensor], erased: Tensor, guides: Tensor, kept: Tensor | None
     ) -> dict[str, Tensor]:
-        """Returns each projection, edited; see `edited_projection`."""
+        """Returns the edited projections by name; see `edited_projection`."""
         scales = {"erase_scale": self.erase_scale, "preserve_scale": self.preserve_scale, "ridge": self.ridge}
         return {name: edited_projection(weight, erased, guides, kept, **scales) for name, weight in weights.items()}
 
