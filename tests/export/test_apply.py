@@ -42,7 +42,7 @@ def test_a_patch_is_in_float16_unless_said_otherwise(configs: str, folder: Path,
     [
         (["--format", "patch", "--out", "{out}/patch"], "give a name that ends in .safetensors"),
         (["--format", "checkpoint", "--out", "{out}/new.safetensors"], "is not a single file"),
-        (["--config", "{model}", "--out", "{out}/new"], "is for single-file checkpoints"),
+        (["--config", "{model}", "--out", "{out}/new"], "is only for single-file checkpoints"),
         (["--out", "{out}"], "exists already"),
     ],
 )

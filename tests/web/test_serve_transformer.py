@@ -8,7 +8,6 @@ from tiny_transformers import tiny_sd3
 from fia import Settings
 from fia.drawing.images import Drawing
 from fia.loading import Runtime
-from fia.web import offers
 from fia.web.app import create_app
 from fia.web.offers import Offer
 
@@ -29,8 +28,7 @@ def test_a_single_file_is_loaded_with_its_configs_and_nothing_else_is(tmp_path, 
     model = tmp_path / "model.safetensors"
     if is_file:
         model.touch()
-    loaded = []
-    monkeypatch.setattr(Runtime, "load", lambda runtime, name: loaded.append((name, runtime.config)))
-    monkeypatch.setattr(offers, "without_safety_checker", lambda pipe, _remedy: pipe)
+    loaded, pipe = [], tiny_sd3()
+    monkeypatch.setattr(Runtime, "load", lambda runtime, name: loaded.append((name, runtime.config)) or pipe)
     Offer(str(model), "tiny", FAST, Drawing(2, 4.0, 4)).load(Runtime(config="configs"))
     assert loaded == [(str(model), "configs" if is_file else None)]
