@@ -1,13 +1,13 @@
-"""The paper's ablations on the embedded model: which layers, score, filter, alpha, how many steps, which r1.
+"""The paper's ablations on the embedded model: layers, score, filter, alpha, number of steps, r1.
 
-And how many prompts it takes until a mask no longer depends on them.
+It also measures how many prompts a mask needs until it no longer depends on them.
 
-Everything forgets the same five objects at the benchmark's r2 and alpha, and generates the prompts and seeds that
-settings are chosen on. Eq. 1 to 8 are those of the package; only what a row names is another. Writes docs/ablations.md
-and .json. Goes on where it stopped, with the same folder.
+Every row forgets the same five objects at the benchmark's r2 and alpha, and generates the prompts and seeds that choose
+settings. Eq. 1 to 8 are those of the package, except for what a row names. It writes docs/ablations.md and .json. If
+you start it again with the same folder, it continues.
 
     python benchmarks/ablations.py runs/ablations
-    python benchmarks/ablations.py                   # writes the page from the JSON alone
+    python benchmarks/ablations.py                   # writes the page from the JSON file
 """
 
 import json
@@ -41,36 +41,36 @@ from fia.models.layers import MaskableLayer
 
 
 def weight_times_norm(weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:
-    """|W| ||X||: Eq. 1 without the alignment of input and output."""
+    """Returns |W| ||X||: Eq. 1 without the alignment of input and output."""
     norms: Tensor = inputs.float().norm(dim=-2, keepdim=True)
     return weight.float().abs() * norms
 
 
 def row_normalised(weight: Tensor, inputs: Tensor, outputs: Tensor, bias: Tensor | None) -> Tensor:
-    """The same, each row divided by its sum."""
+    """Returns |W| ||X||, with each row divided by its sum."""
     scores = weight_times_norm(weight, inputs, outputs, bias)
     return scores / scores.sum(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
 def top_of_rows(aggregated: Tensor, ratio: float) -> Tensor:
-    """Eq. 4 alone."""
+    """Selects neurons by Eq. 4 only."""
     best = aggregated.topk(share(ratio, aggregated.shape[1]), dim=1).indices
     chosen = torch.zeros_like(aggregated, dtype=torch.bool).scatter_(1, best, True) & (aggregated > 0)
     return chosen.flatten().nonzero()[:, 0]
 
 
 def top_of_layer(aggregated: Tensor, ratio: float) -> Tensor:
-    """Eq. 5 alone."""
+    """Selects neurons by Eq. 5 only."""
     flat = aggregated.flatten()
     best = flat.topk(share(ratio, flat.numel())).indices
     return best[flat[best] > 0].sort().values
 
 
 PROMPTS = (1, 2, 4, 8, 15)
-STABILITY = """## Would other prompts have found the same neurons?
+STABILITY = """## Would other prompts find the same neurons?
 
-As `fia stability` measures it: intersection over union of each object's neurons, found with n prompts, with n others
-from other seeds, and with the same n on other base prompts; means over the five.
+`fia stability` finds each object's neurons with n prompts, with n others from other seeds, and with the same n on other
+base prompts. The numbers are intersections over unions with the first, as means over the five objects.
 
 """
 SCORES: dict[str, Measure] = {
@@ -94,7 +94,7 @@ LAYERS: dict[str, Callable[[BasicTransformerBlock], nn.Linear]] = {
 
 
 class Content(TypedDict):
-    """What docs/ablations.json holds: the scores by question and variant, and what they were measured on."""
+    """The content of docs/ablations.json: the scores by question and variant, and the prompts and settings."""
 
     world: dict[str, Any]
     finding: dict[str, Any]
@@ -133,7 +133,7 @@ class Ablation:
 
 
 def sections() -> dict[str, dict[str, Method]]:
-    """Returns what to try, under headings."""
+    """Returns the variants by heading."""
     return {
         "Layers": {name: Ablation(FINDING, layers=name) for name in LAYERS},
         "Score of a connection": {name: Ablation(FINDING, score=name) for name in SCORES},
@@ -156,7 +156,7 @@ def sections() -> dict[str, dict[str, Method]]:
 
 
 def measure(out: Path) -> Content:
-    """Runs what has not been run yet."""
+    """Runs what is missing."""
     bench, task = Bench(out, WORLD, DRAWING), TASKS[0]
     rows: dict[str, Scores] = {}
     for heading, variants in sections().items():
@@ -178,11 +178,12 @@ def write_page(content: Content) -> None:
     settings = f"r2 = {100 * FINDING.spatial_ratio:g}%, alpha = {FINDING.agnostic_ratio}"
     parts = [
         "# Ablations",
-        f"Written by `benchmarks/ablations.py` on the embedded model. Five objects are forgotten at {settings}, with "
-        f"{FINDING.prompts_per_concept} prompts of one seed each, without guidance; "
-        f'"{WORLD.template}" is generated. One image of the five is 2.5 %. Intervals and every '
-        "class: [ablations.json](ablations.json). What it means: [findings.md](findings.md).",
-        "![What is still detected, kept and left of the rest, for every variant](ablations.png)",
+        f"`benchmarks/ablations.py` writes this page. It forgets five objects of the embedded model at {settings}. "
+        f"Neurons are found with {FINDING.prompts_per_concept} prompts of one seed each, without guidance; images are "
+        f'generated with the prompt "{WORLD.template}". One image of the five objects is 2.5 %. '
+        "[ablations.json](ablations.json) has the intervals and every class. [findings.md](findings.md) says what the "
+        "numbers mean.",
+        "![Still detected, kept and rest, for every variant](ablations.png)",
     ]
     for heading, variants in sections().items():
         lines = [f"| | {' | '.join(COLUMNS[:6])} |", f"|{'---|' * 7}"]

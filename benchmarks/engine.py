@@ -1,12 +1,12 @@
-"""What finding costs: beside the bare denoising, beside the plain way of doing it, and as concepts grow in number.
+"""What finding costs, compared with the bare denoising and with the plain way, and for more and more concepts.
 
     python benchmarks/engine.py runs/engine            # on the CPU, about half an hour on two cores
-    python benchmarks/engine.py runs/engine cuda       # on a GPU, where the models generate at their full size
+    python benchmarks/engine.py runs/engine cuda       # on a GPU; the models then generate at their full size
 
-Finding and the bare denoising have the same prompts, seeds, steps and batches, and take turns in one process; the plain
-way has the same prompts and seeds. Memory is measured in a process for each number. The models of Stable Diffusion's
-sizes have random weights. Every part is kept, so that a run goes on where it stopped. Writes docs/engine.json;
-`scripts/update_engine.py` makes the tables of docs/engine.md of it.
+Finding and the bare denoising have the same prompts, seeds, steps and batches, and take turns in one process. The plain
+way has the same prompts and seeds. Each memory number is measured in its own process. The models of Stable Diffusion's
+sizes have random weights. Every part is saved, so that an interrupted run continues. It writes docs/engine.json;
+`scripts/update_engine.py` makes the tables of docs/engine.md from it.
 """
 
 import json
@@ -43,12 +43,12 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 def names(number: int) -> list[str]:
-    """Returns as many concepts; those that the embedded model knows come first."""
+    """Returns `number` concepts. Those that the embedded model knows come first."""
     return [*OBJECT_NAMES, *(f"thing {i}" for i in range(number))][:number]
 
 
 def denoise(plan: FindingPlan) -> None:
-    """Runs the steps of a finding, all prompts in the same batches, and looks at nothing."""
+    """Runs the same steps and batches as finding does, but observes nothing."""
     nobody = Observer({}, connection_saliency, lambda *_: None)
     with Progress(len(plan.groups) * plan.steps_of_group, shown=False) as steps:
         for group in plan.groups:
@@ -56,7 +56,7 @@ def denoise(plan: FindingPlan) -> None:
 
 
 def timed(pipe: Any, work: Callable[[], Any]) -> float:
-    """Returns how many seconds some work takes."""
+    """Returns the seconds that some work takes."""
     if pipe.device.type == "cuda":
         torch.cuda.synchronize()
     started = time.perf_counter()
@@ -67,7 +67,7 @@ def timed(pipe: Any, work: Callable[[], Any]) -> float:
 
 
 def in_turns(pipe: Any, one: Callable[[], Any], other: Callable[[], Any], repeats: int) -> dict[str, Any]:
-    """Times two things in turns; the first of several turns does not count. The ratio is the median over the turns."""
+    """Times two functions in turns. The first of several turns does not count. The ratio is the median of all turns."""
     turns = [(timed(pipe, one), timed(pipe, other)) for _ in range(repeats)]
     turns = turns[1:] or turns
     ratios = sorted(b / a for a, b in turns)
@@ -76,10 +76,10 @@ def in_turns(pipe: Any, one: Callable[[], Any], other: Callable[[], Any], repeat
 
 
 def overhead(model: Model, concepts: int, settings: Settings, repeats: int) -> dict[str, Any]:
-    """Finding beside the bare denoising."""
+    """Measures finding against the bare denoising."""
     pipe = model.load()
     plan = plan_finding(pipe, names(concepts), settings)
-    if repeats == 1:  # too long for a turn that does not count: one step warms up
+    if repeats == 1:  # a whole turn would take too long to warm up, so one step does it
         find_planned(plan_finding(pipe, names(concepts), replace(settings, saliency_steps=1)), progress=False)
     measured = in_turns(pipe, lambda: denoise(plan), lambda: find_planned(plan, progress=False), repeats)
     what = {"concepts": concepts, "prompts": settings.prompts_per_concept, "steps": settings.saliency_steps}
@@ -87,7 +87,7 @@ def overhead(model: Model, concepts: int, settings: Settings, repeats: int) -> d
 
 
 def against_sequential(model: Model, concepts: int, settings: Settings) -> dict[str, Any]:
-    """Finding beside the plain way, and whether both find the same."""
+    """Measures finding against the plain way, and the share of neurons that both find."""
     pipe = model.load()
     plan = plan_finding(pipe, names(concepts), settings)
     find_planned(plan, progress=False)  # warms up
@@ -101,7 +101,7 @@ def against_sequential(model: Model, concepts: int, settings: Settings) -> dict[
 
 
 def memory(model: Model, concepts: int, settings: Settings, what: str) -> dict[str, Any]:
-    """The most memory that finding, or the bare denoising, takes beside the model."""
+    """Measures the peak memory of finding, or of the bare denoising, beyond that of the model."""
     pipe = model.load()
     plan = plan_finding(pipe, names(concepts), settings)
     with CostMeter(pipe.device) as cost:
@@ -114,7 +114,7 @@ def memory(model: Model, concepts: int, settings: Settings, what: str) -> dict[s
 
 
 def masks(model: Model) -> dict[str, Any]:
-    """Fusing, applying and removing at SD 1.5's size; generating with a mask on the embedded model."""
+    """Times fusing, applying and removing at SD 1.5's size, and generating with a mask on the embedded model."""
     unet = sd15_unet().to(model.device)
     pipe = pipeline(unet)
     mask = random_concepts(unet, 0.01)
@@ -138,15 +138,15 @@ def masks(model: Model) -> dict[str, Any]:
 
 
 def parts(device: str) -> dict[str, tuple[Any, ...]]:
-    """Returns what is measured: a function and its arguments, by name."""
+    """Returns the measurements: a function and its arguments, by name."""
     is_cpu = device == "cpu"
     dtype, batch = ("float32", 16) if is_cpu else ("bfloat16", 16)
     testbed = Model("testbed", device=device)
     sd15 = Model("SD 1.5", 64, dtype, device)
     sdxl = Model("SDXL", 64 if is_cpu else 128, "bfloat16", device)
     usual = Settings(batch_size=batch, agnostic_ratio=0.8)
-    # A row of Stable Diffusion takes two cores seconds, and one step is like another. What is done once for a concept,
-    # making room for its sums and the selection, is spread over ten steps in earnest, and over fewer here.
+    # On two cores, a row of Stable Diffusion takes seconds, and all steps are alike, so we run few. The work that is
+    # done once for a concept (allocating its sums, and the selection) usually spreads over ten steps, here over fewer.
     several = replace(usual, prompts_per_concept=3, saliency_steps=5) if is_cpu else usual
     single = replace(usual, prompts_per_concept=1, saliency_steps=1) if is_cpu else usual
     result: dict[str, tuple[Any, ...]] = {
@@ -176,7 +176,7 @@ def main() -> None:
     for name, (measure, *arguments) in parts(device).items():
         file = folder / f"{name.replace(' ', '-')}-{device}.json"
         if not file.exists():
-            # a fresh process for each, so that none finds memory or caches of another
+            # a new process for each, so that none uses memory or caches of another
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
                 measured = process.submit(measure, *arguments).result()
             with written_whole(file) as partial:

@@ -1,9 +1,10 @@
-"""How long masks take at the size of Stable Diffusion 1.5: loading, composing, switching; and how large they are.
+"""Measures masks at the size of Stable Diffusion 1.5: the time to load, compose and switch them, and their file size.
 
     python benchmarks/masks.py runs/masks
 
-Neurons and weights are random (their number is what counts): of each layer a share of r2, more than a finding keeps,
-since the filters of Eq. 4-6 take the intersection of two such shares. Writes masks.json; docs/masks.md has its table.
+Neurons and weights are random, because only their number matters. Each concept claims the share r2 of each layer. That
+is more than finding selects, because the filters of Eq. 4-6 take the intersection of two such shares. It writes
+masks.json; docs/masks.md has its table.
 """
 
 import argparse
@@ -37,7 +38,7 @@ def sd15_unet() -> UNet2DConditionModel:
 
 
 def pipeline(unet: nn.Module) -> StableDiffusionPipeline:
-    """Returns a pipeline of which only the denoiser is there."""
+    """Returns a pipeline that has only a denoiser."""
     return StableDiffusionPipeline(
         vae=None,
         text_encoder=None,
@@ -51,7 +52,7 @@ def pipeline(unet: nn.Module) -> StableDiffusionPipeline:
 
 
 def random_concepts(unet: UNet2DConditionModel, share: float) -> NeuronMask:
-    """Returns a mask of CONCEPTS concepts, each with a share of the connections of each layer."""
+    """Returns a mask of CONCEPTS concepts. Each has a random share of the connections of each layer."""
     generator, shapes = torch.Generator().manual_seed(0), layer_shapes(maskable_layers(unet))
     neurons = {
         f"concept {i}": {
@@ -67,7 +68,7 @@ def random_concepts(unet: UNet2DConditionModel, share: float) -> NeuronMask:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Returns the median time that some work takes."""
+    """Returns the median seconds that some work takes."""
     times = []
     for _ in range(REPEATS):
         started = time.perf_counter()
@@ -77,7 +78,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def measure(unet: UNet2DConditionModel, share: float, folder: Path) -> dict[str, float]:
-    """Returns every number for concepts of one size."""
+    """Returns all numbers for concepts of one size."""
     pipe, everything = pipeline(unet), random_concepts(unet, share)
     library = Library(folder / f"library-{share:g}")
     library.add(everything, replace=True)

@@ -1,4 +1,4 @@
-"""The models that are measured: the embedded one, and U-Nets of Stable Diffusion's sizes with random weights."""
+"""The models of the benchmarks: the embedded one, and U-Nets of Stable Diffusion's sizes with random weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +24,9 @@ class Model:
 
     Attributes:
         name: testbed, SD 1.5 or SDXL.
-        side: of the latents; SD 1.5 is trained at 64, SDXL at 128.
-        dtype: of the weights.
-        device: that it runs on.
+        side: side of the latents. SD 1.5 is trained at 64, SDXL at 128.
+        dtype: type of the weights.
+        device: device that the model runs on.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Model:
     device: str = "cpu"
 
     def load(self) -> Any:
-        """Returns its pipeline."""
+        """Returns the model's pipeline."""
         build = {"testbed": lambda _: fia.load_testbed(), "SD 1.5": random_sd15, "SDXL": random_sdxl}[self.name]
         return build(self.side).to(self.device, getattr(torch, self.dtype))
 
@@ -44,7 +44,7 @@ class Model:
 
 
 def small_autoencoder() -> AutoencoderKL:
-    """Returns an autoencoder with Stable Diffusion's latents; it is never run."""
+    """Returns an autoencoder with the shape of Stable Diffusion's latents. It never runs."""
     blocks = 4
     return AutoencoderKL(
         latent_channels=4,
@@ -55,7 +55,7 @@ def small_autoencoder() -> AutoencoderKL:
 
 
 def text_config(width: int) -> CLIPTextConfig:
-    """Returns a text encoder's config of two layers: only the width matters to the denoiser."""
+    """Returns the config of a text encoder with two layers, because only its width matters to the denoiser."""
     tokenizer = load_tokenizer()
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -104,7 +104,7 @@ def sdxl_unet(side: int) -> UNet2DConditionModel:
 
 
 def random_sdxl(side: int) -> StableDiffusionXLPipeline:
-    """Returns a pipeline with that U-Net, made in bfloat16, since float32 would not fit beside it."""
+    """Returns a pipeline with a U-Net of SDXL's size. It is created in bfloat16; float32 does not fit the memory."""
     torch.set_default_dtype(torch.bfloat16)
     try:
         unet = sdxl_unet(side)

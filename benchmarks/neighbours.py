@@ -1,10 +1,11 @@
-"""What forgetting one concept does to the concepts most like it, for every method, at two strengths.
+"""What forgetting one concept does to the most similar concepts, for every method, at two strengths.
 
-Forgets one object of the embedded model at a time and keeps its nearest neighbours apart from all others. Writes
-docs/neighbours.md and .json, which scripts/draw_figures.py draws. Goes on where it stopped, with the same folder.
+It forgets one object of the embedded model at a time, and counts its nearest neighbours apart from all others. It
+writes docs/neighbours.md and .json; scripts/draw_figures.py draws the figure. If you start it again with the same
+folder, it continues.
 
     python benchmarks/neighbours.py runs/neighbours
-    python benchmarks/neighbours.py                   # writes the page from the JSON alone
+    python benchmarks/neighbours.py                   # writes the page from the JSON file
 """
 
 import json
@@ -41,16 +42,17 @@ STRONGER: dict[str, Method] = {
 
 
 def write_page() -> None:
-    """Writes docs/neighbours.md from the JSON beside it."""
+    """Writes docs/neighbours.md from the JSON file beside it."""
     content = json.loads((DOCS / "neighbours.json").read_text())
     scores, costs = content["tasks"], content["costs"]["tasks"]
     text = [
         "# Neighbours",
-        "Written by `benchmarks/neighbours.py` on the embedded model: one object is forgotten, the objects most like "
-        f"it are to be kept. {WORLD.images_per_other} images of each object; one image of the forgotten is 12.5 %. "
-        "Methods have the settings that `fia bench` has for five objects, and all but the negative prompt have "
-        "stronger ones once more (the larger marks). Intervals and every class: [neighbours.json](neighbours.json).",
-        "![What is still detected against what is kept of the neighbours, mean of the three objects](neighbours.png)",
+        "`benchmarks/neighbours.py` writes this page. It forgets one object of the embedded model, and the most "
+        f"similar objects should be kept. There are {WORLD.images_per_other} images of each object, so one image of "
+        "the forgotten object is 12.5 %. Every method has the settings that `fia bench` uses for five objects. All but "
+        "the negative prompt also have stronger settings (the larger marks). [neighbours.json](neighbours.json) has "
+        "the intervals and every class.",
+        "![Still detected against kept neighbours, as means over the three objects](neighbours.png)",
         "## What is still detected and what is kept",
         markdown(scores, costs),
         "## Where forgotten prompts go",

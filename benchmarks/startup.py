@@ -1,4 +1,4 @@
-"""How long the command line takes to answer, beside an empty Python: medians of one run, and their ratio.
+"""Measures how fast the command line answers, compared with an empty Python: medians of one run, and their ratio.
 
 python benchmarks/startup.py [repeats]
 """
@@ -16,11 +16,11 @@ def measure(repeats: int) -> dict[str, float]:
     """Returns the median seconds of every command, and of an empty Python under "python".
 
     Args:
-        repeats: how often each is started; they take turns, so that a busy moment meets all of them.
+        repeats: number of runs of each command. The commands take turns, so that a busy moment affects all of them.
     """
     commands = {"python": PYTHON} | {name: [sys.executable, "-m", "fia", *own] for name, own in COMMANDS.items()}
     seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for command in commands.values():  # reads the files from the disk, and compiles what is not yet compiled
+    for command in commands.values():  # the first run reads the files from disk and compiles them if needed
         subprocess.run(command, check=True, capture_output=True)
     for _ in range(repeats):
         for name, command in commands.items():

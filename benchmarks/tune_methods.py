@@ -1,8 +1,8 @@
-"""Chooses the settings of every method that `fia bench` compares, on prompts and seeds of their own.
+"""Finds the best settings of every method in `fia bench`, on other prompts and seeds than the benchmark's.
 
-Every candidate forgets one, five and ten objects of the embedded model, its styles, and smoking; those with the
-highest Overall are to stand in `src/fia/bench/chosen_settings.py`. Writes docs/rivals.md. Goes on where it stopped,
-with the same folder.
+Every candidate forgets one, five and ten objects of the embedded model, its styles, and smoking. The settings with the
+highest Overall belong into `src/fia/bench/chosen_settings.py`. It writes docs/rivals.md. If you start it again with the
+same folder, it continues.
 
     python benchmarks/tune_methods.py runs/tuning
 """
@@ -42,15 +42,15 @@ RECE_SETTINGS: tuple[tuple[Positions, float, float, int, float], ...] = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What is tried for a task.
+    """The candidates for a task.
 
     Attributes:
-        task: what is forgotten.
-        world: what is generated.
-        fia, concept_prune: r2 and alpha (above 1, the union); the share of a row. Either with the guidance scale of
-            finding last.
-        seeds_per_prompt: seeds that both find with.
+        task: what to forget.
+        world: what to generate.
+        fia: r2, alpha (above 1 for the union) and the guidance scale while finding.
+        concept_prune: share of a row, and the guidance scale while finding.
         esd_x, esd_u: learning rates.
+        seeds_per_prompt: number of seeds for each prompt, for FIA and ConceptPrune.
     """
 
     task: BenchTask
@@ -62,7 +62,7 @@ class Choice:
     seeds_per_prompt: int = 1
 
     def candidates(self) -> Iterator[tuple[str, str, Method]]:
-        """Gives the name of the method, what sets the candidate apart, and the candidate."""
+        """Yields the name of the method, the label of the candidate, and the candidate."""
         prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
         for r2, alpha, guidance in self.fia:
             settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance, **prompts)
@@ -131,13 +131,13 @@ CHOICES = (
 
 
 INTRO = (
-    f'Written by `benchmarks/tune_methods.py` on the embedded model: prompts "{WORLD.template}" and seeds that the '
-    "benchmark does not use, everything else as there. `fia bench` uses the settings with the highest Overall of each "
-    "method (in bold; among equals, those that keep more of the rest): those of one object for one and two, those of "
-    "five for five, those of ten for more and for several kinds, and those of the styles and of smoking for these. FIA "
-    "and ConceptPrune find with the same prompts, on other seeds than in the benchmark, and without guidance unless it "
-    "is named. Alpha has no meaning for one object; FIA takes that of two. If a bold row is at an end of its grid, "
-    "more of the same might do better."
+    f'`benchmarks/tune_methods.py` writes this page. It runs the benchmark with other prompts ("{WORLD.template}") '
+    "and seeds. `fia bench` uses the settings of each method with the highest Overall. They are in bold; if two are "
+    "equal, the one that keeps more of the rest wins. The settings for one object also serve for two, and the "
+    "settings for ten objects also serve for more objects and for several kinds. Five objects, the styles and smoking "
+    "have their own. FIA and ConceptPrune find neurons with the same prompts, on other seeds than in the benchmark, "
+    "and without guidance unless the row names it. For one object alpha makes no difference, so FIA takes the alpha "
+    "of two objects. If a bold row is at the end of its grid, values beyond the grid might be better."
 )
 
 
@@ -150,7 +150,7 @@ def main() -> None:
 
 
 def section(choice: Choice, out: Path) -> str:
-    """Runs the candidates for one task; returns their table, the best of each method in bold."""
+    """Runs the candidates for one task; returns their table, with the best of each method in bold."""
     bench = Bench(out / slug(choice.task.name), choice.world, DRAWING)
     candidates = {f"{name}, {label}": (name, method) for name, label, method in choice.candidates()}
     results, costs = bench.run([choice.task], lambda _: {label: method for label, (_, method) in candidates.items()})
@@ -166,12 +166,13 @@ def section(choice: Choice, out: Path) -> str:
         lines.append(f"| {label} | {' | '.join((*row[:4], row[-2]))} |")
     forgotten = scores[UNTOUCHED]["still_detected"]
     assert forgotten is not None
-    noise = f"One image of the {forgotten['number']} of what is forgotten is {100 / forgotten['number']:.1f} %."
+    number = forgotten["number"]
+    noise = f"There are {number} images of forgotten concepts, so one image is {100 / number:.1f} %."
     return f"## {choice.task.name}\n\n{noise}\n\n" + "\n".join(lines)
 
 
 def rank(scores: Scores) -> tuple[float, float]:
-    """Returns what is compared to find the best: Overall, then the rest."""
+    """Returns the sort key of a candidate: Overall, then the rest."""
     rest = scores["rest"]
     return scores["overall"] or 0.0, rest["percent"] if rest else 0.0
 

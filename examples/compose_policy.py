@@ -1,4 +1,4 @@
-"""Finds concepts once, keeps them in a library, and composes masks from it without the model."""
+"""Finds concepts once, keeps their masks in a library, and composes masks from it without the model."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Measures what a mask forgets and what it costs, beside the untouched model and a random mask of equal size."""
+"""Compares a mask with the untouched model and a random mask of equal size: what is still detected and what is kept."""
 
 import fia
 from fia.drawing.images import Request, generate_images

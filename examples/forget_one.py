@@ -1,4 +1,4 @@
-"""Forgets the church, generates the same prompts before and after, and gives every weight back."""
+"""Forgets the church, generates the same prompts before and after, and restores every weight."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Forgets what is neither an object nor a style, with its own pairs of prompts: smoking, but not the smokers."""
+"""Forgets smoking, but not the smokers. Smoking is neither an object nor a style, so it needs its own prompt pairs."""
 
 import fia
 from fia.drawing.images import generate_images
@@ -14,7 +14,7 @@ smoking = fia.Concept(
 )
 mask = fia.find(pipe, smoking)
 
-prompts = [f"a smoking {person} on a beach" for person in PERSONS]  # not those it was found with
+prompts = [f"a smoking {person} on a beach" for person in PERSONS]  # other prompts than those that found the mask
 states = {"untouched": mask.without("smoking"), "without smoking": mask}
 for name, state in states.items():
     with state.applied(pipe):

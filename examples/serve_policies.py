@@ -1,4 +1,4 @@
-"""Serves one pipeline to many threads, each request under the mask that its user's policy names."""
+"""Serves one pipeline to many threads. Each request runs under the mask that its user's policy names."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +17,9 @@ OUT.mkdir(parents=True, exist_ok=True)
 
 
 def answer(request: tuple[str | None, str]) -> Path:
-    """Generates one request; a handler of a web server would do the same."""
+    """Generates the image of one request, as a handler of a web server would."""
     name, prompt = request
-    with policy(name) as masked:  # one thread at a time; on the way out every weight is back
+    with policy(name) as masked:  # one thread at a time; at the end every weight is restored
         image = masked(prompt, generator=torch.Generator().manual_seed(0), num_inference_steps=20).images[0]
     file = OUT / f"{prompt.replace(' ', '-')}.{name or 'untouched'}.png"
     image.save(file)

@@ -1,8 +1,8 @@
-"""The code in Markdown pages: finds it, runs it, and puts what it printed where a page shows that.
+"""Finds and runs the code in Markdown pages, and updates the output that a page shows.
 
-A fenced block says what it is in its info string: `python` and `sh` are run, page by page and in order, those marked
-`no-run` are not (they need a download, or a model of the reader's), and `text` after a block that was run shows some
-lines of what it printed, with `...` for the others.
+The info string of a fenced block says what happens. `python` and `sh` blocks run, page by page and in order. Blocks
+marked `no-run` do not run, because they need a download or the reader's own model. A `text` block after a block that
+runs shows some lines of its output, with `...` for the others.
 """
 
 import re
@@ -25,10 +25,10 @@ class Block:
     """A fenced block of a page.
 
     Attributes:
-        page: its file.
-        start, stop: where its text lies in the page.
+        page: file of the page.
+        start, stop: position of the block's text in the page.
         info: the info string: python, sh, text, or anything else.
-        text: between the fences.
+        text: the text between the fences.
     """
 
     page: Path
@@ -51,7 +51,7 @@ def read_blocks(page: Path) -> list[Block]:
     """Returns every fenced block of a page.
 
     Raises:
-        ValueError: for a fence that is indented or not closed, whose block would not be found.
+        ValueError: if a fence is indented or not closed, because its block would be missed.
     """
     text = page.read_text(encoding="utf-8")
     blocks = [Block(page, m.start(2), m.end(2), m[1].strip(), m[2]) for m in FENCE.finditer(text)]
@@ -61,16 +61,16 @@ def read_blocks(page: Path) -> list[Block]:
 
 
 def command_lines(text: str) -> list[list[str]]:
-    """Returns the words of every command of this package in a shell block, without comments."""
+    """Returns the words of every `fia` command in a shell block, without comments."""
     joined = text.replace("\\\n", " ")
     return [shlex.split(line, comments=True)[1:] for line in joined.splitlines() if line.startswith("fia ")]
 
 
 def run_blocks(blocks: Sequence[Block]) -> Iterator[tuple[Block, str]]:
-    """Runs the blocks of one page in the current folder, Python in one namespace; gives each with what it printed.
+    """Runs the blocks of one page in the current folder, all Python in one namespace; yields each with its output.
 
     Raises:
-        RuntimeError: for a command that fails, or that is not one of this package.
+        RuntimeError: if a command fails, or is not a `fia` command.
     """
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks:
@@ -99,7 +99,7 @@ def _run_commands(block: Block) -> None:
 
 
 def shown_output(blocks: Sequence[Block]) -> dict[Block, Block]:
-    """Returns for each block that shows output the block that prints it."""
+    """Returns the block that prints the output, for each block that shows output."""
     shown: dict[Block, Block] = {}
     for before, block in pairwise(blocks):
         if block.info == "text" and before.is_run:
@@ -108,10 +108,10 @@ def shown_output(blocks: Sequence[Block]) -> dict[Block, Block]:
 
 
 def refreshed(shown: str, printed: str) -> str:
-    """Returns the lines that a page shows with the numbers that were printed now.
+    """Returns the lines that a page shows, with the numbers of the new output.
 
     Raises:
-        ValueError: for a line that is not printed, whatever its numbers, in this order.
+        ValueError: if the new output lacks a line in this order, apart from its numbers.
     """
     remaining = iter(printed.splitlines())
     result = []

@@ -1,6 +1,7 @@
-"""Draws figures of docs/ from the JSON there, and training.png from the curves beside the embedded model.
+"""Draws figures for docs/ from the JSON files there, and training.png from the curves of the embedded model.
 
-`scripts/measure_settings.py`, `benchmarks/ablations.py`, `benchmarks/neighbours.py` and `fia testbed train` write them.
+`scripts/measure_settings.py`, `benchmarks/ablations.py`, `benchmarks/neighbours.py` and `fia testbed train` write these
+files.
 """
 
 import json
@@ -38,14 +39,14 @@ STYLE: Any = {
 
 
 def percent(scores: Scores, key: Key) -> float:
-    """Returns the percentage of a group that has images."""
+    """Returns the percentage of a group, which must have images."""
     value = scores[key]
     assert value is not None
     return value["percent"]
 
 
 def draw_tradeoff(results: dict[str, Any]) -> None:
-    """What is detected over r2: five objects forgotten together, for each alpha, and one object alone."""
+    """Plots what is detected over r2: for five objects together, at each alpha, and for one object alone."""
     figure, axes = plt.subplots(1, len(AGNOSTIC_RATIOS) + 1, figsize=(14, 3.9), sharey=True, layout="constrained")
     untouched: Row = results["untouched"]
     ratios = [100 * r2 for r2 in SPATIAL_RATIOS]
@@ -71,7 +72,7 @@ def draw_tradeoff(results: dict[str, Any]) -> None:
 
 
 def draw_curves(curves: Mapping[str, list[list[float]]]) -> None:
-    """The loss of every stage over its steps, with a running median."""
+    """Plots the loss of every stage over its steps, with a running median."""
     figure, axes = plt.subplots(1, len(curves), figsize=(14, 3), layout="constrained")
     for axis, (name, curve) in zip(axes, curves.items(), strict=True):
         steps, losses = np.array(curve).T
@@ -87,7 +88,7 @@ def draw_curves(curves: Mapping[str, list[list[float]]]) -> None:
 
 
 def draw_ablations(rows: Mapping[str, Scores]) -> None:
-    """What is still detected, kept and left of the rest for every variant, a panel for each question."""
+    """Plots still detected, kept and rest for every variant, with one panel for each question."""
     panels: dict[str, dict[str, Scores]] = {}
     for name, row in rows.items():
         heading, _, variant = name.partition(": ")
@@ -116,7 +117,7 @@ def draw_ablations(rows: Mapping[str, Scores]) -> None:
 
 
 def draw_neighbours(tasks: Mapping[str, Mapping[str, Scores]]) -> None:
-    """What is still detected against the neighbours and all others; a line from the weaker settings to the stronger."""
+    """Plots still detected against the neighbours and all others, with a line from weaker to stronger settings."""
     names = [name for name in next(iter(tasks.values())) if name not in (UNTOUCHED, "negative prompt")]
     points: dict[str, list[dict[Key, float]]] = {}
     for name in names:

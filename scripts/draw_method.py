@@ -1,4 +1,4 @@
-"""Draws the figures of docs/how-it-works.md from the embedded model: what Eq. 1-8 do in one layer, and where."""
+"""Draws the figures of docs/how-it-works.md: what Eq. 1-8 do in the embedded model, in one layer and in all layers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +27,8 @@ from fia.models.layers import maskable_layers
 
 SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8)
 CONCEPT, LAYER, STEP = "church", "mid_block.attentions.0.transformer_blocks.0.ff.net.2", 5
-ROWS, COLUMNS = 24, 40  # outputs and inputs shown of the layer
-PLACES = {  # where a block stands in the flow -> how its layers' names begin
+ROWS, COLUMNS = 24, 40  # numbers of outputs and inputs that the figure shows
+PLACES = {  # position of a block in the network -> start of its layers' names
     "down, 8 x 8": "down_blocks.0",
     "down, 4 x 4": "down_blocks.1",
     "middle, 4 x 4": "mid_block",
@@ -37,12 +37,17 @@ PLACES = {  # where a block stands in the flow -> how its layers' names begin
 }
 CLAIMS = ("#9ecae1", "#4a90c4", "#1f5a94", "#0b2f5c")  # one concept, two, three, four
 SPARED, UNTOUCHED = "#c9a227", "#f2f4f6"
-FILTERS = (UNTOUCHED, "#a8dbb5", "#9ecae1", "#0b2f5c")  # in neither, in the row's top, in the layer's, in both
+FILTERS = (
+    UNTOUCHED,
+    "#a8dbb5",
+    "#9ecae1",
+    "#0b2f5c",
+)  # in neither, in the top of the row, in the top of the layer, in both
 
 
 @dataclass
 class Stages:
-    """What the equations make of one layer for one concept; every tensor is (outputs, inputs)."""
+    """The results of the equations in one layer for one concept. Every tensor is (outputs, inputs)."""
 
     weight: Tensor
     concept_mean: Tensor
@@ -56,7 +61,7 @@ class Stages:
 
 
 def record(pipe: Any, concept: Concept) -> Tensor:
-    """Returns U of Eq. 1 in LAYER: (steps, rows, outputs, inputs); the rows are base prompts, then the concept's."""
+    """Returns U of Eq. 1 in LAYER: (steps, rows, outputs, inputs). Rows are base prompts, then concept prompts."""
     plan = plan_finding(pipe, concept, SETTINGS)
     rows: list[Tensor] = []
     with (
@@ -71,7 +76,7 @@ def record(pipe: Any, concept: Concept) -> Tensor:
 
 
 def stages(pipe: Any, concept: Concept) -> Stages:
-    """Takes the equations one by one, with the functions that the method itself uses."""
+    """Computes the equations one by one, with the functions of the method itself."""
     saliency, half = record(pipe, concept), SETTINGS.prompts_per_concept
     integral, contrasts, active = TemporalIntegral((saliency.shape[-2], saliency.shape[-1])), [], []
     for step in saliency:
@@ -108,7 +113,7 @@ def claims_of(mask: NeuronMask, layer: str) -> np.ndarray:
 
 
 def draw_steps(found: Stages, mask: NeuronMask) -> None:
-    """The layer after each equation: outputs with many neurons and with few, and inputs with many and with fewer."""
+    """Draws a part of the layer after each equation. It has outputs and inputs with many neurons and with fewer."""
     ranked = found.selected.sum(dim=1).argsort(descending=True)
     rows = ranked[:: len(ranked) // ROWS][:ROWS].sort().values
     columns = found.selected.sum(dim=0).topk(4 * COLUMNS).indices[::4].sort().values
@@ -147,7 +152,7 @@ def _panel(axis: Axes, title: str) -> Axes:
 
 
 def _classes(axis: Axes, title: str, values: np.ndarray, colours: dict[str, str]) -> None:
-    """Draws whole numbers, each in a colour with a name."""
+    """Draws integers, each in a colour with a name."""
     _panel(axis, title)
     axis.imshow(values, cmap=ListedColormap(list(colours.values())), vmin=-0.5, vmax=len(colours) - 0.5, aspect="auto")
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
@@ -156,7 +161,7 @@ def _classes(axis: Axes, title: str, values: np.ndarray, colours: dict[str, str]
 
 
 def draw_where(mask: NeuronMask) -> None:
-    """The share of every layer that is claimed, by the number of concepts, in the order of the flow."""
+    """Plots the claimed share of every layer, by the number of concepts, in the order of the network."""
     figure, axis = plt.subplots(figsize=(10, 3.8), layout="constrained")
     x, ticks = 0.0, {}
     for place, prefix in PLACES.items():
@@ -184,7 +189,7 @@ def draw_where(mask: NeuronMask) -> None:
 
 
 def draw_time(found: Stages) -> None:
-    """When connections are among the most active: some neurons step by step, and all of them against the rest."""
+    """Plots when connections are active: some neurons step by step, and all neurons against the other connections."""
     steps = len(found.active)
     frequency = found.active.sum(dim=0)
     neurons = found.selected.flatten().nonzero().squeeze(1)
@@ -216,7 +221,9 @@ if __name__ == "__main__":
     mask = find(pipe, FORGOTTEN, SETTINGS)
     own = mask.neurons[CONCEPT][LAYER]
     if not torch.equal(found.selected.flatten().nonzero().squeeze(1).int(), own):
-        raise SystemExit(f"{int(found.selected.sum())} neurons were found here, {len(own)} for the mask.")
+        raise SystemExit(
+            f"The figures have {int(found.selected.sum())} neurons, but the mask has {len(own)}: they must be the same."
+        )
     draw_steps(found, mask)
     draw_where(mask)
     draw_time(found)

@@ -1,7 +1,7 @@
-"""Measures, on the embedded model, the settings that the paper leaves open, and writes docs/settings.md.
+"""Measures the settings that the paper leaves open, on the embedded model, and writes docs/settings.md.
 
-Neurons are found on some prompts and seeds, images are generated from others; neither are those of `fia testbed demo`.
-Everything forgets the same five of the ten objects, but for the section on styles and the attribute.
+Neurons are found and images are generated with different prompts and seeds. Both differ from those of `fia testbed
+demo`. Every mask forgets the same five of the ten objects, except in the section on styles and the attribute.
 """
 
 import itertools
@@ -38,7 +38,7 @@ TRIED: tuple[tuple[dict[str, float], dict[str, Any]], ...] = (
 
 
 class AloneRow(TypedDict):
-    """Five objects forgotten one at a time: means of five masks, in percent; each with its own two numbers."""
+    """Five objects, each forgotten alone: means over the five masks, in percent, and the two numbers of each object."""
 
     still_detected: float
     rest: float
@@ -65,7 +65,7 @@ SCORE_HEAD += "\n|---|---|---|---|---|---|---|"
 
 
 def ratios_section(bench: SettingsBench) -> str:
-    """Measures r2 and alpha, with the untouched model and a random mask beside them."""
+    """Measures r2 and alpha. The untouched model and a random mask are the controls."""
     rows = [score_row("untouched", bench.once("untouched", lambda: bench.score(None)))]
     for r2, alpha in itertools.product(SPATIAL_RATIOS, AGNOSTIC_RATIOS):
         label = f"r2 = {r2:.1%}, " + ("union" if alpha > 1 else f"alpha = {alpha}")
@@ -77,7 +77,7 @@ def ratios_section(bench: SettingsBench) -> str:
 
 
 def own_section(bench: SettingsBench) -> str:
-    """Measures single objects with an r2 of their own, and how they are looked for, on more images."""
+    """Measures an r2 of its own for single objects, and settings of the search, on more images."""
 
     def measure(own: dict[str, float], settings: dict[str, Any]) -> Row:
         return bench.score(bench.mask(own, **settings), MORE)
@@ -96,14 +96,15 @@ def own_section(bench: SettingsBench) -> str:
     images = sum(len(prompts.questions()) for prompts in MORE)
     templates = ", ".join(f'"{prompts.template}"' for prompts in MORE)
     text = (
-        f"{images} images: as many as above of each template {templates}. Prompts x seeds of a concept; without "
-        f"guidance unless it is named; alpha = {BASE.agnostic_ratio}. In bold: the recommended settings."
+        f"{images} images: as many as above for each of the templates {templates}. A row names r2, then the prompts x "
+        f"seeds for each concept. There is no guidance unless the row names it; alpha = {BASE.agnostic_ratio}. The "
+        "recommended settings are in bold."
     )
     return "\n".join(["## An r2 of its own, and more prompts", "", text, "", SCORE_HEAD, *rows])
 
 
 def alone_section(bench: SettingsBench) -> str:
-    """Measures each of the five forgotten alone: the object and all others, mean over the five."""
+    """Measures each of the five objects forgotten alone: that object and all others, as means over the five."""
 
     def one_and_others(row: Row, name: str) -> tuple[float, float]:
         others = [value["percent"] for key, value in row["by_answer"].items() if key != name]
@@ -131,12 +132,12 @@ def alone_section(bench: SettingsBench) -> str:
             f"| r2 = {r2:.1%} | {row['sparsity']:.1f} | {row['still_detected']:.1f} | {row['rest']:.1f} | {each} |"
         )
     head = "| | sparsity % | still detected % | all others % | each (still detected/others) |\n|---|---|---|---|---|"
-    text = "Means over the objects, of five masks of one object each."
+    text = "Five masks forget one object each. The numbers are means over these five objects."
     return "\n".join(["## One object alone", "", text, "", head, *rows])
 
 
 def kinds_section(bench: SettingsBench) -> str:
-    """Measures each style, all styles, and the attribute forgotten, with a random mask beside them."""
+    """Measures masks of each style, of all styles and of the attribute. A random mask is the control."""
     styles = [Concept(style, kind="style") for style in STYLE_NAMES]
     concepts = {style.name: [style] for style in styles} | {"all styles": styles, SMOKING: [SMOKING_CONCEPT]}
 
@@ -155,8 +156,8 @@ def kinds_section(bench: SettingsBench) -> str:
         rows.append(f"| {label} | {result['sparsity']:.1f} | {values} |")
     head = f"| detected % | sparsity | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 2)}"
     text = (
-        "Of the ten objects in each style and in none, two images each; of each person in each place, smoking and not. "
-        "One image is 5 % of a style and 3 % of the attribute."
+        "There are two images of each of the ten objects in each style and in no style, and one of each person in "
+        "each place, smoking and not smoking. One image is 5 % of a style and 3 % of the attribute."
     )
     return "\n".join([f"## Styles and the attribute (r2 = {BASE.spatial_ratio:.1%})", "", text, "", head, *rows])
 
@@ -166,7 +167,7 @@ def three_groups(row: Row) -> str:
 
 
 def prompts_section(bench: SettingsBench) -> str:
-    """Measures how far a mask depends on the seeds, for several numbers of prompts and seeds."""
+    """Measures how much a mask depends on the seeds, for several numbers of prompts and seeds."""
     rows = []
     for prompts, seeds in ((1, 1), (5, 1), (8, 4), (30, 1), (30, 4)):
         numbers = {"prompts_per_concept": prompts, "seeds_per_prompt": seeds}
@@ -182,7 +183,7 @@ def prompts_section(bench: SettingsBench) -> str:
 
 
 def details_section(bench: SettingsBench) -> str:
-    """Measures the normalisation of Eq. 3 and whether ties count, against the equation as printed."""
+    """Measures two variants of Eq. 3, with normalisation and with ties, against the equation as printed."""
     rows = []
     for label, settings in (
         ("as printed", {}),
@@ -208,21 +209,21 @@ def main() -> None:
     ]
     images = len(EVALUATION.questions())
     generated = (
-        f"Every row has the same {images} images, of {DRAWING.num_inference_steps} steps at a guidance scale of "
-        f"{DRAWING.guidance_scale:g}: {EVALUATION.images_per_object} of each of the ten objects, "
-        f"{EVALUATION.images_per_other} of each of the others. One image is 2.5 %: small differences are noise."
+        f"Every row is measured on the same {images} images: {EVALUATION.images_per_object} of each of the ten objects "
+        f"and {EVALUATION.images_per_other} of each of the others. They take {DRAWING.num_inference_steps} steps at a "
+        f"guidance scale of {DRAWING.guidance_scale:g}. One image is 2.5 %, so small differences are noise."
     )
     intro = f"""# Settings, measured
 
-Written by `scripts/measure_settings.py` on the embedded model; the numbers are of that model and of no other.
+`scripts/measure_settings.py` writes this page. It measures the embedded model; the numbers hold only for it.
 
-- Forgotten together: {", ".join(FORGOTTEN)}.
+- Unless a section says otherwise, every mask forgets five objects together: {", ".join(FORGOTTEN)}.
 - {generated}
-- Prompts ("{EVALUATION.template}") and seeds are neither those of the finding nor those of the demonstration.
-- Unless a row or a heading says otherwise: {BASE.prompts_per_concept} prompts of a concept from
-  {BASE.seeds_per_prompt} seed each, without guidance, r2 = {BASE.spatial_ratio:.1%}, alpha = {BASE.agnostic_ratio}.
+- The prompts ("{EVALUATION.template}") and seeds are not those that find neurons, nor those of the demonstration.
+- Unless a row or a heading says otherwise, each concept has {BASE.prompts_per_concept} prompts with
+  {BASE.seeds_per_prompt} seed each, without guidance; r2 = {BASE.spatial_ratio:.1%} and alpha = {BASE.agnostic_ratio}.
 
-![The same as curves; dotted: the untouched model](tradeoff.png)
+![The same results as curves. The dotted lines are the untouched model](tradeoff.png)
 
 """
     with written_whole(DOCS / "settings.md") as partial:

@@ -1,6 +1,6 @@
-"""Does FIA forget in a diffusion transformer too? Measures it on the embedded one, and writes docs/transformer.md.
+"""Does FIA forget in a diffusion transformer too? Measures the embedded transformer and writes docs/transformer.md.
 
-r2 and alpha are chosen on other prompts and seeds than those reported. Goes on where it stopped.
+It chooses r2 and alpha with other prompts and seeds than those of the report. After an interruption, it continues.
 """
 
 import itertools
@@ -37,7 +37,7 @@ def everything(mask: NeuronMask) -> NeuronMask:
 
 
 def sweep(bench: SettingsBench) -> tuple[str, float, float]:
-    """Returns a table over r2 and alpha with its controls, and the two with the highest Overall."""
+    """Returns a table over r2 and alpha with its controls, and the r2 and alpha with the highest Overall."""
     rows = [score_row("untouched", bench.once("untouched", lambda: bench.score(None)))]
     overall: dict[tuple[float, float], float] = {}
     for r2, alpha in itertools.product(SPATIAL_RATIOS, AGNOSTIC_RATIOS):
@@ -58,7 +58,7 @@ def sweep(bench: SettingsBench) -> tuple[str, float, float]:
 
 
 def demonstration(bench: SettingsBench, spatial_ratio: float, agnostic_ratio: float) -> DemoResult:
-    """Returns the demonstration on the transformer, and takes its picture over, if it is not known yet."""
+    """Returns the demonstration on the transformer. If it is new, also copies its picture to docs/."""
 
     def measure() -> DemoResult:
         result = run_demo(DEMO, CONFIG, {"spatial_ratio": spatial_ratio, "agnostic_ratio": agnostic_ratio})
@@ -74,8 +74,8 @@ def main() -> None:
     parts = [
         "![The same prompts and seeds before, under the mask, and under a random mask of equal size](transformer.png)",
         results_table(demonstration(bench, spatial_ratio, agnostic_ratio)),
-        "r2 and alpha were the best, by Overall, of those tried on other prompts and seeds "
-        f'("{EVALUATION.template}"; one image of the five is 2.5 %):',
+        "This r2 and alpha have the highest Overall of all that we tried, on other prompts and seeds "
+        f'("{EVALUATION.template}"; one image of the five objects is 2.5 %):',
         table,
     ]
     put("\n\n".join(parts), "transformer", DOCS / "transformer.md")

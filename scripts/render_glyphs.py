@@ -1,8 +1,8 @@
-"""Renders the emoji glyphs that the test-bed's scenes are drawn from.
+"""Renders the emoji glyphs of the embedded model's scenes.
 
-The font itself is not part of this project: install Debian's `fonts-noto-color-emoji` (or pass the
-path of a NotoColorEmoji.ttf with bitmap glyphs) and run `python scripts/render_glyphs.py`. It writes
-one square RGBA image for each object and person, and of a cigarette, into `src/fia/testbed/glyphs/`.
+The font is not part of this project. Install Debian's `fonts-noto-color-emoji` (or pass the path of a
+NotoColorEmoji.ttf with bitmap glyphs) and run `python scripts/render_glyphs.py`. It writes one square RGBA
+image for each object, for each person and for a cigarette into `src/fia/testbed/glyphs/`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ FONT_SIZE = 109  # the only size of the font's embedded bitmaps
 
 
 def render_glyph(character: str, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """Draws one emoji, crops it to its ink and centres it in a square of GLYPH_SIZE pixels."""
+    """Renders one emoji, crops it to its ink and centres it in a square of GLYPH_SIZE pixels."""
     canvas = Image.new("RGBA", (160, 160), (0, 0, 0, 0))
     ImageDraw.Draw(canvas).text((10, 10), character, font=font, embedded_color=True)
     ink = canvas.crop(canvas.getbbox())

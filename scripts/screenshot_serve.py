@@ -1,8 +1,8 @@
-"""Takes the picture of `fia serve` for the README: the page after forgetting, in headless Chromium.
+"""Takes the screenshot of `fia serve` for the README: the page after forgetting, in headless Chromium.
 
     python scripts/screenshot_serve.py [docs/serve.png]
 
-It starts a server of its own, on a free port, and needs Chromium and the package `playwright`.
+It starts its own server on a free port, and needs Chromium and the package `playwright`.
 """
 
 import re
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def forget(page: Page, address: str) -> None:
-    """Clicks through the page until everything is drawn."""
+    """Clicks through the page until it shows all images."""
     page.goto(address)
     page.locator("#concept").press_sequentially(CONCEPTS)
     expect(page.locator("#prompts")).to_have_value(re.compile("golf ball"))
@@ -56,7 +56,7 @@ def forget(page: Page, address: str) -> None:
     page.click("#control")
     page.wait_for_selector("#progress:not([hidden])")
     page.wait_for_selector("#progress", state="hidden")
-    page.wait_for_timeout(1000)  # for the last pictures to be shown
+    page.wait_for_timeout(1000)  # until the page shows the last images
     page.evaluate("document.activeElement.blur()")
 
 

@@ -1,7 +1,7 @@
-"""The bench that settings are measured on: the embedded model, its judge, and what is known so far.
+"""The bench that measures settings: the embedded model, its judge, and the results so far.
 
-What was measured is kept in a JSON file as it goes, and not measured again with the same model, prompts, seeds and
-versions of the libraries.
+A JSON file keeps every result. The bench does not measure it again with the same model, prompts, seeds and library
+versions.
 """
 
 import itertools
@@ -43,7 +43,7 @@ class Row(Scores, total=False):
 
 
 class KindsRow(TypedDict):
-    """The same by style, attribute and kind of subject."""
+    """What is detected under a mask, by style, attribute and kind of subject, and the same percentage."""
 
     detected: dict[str, Proportion]
     sparsity: float
@@ -51,13 +51,13 @@ class KindsRow(TypedDict):
 
 @dataclass(frozen=True)
 class PromptSet:
-    """Images of every object in places that take turns.
+    """Images of every object. The places alternate.
 
     Attributes:
-        template: of the prompts; neither one that neurons are found with nor the demonstration's.
-        seed: of the first image; the others count up from it.
-        images_per_object: of the first ten objects.
-        images_per_other: of the other objects.
+        template: template of the prompts. It is not one that finds neurons, and not that of the demonstration.
+        seed: seed of the first image; the others count up from it.
+        images_per_object: number of images of each of the first ten objects.
+        images_per_other: number of images of each other object.
     """
 
     template: str
@@ -66,7 +66,7 @@ class PromptSet:
     images_per_other: int = 2
 
     def questions(self) -> list[Question]:
-        """Returns a question about each image; of a forgotten object the place should remain."""
+        """Returns a question about each image. In images of a forgotten object, the place should remain."""
         numbers = [self.images_per_object if name in IMAGENETTE else self.images_per_other for name in OBJECT_NAMES]
         questions: list[Question] = []
         for turn, (name, number) in enumerate(zip(OBJECT_NAMES, numbers, strict=True)):
@@ -94,12 +94,12 @@ class SettingsBench:
     """The model, the judge, and the results so far."""
 
     def __init__(self, cache: Path, architecture: Architecture = "unet", base: Settings = BASE) -> None:
-        """Loads the model and what is known of it.
+        """Loads the model and the results so far.
 
         Args:
             cache: the JSON file.
-            architecture: of the denoiser.
-            base: settings of every mask, but for what is measured.
+            architecture: architecture of the denoiser.
+            base: settings of every mask, except for those that are measured.
         """
         self.pipe, self.judge = load_testbed(architecture=architecture), load_judge()
         self.cache, self.base = cache, base
@@ -117,7 +117,7 @@ class SettingsBench:
         self.masks: dict[tuple[Settings, str], NeuronMask] = {}
 
     def once(self, key: str, measure: Callable[[], Result]) -> Result:
-        """Returns the result under `key`, measured only if it is not known yet."""
+        """Returns the result under `key`. Measures it only if the file does not hold it yet."""
         if key not in self.results:
             self.results[key] = measure()
             with written_whole(self.cache) as partial:
@@ -126,7 +126,7 @@ class SettingsBench:
         return result
 
     def mask(self, own_ratios: Mapping[str, float] = MappingProxyType({}), **settings: Any) -> NeuronMask:
-        """Returns the mask of the five under settings that differ from `base`; neurons are found once for any alpha."""
+        """Returns the mask of the five with settings that differ from `base`. Finds the neurons once for all alphas."""
         finding = replace(self.base, **settings)
         key = replace(finding, agnostic_ratio=None), str(own_ratios)
         if key not in self.masks:
@@ -136,11 +136,11 @@ class SettingsBench:
         return mask if alpha is None else mask.with_agnostic_ratio(alpha)
 
     def score_five(self, **settings: Any) -> Row:
-        """Returns what is detected under the mask of the five, measured once however often it is asked for."""
+        """Returns what is detected under the mask of the five. Measures it only once."""
         return self.once(five_key(self.base, **settings), lambda: self.score(self.mask(**settings)))
 
     def answers(self, mask: NeuronMask | None, questions: Sequence[Question]) -> Answers:
-        """Generates the images that are asked about, under a mask or by the untouched model, and asks the judge."""
+        """Generates the images of the questions, under a mask or with the untouched model, and asks the judge."""
         prompts, seeds = zip(*((question.request.prompt, question.request.seed) for question in questions), strict=True)
         with mask.applied(self.pipe) if mask is not None else nullcontext():
             images = generate_images(
@@ -158,7 +158,7 @@ class SettingsBench:
         return {**score(questions, self.answers(mask, questions)), "sparsity": percent_pruned(mask)}
 
     def kinds(self, mask: NeuronMask | None) -> KindsRow:
-        """Returns what is detected where a style or a smoking person is asked for, and where not."""
+        """Returns what is detected in images with and without a style, and of persons who smoke or not."""
         subjects, looks = kinds_questions()
         answers = self.answers(mask, subjects)
         detected = score(subjects, answers)["by_variant"] | score(looks, answers)["by_variant"]
@@ -166,7 +166,7 @@ class SettingsBench:
 
 
 def five_key(base: Settings, **settings: Any) -> str:
-    """Returns the key of a mask of the five: the settings that differ from a base."""
+    """Returns the key of a mask of the five: its settings that differ from `base`."""
     wanted, usual = asdict(replace(base, **settings)), asdict(base)
     return ", ".join(["five", *(f"{name} {value}" for name, value in wanted.items() if value != usual[name])])
 
@@ -174,8 +174,8 @@ def five_key(base: Settings, **settings: Any) -> str:
 def kinds_questions() -> tuple[list[Question], list[Question]]:
     """Returns two questions about each image: its subject, and its style or whether the person smokes.
 
-    Of the ten in each style and in none, and persons who smoke or not. The templates of styles are those that neurons
-    are found with, but for the objects; those of persons are not.
+    The images show the ten objects in each style and in no style, and persons who smoke or not. The templates of styles
+    are those that find neurons, but with other objects. The templates of persons are different ones.
     """
     asked: list[tuple[str, str, str]] = []  # prompt, subject, style or attribute
     for name, style in itertools.product(IMAGENETTE, (*STYLE_NAMES, "no style")):

@@ -1,8 +1,7 @@
-"""Learns the embedded model's tokenizer from its captions and writes it to `src/fia/testbed/tokenizer/`.
+"""Trains the embedded model's tokenizer on its captions and writes it to `src/fia/testbed/tokenizer/`.
 
-It is kept with the code rather than made anew for each training: tokens of equal frequency get their numbers in an
-order that differs from run to run, and the weights depend on the numbers. After a run of this script, train everything
-again.
+The tokenizer is part of the code, and a training of the model does not make a new one. The order of tokens with equal
+frequency differs from run to run, and the weights depend on it. After you run this script, train everything again.
 """
 
 import string
@@ -14,8 +13,8 @@ from fia.testbed.clip import MAX_TOKENS, TOKENIZER_FOLDER
 
 
 def train_tokenizer() -> CLIPTokenizer:
-    """Learns a byte-pair vocabulary in which the words of the captions are whole; any text can be encoded."""
-    # The alphabet is taught too: a byte never seen would be read as the end of the text.
+    """Trains a byte-pair vocabulary with the words of the captions as whole tokens. It can encode any text."""
+    # We add the alphabet, because the tokenizer reads an unknown byte as the end of the text.
     letters = [f"{a} {a}{b}" for a in string.ascii_lowercase for b in string.ascii_lowercase]
     alphabet = [*letters, *string.digits, *(f"{p} {p}{p}" for p in string.punctuation)]
     special = {"<|startoftext|>": 0, "<|endoftext|>": 1}

@@ -1,4 +1,4 @@
-"""Runs the pages of docs/ and puts what they print now where they show it; writes the table of recommended settings."""
+"""Runs the pages of docs/ and updates the output that they show. Writes the table of recommended settings."""
 
 from contextlib import chdir
 from pathlib import Path
@@ -15,7 +15,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 def recommended_table() -> str:
-    """Returns the settings recommended for each model and case, as a Markdown table."""
+    """Returns a Markdown table of the recommended settings for each model and case."""
     defaults = Case("anything", lambda _: True, Settings())
     rows = [(f"`{model}`", case) for model, cases in CASES.items() for case in cases]
     lines = [
@@ -39,7 +39,7 @@ def recommended_table() -> str:
 
 
 def update(page: Path) -> None:
-    """Runs a page if it shows any output, and rewrites it."""
+    """Runs a page that shows output, and updates the output."""
     blocks = read_blocks(page)
     shown = shown_output(blocks)
     if not shown:
@@ -47,7 +47,7 @@ def update(page: Path) -> None:
     print(f"Running {page.name}")
     printed = dict(run_blocks(blocks))
     text = page.read_text(encoding="utf-8")
-    for block, source in reversed(shown.items()):  # from the end, so that positions before stay right
+    for block, source in reversed(shown.items()):  # from the end, so that earlier positions stay valid
         text = text[: block.start] + refreshed(block.text, printed[source]) + text[block.stop :]
     with written_whole(page) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Puts what `benchmarks/engine.py` measured into docs/engine.md."""
+"""Writes the results of `benchmarks/engine.py` into docs/engine.md."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ def row(*cells: object) -> str:
 
 
 def ratios(results: dict[str, Any]) -> list[str]:
-    """Finding beside the bare denoising, and beside the plain way."""
+    """Returns the table that compares finding with the bare denoising and with the plain way."""
     lines = [row("finding, beside", "model", "concepts, prompts, steps", "ratio", "turns"), f"|{'---|' * 5}"]
     for name, found in results.items():
         if name.startswith("overhead"):
@@ -29,7 +29,7 @@ def ratios(results: dict[str, Any]) -> list[str]:
 
 
 def memory(results: dict[str, Any]) -> list[str]:
-    """What finding takes beyond the bare denoising, in copies of the maskable weights."""
+    """Returns the table of the memory of finding beyond the bare denoising, in copies of the maskable weights."""
     lines = [
         row(
             "concepts", "prompts each", "steps", "beyond the bare denoising, in float32 copies of the maskable weights"
@@ -45,7 +45,7 @@ def memory(results: dict[str, Any]) -> list[str]:
 
 
 def scaling(results: dict[str, Any]) -> list[str]:
-    """Time and memory over the number of concepts."""
+    """Returns the table of time and memory over the number of concepts."""
     found = {int(name.split()[1]): value for name, value in results.items() if name.startswith("scaling")}
     lines = [row("concepts", "time, of one concept's", "memory, MB"), "|---|---|---|"]
     for concepts, value in found.items():
@@ -64,11 +64,11 @@ def main() -> None:
         "\n".join(ratios(results)),
         "Peak memory at the size of Stable Diffusion 1.5 (16 layers, 49.6 million connections), five concepts at once:",
         "\n".join(memory(results)),
-        "Concepts in number, on the embedded model, five at once:",
+        "Time and memory for more concepts, on the embedded model, five at once:",
         "\n".join(scaling(results)),
         f"At the size of Stable Diffusion 1.5, fusing 50 concepts of 1 % of each layer takes {masks['fusing']:.2f} s, "
-        f"applying ten of them {masks['applying']:.2f} s and removing them {masks['removing']:.2f} s. Generating with "
-        f"a mask takes {masks['drawing']['ratio']:.2f} of what it takes without (embedded model, median of "
+        f"applying ten of them {masks['applying']:.2f} s and removing them {masks['removing']:.2f} s. Generating "
+        f"images with a mask takes {masks['drawing']['ratio']:.2f} times as long as without (embedded model, median of "
         f"{len(masks['drawing']['ratios'])} turns).",
     ]
     put("\n\n".join(parts), "engine", DOCS / "engine.md")

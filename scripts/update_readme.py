@@ -1,6 +1,6 @@
-"""Puts the pictures and the numbers of the last `make demo` and `make bench` into docs/ and the README.
+"""Copies the pictures and numbers of the last `make demo` and `make bench` into docs/ and the README.
 
-What is not there to be taken over is written anew from the JSON in docs/.
+If there are no new ones, it writes the pages again from the JSON files in docs/.
 """
 
 import json
@@ -22,7 +22,7 @@ LABELS = {"masked": "FIA", "random mask": "random mask of equal size"}  # of sta
 
 
 def results_table(result: DemoResult) -> str:
-    """Returns the demonstration's numbers as a Markdown table with a line on what was pruned."""
+    """Returns the demonstration's numbers as a Markdown table, with a paragraph about the mask."""
     states, mask, environment = result["states"], result["mask"], result["environment"]
     lines = [
         f"| percent | {' | '.join(LABELS.get(state, state) for state in states)} |",
@@ -34,7 +34,7 @@ def results_table(result: DemoResult) -> str:
             cells = ("" if value is None else f"{summary.middle(value):.1f}" for value in values)
             lines.append(f"| {metric.label.removesuffix(', %')} | {' | '.join(cells)} |")
     settings, threads = mask["settings"], result["threads"]
-    own = "".join(f", of the {name} {ratio:.0%}" for name, ratio in mask["spatial_ratios"].items())
+    own = "".join(f", {ratio:.0%} for the {name}" for name, ratio in mask["spatial_ratios"].items())
     lines += [
         "",
         f"The mask prunes {mask['pruned']:,} connections: {mask['sparsity']:.1%} of the maskable layers and "
@@ -42,8 +42,8 @@ def results_table(result: DemoResult) -> str:
         f"{settings['temporal_ratio']:.0%}, alpha = {settings['agnostic_ratio']:g}). Finding it took "
         f"{mask['seconds_per_concept']:.1f} s for each concept ({environment['device']}, "
         f"{threads} thread{'s' if threads > 1 else ''}). "
-        f"Each column is {result['images']} images of {result['drawing']['num_inference_steps']} steps. After the mask "
-        "is removed, images are bit-identical again.",
+        f"Each column is measured on {result['images']} images of {result['drawing']['num_inference_steps']} steps. "
+        "After the mask is removed, the images are bit-identical to those before.",
         "",
         alone_summary(result["alone"]),
     ]
@@ -51,21 +51,21 @@ def results_table(result: DemoResult) -> str:
 
 
 def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
-    """Writes a block between its marks in a page."""
+    """Writes a block between its markers in a page."""
     start, stop = f"<!-- {name} -->", f"<!-- /{name} -->"
     if start not in page.read_text():
-        raise SystemExit(f"{page.name} has no place for the {name}.")
+        raise SystemExit(f"{page.name} has no place for the {name}: add the lines {start} and {stop}.")
     whole = f"{start}\n{block}\n{stop}"
     page.write_text(re.sub(f"{start}.*{stop}", lambda _: whole, page.read_text(), flags=re.DOTALL))
 
 
 def take_over_bench() -> None:
-    """Copies what `fia bench` wrote: its results and costs in one file, and its pictures."""
+    """Copies the output of `fia bench`: results and costs into one file, and the pictures."""
     results, costs = (json.loads((BENCH / name).read_text()) for name in ("results.json", "costs.json"))
     with written_whole(DOCS / "bench.json") as partial:
         partial.write_text(json.dumps(results | {"costs": costs}, indent=1) + "\n")
     for task in results["tasks"]:
-        with Image.open(BENCH / f"{slug(task)}.png") as picture:  # a sixth of the PNG's size
+        with Image.open(BENCH / f"{slug(task)}.png") as picture:  # WebP takes a sixth of the PNG's size
             picture.save(DOCS / f"bench-{slug(task)}.webp", quality=90)
 
 
@@ -77,12 +77,13 @@ def write_bench() -> None:
     tradeoff_figure(scores).savefig(DOCS / "bench-tradeoff.png", dpi=120)
     parts = [
         "# Every method on the embedded model",
-        f"What `fia bench` measured with {world['images_per_object']} images of each of the first ten objects and "
-        f"{world['images_per_other']} of each other. "
-        f'Prompts: "{world["template"]}", seeds from {world["seed"]}, '
-        f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}; the same for "
-        f"every method. Settings were chosen on others ([rivals.md](rivals.md)). Costs: {costs['machine']['device']}, "
-        f"{costs['machine']['threads']} threads. Intervals and every class: [bench.json](bench.json).",
+        "`fia bench` measured these numbers. Every method generates the same images: "
+        f"{world['images_per_object']} of each of the first ten objects and {world['images_per_other']} of each other "
+        f'object. The prompt is "{world["template"]}"; seeds start at {world["seed"]}. Each image takes '
+        f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}. The settings of "
+        f"the methods were chosen with other prompts and seeds ([rivals.md](rivals.md)). The costs were measured on "
+        f"{costs['machine']['device']} with {costs['machine']['threads']} threads. [bench.json](bench.json) has the "
+        "intervals and every class.",
         "![What is still detected against what is kept, for every task](bench-tradeoff.png)",
         "## What is still detected and what is kept",
         markdown(scores, costs["tasks"]),
@@ -90,7 +91,8 @@ def write_bench() -> None:
         "## Where forgotten prompts go",
         where_they_go({name: rows for name, rows in scores.items() if "object" in name}),
         "## What they look like",
-        "The first image of each, a row for each method, and what the judge sees: red if it should be gone.",
+        "Each picture shows the first image of each concept, one row for each method, and what the judge sees. The "
+        "answer is red if it should be gone.",
         *(f"**{task}**\n\n![A row for each method](bench-{slug(task)}.webp)" for task in scores),
     ]
     with written_whole(DOCS / "bench.md") as partial:
@@ -104,7 +106,10 @@ def main() -> None:
     if (DEMO / "result.json").exists():
         result: DemoResult = json.loads((DEMO / "result.json").read_text())
         if not result["bit_identical_after_removal"]:
-            raise SystemExit("The demonstration's images were not bit-identical after removal; not publishing that.")
+            raise SystemExit(
+                "The demonstration's images are not bit-identical after removal, so docs/ stays as it is. "
+                "Find the cause first."
+            )
         shutil.copy(DEMO / "result.json", DOCS / "demo.json")
         shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
     put(results_table(json.loads((DOCS / "demo.json").read_text())), "results")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -100,11 +101,20 @@ def test_a_mask_is_fetched_from_the_hub_and_nothing_else_is(mask, folder, monkey
 
 def test_a_hub_that_cannot_be_reached_is_said_to_have_no_mask(monkeypatch):
     def unreachable(*_, **__):
-        raise OSError("no route")
+        raise OSError("no route.\nPlease check your connection.")
 
     monkeypatch.setattr(maskfile, "snapshot_download", unreachable)
-    with pytest.raises(FileNotFoundError, match=r"no folder 'somebody/no-church'.*from the Hub \(no route\)"):
+    said = (
+        r"no folder 'somebody/no-church', and the Hub gives no such mask \(no route\)\. .*owner/name of a repository\.$"
+    )
+    with pytest.raises(FileNotFoundError, match=said):
         NeuronMask.from_pretrained("somebody/no-church")
+
+
+def test_a_folder_of_a_similar_name_is_suggested(folder, monkeypatch):
+    monkeypatch.setattr(maskfile, "snapshot_download", Mock(side_effect=OSError("offline")))
+    with pytest.raises(FileNotFoundError, match=f"no folder '{folder}s'.* Did you mean '{folder}'"):
+        NeuronMask.from_pretrained(f"{folder}s")
 
 
 @pytest.mark.parametrize("failing", [".neurons", ".config", ".README"])

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +138,21 @@ def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
         try:
             folder = Path(snapshot_download(str(folder_or_repo), allow_patterns=[NEURONS, CONFIG, CARD], **hub))
         except (HFValidationError, OSError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise NotFoundError(
-                f"There is no folder {str(folder_or_repo)!r}, and no such mask could be fetched from the Hub ({error})."
-                " Give the folder of a mask, or owner/name of a repository."
+                f"There is no folder {str(folder_or_repo)!r}, and the Hub gives no such mask ({reason}). Give the folder "
+                f"of a mask, or owner/name of a repository.{_did_you_mean(folder)}"
             ) from None
     if not (folder / NEURONS).is_file():
         raise NotFoundError(f"{folder} holds no mask: there is no {NEURONS} in it. Give the folder of a mask.")
     return folder
+
+
+def _did_you_mean(folder: Path) -> str:
+    """Returns a question that names the mask beside a folder that is not there, if one has a similar name."""
+    masks = {file.parent.name for file in folder.parent.glob(f"*/{NEURONS}")}
+    close = get_close_matches(folder.name, masks, n=1)
+    return f" Did you mean {str(folder.with_name(close[0]))!r}?" if close else ""
 
 
 def _digest(config: str, tensors: dict[str, np.ndarray]) -> str:
