@@ -140,8 +140,8 @@ def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
         except (HFValidationError, OSError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise NotFoundError(
-                f"There is no folder {str(folder_or_repo)!r}, and the Hub gives no such mask ({reason}). Give the folder "
-                f"of a mask, or owner/name of a repository.{_did_you_mean(folder)}"
+                f"There is no folder {str(folder_or_repo)!r}, and the Hub gives no such mask ({reason}). Give the "
+                f"folder of a mask, or owner/name of a repository.{_did_you_mean(folder)}"
             ) from None
     if not (folder / NEURONS).is_file():
         raise NotFoundError(f"{folder} holds no mask: there is no {NEURONS} in it. Give the folder of a mask.")
