@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fia.files import folder_written_whole, written_whole
+from fia.errors import DataError
+from fia.files import folder_written_whole, read_json, written_whole
 
 
 def test_the_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
@@ -69,3 +70,11 @@ def test_an_error_leaves_the_folder_of_before_and_nothing_else(tmp_path: Path) -
         interrupted()
     assert (folder / "weights").read_text() == "before"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff", b"[" * 100_000])
+def test_a_damaged_json_file_is_named_with_the_remedy(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "result.json"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"result\.json is not JSON, or is cut off .* make it again"):
+        read_json(file)

@@ -6,7 +6,9 @@ from diffusers import StableDiffusionPipeline
 import fia
 from fia import Concept, Settings
 from fia.finding.plan import choose_settings
+from fia.models.pipelines import EMBEDDED, embedded_name
 from fia.recommended import CASES, recommend
+from fia.testbed.pretrained import NAMES, load_testbed
 
 
 def names(model: str, *concepts: Concept) -> str:
@@ -44,7 +46,7 @@ def test_another_model_has_the_papers_settings() -> None:
 @pytest.fixture
 def embedded(pipe: StableDiffusionPipeline) -> StableDiffusionPipeline:
     """A tiny pipeline that says it is the embedded model."""
-    pipe.register_to_config(_name_or_path="testbed")
+    pipe.register_to_config(**{EMBEDDED: "testbed"})
     return pipe
 
 
@@ -56,6 +58,18 @@ def test_finding_takes_what_is_recommended_unless_it_is_given(embedded: StableDi
     assert (church.spatial_ratio, settings.seed, settings.prompts_per_concept) == (0.15, 7, 30)
     (church,), settings = choose_settings(embedded, "church", None, {"spatial_ratio": 0.01})
     assert (church.spatial_ratio, settings.spatial_ratio) == (None, 0.01)
+
+
+def test_another_model_of_the_same_name_is_another_model(pipe: StableDiffusionPipeline) -> None:
+    pipe.register_to_config(_name_or_path="testbed")
+    (church,), settings = choose_settings(pipe, "church", None, {})
+    assert (church.spatial_ratio, settings) == (None, Settings(agnostic_ratio=0.6))
+
+
+def test_the_embedded_models_say_what_they_are() -> None:
+    for name, architecture in NAMES.items():
+        assert embedded_name(load_testbed(architecture=architecture)) == name
+        assert name in CASES
 
 
 def test_settings_that_are_given_are_taken_as_they_are(embedded: StableDiffusionPipeline) -> None:

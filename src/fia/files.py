@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .errors import UsageError
+from .errors import DataError, UsageError
 from .processes import processes
 
 
@@ -61,7 +61,7 @@ def claim(folder: Path, made_with: dict[str, Any]) -> None:
     if not file.exists():
         write_json(file, made_with)
         return
-    known = json.loads(file.read_text(encoding="utf-8"))
+    known = read_json(file)
     differing = [key for key in made_with if known.get(key) != made_with[key]]
     if differing:
         raise UsageError(
@@ -75,6 +75,19 @@ def write_json(file: Path, value: Any) -> None:
     if processes().is_main_process:
         with written_whole(file) as partial:
             partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(file: Path) -> Any:
+    """Returns what a JSON file holds.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not JSON, or is cut off.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file} is not JSON, or is cut off ({error}). Delete it, and make it again.") from None
 
 
 def slug(name: str) -> str:

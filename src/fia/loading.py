@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
-from .errors import NotFoundError, UsageError
+from .errors import DataError, NotFoundError, UsageError
 from .models.pipelines import get_denoiser
 from .processes import processes
 from .testbed import load_testbed
@@ -139,14 +139,14 @@ def _load_single_file(file: Path, config: str | None, dtype: torch.dtype) -> Dif
         outline = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
         source = config or fetch_diffusers_config(outline)["pretrained_model_name_or_path"]
     except SafetensorError as error:
-        raise UsageError(
+        raise DataError(
             f"{file} is not a safetensors file, or is cut off; download it again, or give another file. ({error})"
         ) from None
     try:
         kind = getattr(diffusers, DiffusionPipeline.load_config(source)["_class_name"])
         pipe = kind.from_single_file(str(file), config=source, dtype=dtype)
     except SingleFileComponentError as error:
-        raise UsageError(
+        raise DataError(
             f"{file} does not hold a whole model; give a checkpoint that holds every part of it. ({error})"
         ) from None
     except (HFValidationError, HfHubHTTPError, OSError) as error:

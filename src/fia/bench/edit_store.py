@@ -1,6 +1,5 @@
 """Makes each edit of a task once and stores it, so that an interrupted or shared run continues with the same edits."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from ..edits.interface import Edit, NoEdit
 from ..edits.weight_edit import WeightEdit
 from ..evaluation.run import RANDOM, UNTOUCHED, MadeEdit
-from ..files import claim, slug, write_json, written_whole
+from ..files import claim, read_json, slug, write_json, written_whole
 from ..masks.mask import NeuronMask
 from ..masks.random_control import random_mask
 from ..methods import Method
@@ -71,7 +70,7 @@ class EditStore:
             self.keep(edit, kept)
             write_json(kept / "cost.json", cost.as_json())
         processes().wait_for_everyone()
-        return MadeEdit(self.kept(name, kept), json.loads((kept / "cost.json").read_text(encoding="utf-8")))
+        return MadeEdit(self.kept(name, kept), read_json(kept / "cost.json"))
 
     def mask(self) -> NeuronMask:
         """Returns FIA's mask."""

@@ -16,7 +16,6 @@ from ..finding.run import find_planned
 from ..loading import Runtime
 from ..masks.describe import describe, describe_json
 from ..masks.file import check_folder
-from ..models.pipelines import model_name
 from ..processes import processes
 from ..recommended import CASES
 from ..settings import Settings
@@ -78,7 +77,7 @@ class Forget:
             mask.save_pretrained(out)
             if unfinished.exists():
                 shutil.rmtree(unfinished)
-            used = settings_used(model_name(plan.pipe), mode, options)
+            used = settings_used(self.model, mode, options)
             written = f"{describe(mask)}\n\n{used}\nThe mask is in {self.out}"
             print(json.dumps(describe_json(mask), indent=2) if self.json else written)
 

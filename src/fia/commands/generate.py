@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..files import written_whole
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
-from ..models.pipelines import hidden_progress_bar, model_name
+from ..models.pipelines import hidden_progress_bar
 from ..recommended import GUIDANCE_SCALES
 from .arguments import Folder, Json, MaskFlag, Model
 
@@ -58,7 +58,7 @@ class Generate:
         mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
         pipe = self.runtime.load(self.model)
         if drawing.guidance_scale is None:
-            drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(model_name(pipe)))
+            drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(self.model))
         states: dict[str, dict[Path, Image.Image]] = {}
         if mask is not None:
             with mask.applied(pipe, check_weights=self.check_weights):

@@ -3,7 +3,6 @@
 We read only safetensors files, so nothing in them is executed.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import NotFoundError, UsageError
+from ..files import read_json
 from ..models.layers import count_parameters
 from ..models.pipelines import get_denoiser, without_safety_checker
 from .interface import Edit
@@ -48,7 +48,7 @@ class EditedPipeline:
         Raises:
             ValueError: if a part of the folder is missing, or the class, names or shapes of its denoiser differ.
         """
-        index = json.loads((self.folder / "model_index.json").read_text(encoding="utf-8"))
+        index = read_json(self.folder / "model_index.json")
         parts = [name for name, value in index.items() if isinstance(value, list) and value[0] is not None]
         missing = [name for name in parts if name != "scheduler" and not (self.folder / name).is_dir()]
         part, kind = self.denoiser_name(pipe), type(get_denoiser(pipe)).__name__
@@ -174,7 +174,7 @@ def weight_files(path: Path) -> list[Path]:
     index = path / SAFE_WEIGHTS_INDEX_NAME
     if not index.exists():
         return [path / SAFETENSORS_WEIGHTS_NAME]
-    shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+    shards = read_json(index)["weight_map"].values()
     return [path / name for name in sorted(set(shards))]
 
 

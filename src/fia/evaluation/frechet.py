@@ -18,7 +18,7 @@ from numpy import ndarray
 from PIL import Image
 
 from ..drawing.gallery import in_batches
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 
 Features = Callable[[Sequence[Image.Image]], ndarray]  # (images, width)
 
@@ -65,7 +65,7 @@ class Gaussian:
             with np.load(file, allow_pickle=False) as arrays:
                 return cls(arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64))
         except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-            raise UsageError(
+            raise DataError(
                 f"{file} holds no reference statistics; give an .npz with mu and sigma. ({error})"
             ) from error
 

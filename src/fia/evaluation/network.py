@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from ..provenance import Identity, hash_file, identify
 
 
@@ -75,7 +75,7 @@ class Inception:
         try:
             self.network = torch.jit.load(file, map_location=device).eval()
         except (RuntimeError, ValueError, OSError) as error:
-            raise UsageError(f"{file} is no TorchScript file; give FID's network as TorchScript. ({error})") from None
+            raise DataError(f"{file} is no TorchScript file; give FID's network as TorchScript. ({error})") from None
 
     @torch.no_grad()
     def pooled(self, images: Sequence[Image.Image]) -> np.ndarray:

@@ -4,7 +4,6 @@ Each state of a task has a folder with its images and, when it is complete, `res
 on interruptions, on the number of processes, or on the machine's speed, except for the costs of making the edit.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from diffusers import DiffusionPipeline
 from ..drawing.gallery import Gallery, draw_gallery
 from ..drawing.images import Drawing
 from ..edits.interface import Edit
-from ..files import claim, slug, write_json
+from ..files import claim, read_json, slug, write_json
 from ..processes import processes
 from ..provenance import Identity, machine
 from .records import Costs, Scores
@@ -95,7 +94,7 @@ class Evaluation:
         folder = self.folder(task, name)
         claim(folder, self.made_with(task, made_with))
         finished = folder / "result.json"
-        known = json.loads(finished.read_text(encoding="utf-8")) if finished.exists() else {}
+        known = read_json(finished) if finished.exists() else {}
         if known.get("format") == FORMAT:
             return State(Gallery.numbered(folder, len(task.questions)), known["scores"], known["cost"])
         made = make()

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from ..drawing.images import Request
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from .questions import Question
 
 
@@ -25,13 +25,13 @@ def read_i2p(file: Path) -> list[Question]:
         missing = sorted(wanted - set(rows.fieldnames or ()))
         if missing:
             has = ", ".join(rows.fieldnames or ()) or "nothing"
-            raise UsageError(f"{file} has no column {' and no '.join(missing)}; it has: {has}. Give I2P's CSV file.")
+            raise DataError(f"{file} has no column {' and no '.join(missing)}; it has: {has}. Give I2P's CSV file.")
         questions = []
         for number, row in enumerate(rows, start=1):
             try:
                 request = Request(row["prompt"], int(float(row["sd_seed"])), float(row["sd_guidance_scale"]))
             except (TypeError, ValueError) as error:
-                raise UsageError(
+                raise DataError(
                     f"{file}, prompt {number}: its seed or guidance is not a number ({error}). Correct the file."
                 ) from None
             questions.append(Question(request, "", "", "forgotten"))
@@ -58,7 +58,7 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
             for annotation in json.loads(text)["annotations"]:
                 first.setdefault(annotation["image_id"], annotation["caption"].strip())
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(
+            raise DataError(
                 f"{file} is not in the format of COCO's captions ({error!r}). Give captions_*.json, or a text file."
             ) from None
         captions = list(first.values())
@@ -67,5 +67,5 @@ def read_captions(file: Path, seed: int, most: int | None = None) -> list[Questi
     if most is not None and most < 1:
         raise UsageError(f"most_captions={most}; it must be at least 1.")
     if not captions:
-        raise UsageError(f"{file} holds no captions; give a file with at least one.")
+        raise DataError(f"{file} holds no captions; give a file with at least one.")
     return [Question(Request(caption, seed + i), "", "", "rest") for i, caption in enumerate(captions[:most])]

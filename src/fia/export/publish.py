@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import NotFoundError, UsageError
 from ..evaluation import summary
+from ..files import read_json
 from ..masks import file as maskfile
 from ..masks.card import model_card
 from ..masks.file import EVIDENCE
@@ -69,7 +70,7 @@ def read_evidence(mask: NeuronMask, folder: Path) -> dict[str, Any]:
     path = folder / "results.json"
     if not path.is_file():
         raise NotFoundError(f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first.")
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    result: dict[str, Any] = read_json(path)
     if result.get("edit", {}).get("fingerprint") != mask.fingerprint:
         raise UsageError(f"{path} is the evaluation of another edit, not of this mask. Run fia evaluate on this mask.")
     return result

@@ -12,7 +12,7 @@ from ..concepts import Concept, as_concepts, paper_agnostic_ratio
 from ..masks.pruning import refuse_if_pruned
 from ..models.families import Guidance, family_of
 from ..models.layers import MaskableLayer, hash_weights, maskable_layers
-from ..models.pipelines import get_denoiser, get_known_denoiser, model_name
+from ..models.pipelines import embedded_name, get_denoiser, get_known_denoiser
 from ..prompts import ConceptPairs, prompt_pairs
 from ..recommended import recommend
 from ..settings import Settings
@@ -132,7 +132,7 @@ def choose_settings(
     mode = overrides.get("mode", "default" if settings is None else settings.mode)
     wanted = as_concepts(concepts, mode)
     if settings is None and mode == "default":
-        settings, with_own_ratios = recommend(model_name(pipe), wanted)
+        settings, with_own_ratios = recommend(embedded_name(pipe), wanted)
         wanted = wanted if "spatial_ratio" in overrides else with_own_ratios
     settings = replace(settings or Settings(), **overrides)
     if settings.agnostic_ratio is None:

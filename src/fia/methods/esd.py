@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from ..concepts import Concept
 from ..edits.weight_edit import WeightEdit
-from ..errors import UnsupportedError, UsageError
+from ..errors import DataError, UnsupportedError, UsageError
 from ..models.layers import cross_attentions
 from ..models.pipelines import get_unet
 from ..settings import check_at_least_one
@@ -119,7 +119,7 @@ class ESD:
                 target = erased_target(unconditional, conditional, self.negative_guidance)
             loss = nn.functional.mse_loss(trained(latents, timestep, text).sample, target)
             if not loss.isfinite():
-                raise UsageError(f"ESD's loss is {loss.item()}; use a smaller learning_rate than {self.learning_rate}.")
+                raise DataError(f"ESD's loss is {loss.item()}; use a smaller learning_rate than {self.learning_rate}.")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

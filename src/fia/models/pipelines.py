@@ -105,6 +105,14 @@ def longest_prompt(pipe: DiffusionPipeline) -> PromptLimit | None:
     return PromptLimit(longest, min(limits))
 
 
+EMBEDDED = "_fia_embedded"  # where the config of an embedded model's pipeline has its name
+
+
+def embedded_name(pipe: DiffusionPipeline) -> str:
+    """Returns the name of the embedded model that a pipeline is, or nothing for any other model."""
+    return str(pipe.config.get(EMBEDDED, ""))
+
+
 def model_name(pipe: DiffusionPipeline) -> str:
     """Returns the repository of a pipeline, or the name of its folder without the path."""
     name = str(pipe.config.get("_name_or_path") or type(pipe).__name__)

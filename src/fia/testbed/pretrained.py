@@ -8,6 +8,7 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 
 from ..errors import NotFoundError
+from ..models.pipelines import EMBEDDED
 from .transformer import MiniaturePixArtPipeline
 
 Architecture = Literal["unet", "dit"]
@@ -37,7 +38,8 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
     if architecture == "dit":
         shared = {name: pipe.components[name] for name in SHARED}
         pipe = MiniaturePixArtPipeline.from_pretrained(folder / "dit", **shared)
-    pipe.register_to_config(_name_or_path=next(name for name, kind in NAMES.items() if kind == architecture))
+    name = next(name for name, kind in NAMES.items() if kind == architecture)
+    pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name})
     return pipe
 
 

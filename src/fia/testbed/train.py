@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from ..errors import NotFoundError, UsageError
-from ..files import folder_written_whole, written_whole
+from ..files import folder_written_whole, read_json, written_whole
 from ..models.pipelines import get_denoiser
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
@@ -51,7 +51,7 @@ class Training:
         self.out, self.recipe, self.device, self.parts, self.scenes = out, recipe, device, parts, Scenes(device)
         self.curves: dict[str, list[tuple[int, float]]] = {}
         if parts is not None and recipe.further:
-            curves = json.loads(curves_file(parts, recipe.architecture).read_text())
+            curves = read_json(curves_file(parts, recipe.architecture))
             self.curves = {name: [(step, loss) for step, loss in losses] for name, losses in curves.items()}
 
     def train(
