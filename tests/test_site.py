@@ -47,4 +47,4 @@ def test_the_public_names_are_documented(site: Path) -> None:
 
     for name in fia.__all__:
         assert f'id="fia.{name}"' in text, name
-    assert "<p>r2 in [0, 1]: the share of a row" in text  # what stands below a field of the settings
+    assert "<p>r2 in [0, 1]: the share of the connections of a row" in text  # what stands below a field of the settings

@@ -64,7 +64,7 @@ def test_the_mask_forgets_the_five_and_a_random_one_does_not(testbed: Testbed, u
     with random_mask(testbed.mask).applied(testbed.pipe):
         control = testbed.percents()
     # 80 images each: one is 1.25 %. The bounds leave several images for the rounding of other processors.
-    assert masked["still_detected"] <= 15
+    assert masked["still_detected"] <= 10
     assert masked["overall"] >= 86  # the paper's on Imagenette
     assert untouched["kept"] - masked["kept"] <= 10
     assert masked["remains"] >= 90
