@@ -27,7 +27,7 @@ def test_i2p_brings_its_own_seeds_and_guidance(tmp_path: Path) -> None:
     [
         ("prompt,seed\na,1\n", "has no column sd_guidance_scale and no sd_seed; it has: prompt, seed"),
         ("", "has no column prompt and no sd_guidance_scale and no sd_seed; it has: nothing"),
-        ("prompt,sd_seed,sd_guidance_scale\na,1,7\nb,many,7\n", "prompt 2: could not convert"),
+        ("prompt,sd_seed,sd_guidance_scale\na,1,7\nb,many,7\n", "prompt 2: its seed or guidance is not a number"),
         ("prompt,sd_seed,sd_guidance_scale\na,1\n", "prompt 1: "),
     ],
 )

@@ -47,7 +47,7 @@ def test_only_what_was_measured_has_a_row() -> None:
 
 
 def test_scores_of_an_older_version_are_refused_with_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"an older version of fia\. Run the same command again with the same folder"):
+    with pytest.raises(ValueError, match=r"An older version of fia wrote these scores\. Run the same command again"):
         rows({"untouched": {"forgetting_accuracy": None}})  # type: ignore[typeddict-unknown-key]
 
 
