@@ -87,7 +87,7 @@ def test_any_mask_comes_back(any_mask, tmp_path):
 def test_a_folder_without_a_mask_and_no_folder_are_said_to_be_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no mask: there is no neurons\.safetensors in it"):
         NeuronMask.from_pretrained(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"There is no folder '.*nowhere', and no such mask"):
+    with pytest.raises(FileNotFoundError, match=r"There is no folder '.*nowhere', and no repository has such a name"):
         NeuronMask.from_pretrained(tmp_path / "nowhere")
 
 

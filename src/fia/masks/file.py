@@ -137,7 +137,12 @@ def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
     if not folder.is_dir():
         try:
             folder = Path(snapshot_download(str(folder_or_repo), allow_patterns=[NEURONS, CONFIG, CARD], **hub))
-        except (HFValidationError, OSError) as error:
+        except HFValidationError:
+            raise NotFoundError(
+                f"There is no folder {str(folder_or_repo)!r}, and no repository has such a name. Give the folder of a "
+                f"mask, or owner/name of a repository.{_did_you_mean(folder)}"
+            ) from None
+        except OSError as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise NotFoundError(
                 f"There is no folder {str(folder_or_repo)!r}, and the Hub gives no such mask ({reason}). Give the "
