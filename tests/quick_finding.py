@@ -6,7 +6,9 @@ from bits import assert_same_bits
 import fia
 from fia import Settings
 
-SETTINGS = Settings(prompts_per_concept=2, num_inference_steps=6, saliency_steps=2, spatial_ratio=0.05, batch_size=4)
+SETTINGS = Settings(
+    edit="zero", prompts_per_concept=2, num_inference_steps=6, saliency_steps=2, spatial_ratio=0.05, batch_size=4
+)
 
 
 def find(pipe, concepts, settings=SETTINGS, **overrides):

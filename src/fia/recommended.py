@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from .concepts import Concept
 from .prompts import TEMPLATES
-from .settings import Settings
+from .settings import UNION, Settings
 
 FOUND_WITH = Settings(prompts_per_concept=30, guidance_scale=1.0)
-UNION = 1.01  # an alpha above 1 spares nothing
+ZEROED = replace(FOUND_WITH, edit="zero")
 
 
 @dataclass(frozen=True)
@@ -37,35 +37,38 @@ def _all_of(kind: str) -> Callable[[Sequence[Concept]], bool]:
     return lambda concepts: all(concept.kind == kind for concept in concepts)
 
 
-# The first case that fits counts.
-CASES: dict[str, tuple[Case, ...]] = {
+ANYTHING = Case("anything", lambda _: True, FOUND_WITH)
+
+# The first case that fits counts. To rewrite, one setting serves every set of concepts.
+REWRITTEN: dict[str, tuple[Case, ...]] = {"testbed": (ANYTHING,), "testbed-dit": (ANYTHING,)}
+ZEROED_CASES: dict[str, tuple[Case, ...]] = {
     "testbed": (
         Case(
             "styles",
             _all_of("style"),
-            replace(FOUND_WITH, spatial_ratio=0.2, agnostic_ratio=UNION),
+            replace(ZEROED, spatial_ratio=0.2, agnostic_ratio=UNION),
         ),
         Case(
             "smoking",
             _all_of("explicit"),
-            replace(FOUND_WITH, spatial_ratio=0.15, agnostic_ratio=0.8, prompts_per_concept=4, seeds_per_prompt=8),
+            replace(ZEROED, spatial_ratio=0.15, agnostic_ratio=0.8, prompts_per_concept=4, seeds_per_prompt=8),
         ),
         Case(
             "one object",
             lambda concepts: len(concepts) == 1,
-            replace(FOUND_WITH, spatial_ratio=0.05, agnostic_ratio=UNION),
+            replace(ZEROED, spatial_ratio=0.05, agnostic_ratio=UNION),
             {"church": 0.15},
         ),
         Case(
             "two objects",
             lambda concepts: len(concepts) == 2,
-            replace(FOUND_WITH, spatial_ratio=0.04, agnostic_ratio=UNION),
+            replace(ZEROED, spatial_ratio=0.04, agnostic_ratio=UNION),
             {"church": 0.1},
         ),
         Case(
             "more objects, or several kinds",
             lambda _: True,
-            replace(FOUND_WITH, spatial_ratio=0.025, agnostic_ratio=0.8),
+            replace(ZEROED, spatial_ratio=0.025, agnostic_ratio=0.8),
             {"church": 0.1, "parachute": 0.04},
         ),
     ),
@@ -73,7 +76,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case(
             "anything",
             lambda _: True,
-            replace(FOUND_WITH, spatial_ratio=0.1, agnostic_ratio=UNION),
+            replace(ZEROED, spatial_ratio=0.1, agnostic_ratio=UNION),
         ),
     ),
 }
@@ -82,19 +85,20 @@ GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0}
 """The guidance at which a model's judge recognises most. At 7.5, the embedded model's images are cruder."""
 
 
-def recommend(model: str, concepts: Sequence[Concept]) -> tuple[Settings, list[Concept]]:
+def recommend(model: str, concepts: Sequence[Concept], *, zero: bool = False) -> tuple[Settings, list[Concept]]:
     """Returns the recommended settings for a model, and the concepts, some of them with their own r2.
 
     Args:
         model: name of the model.
         concepts: the concepts to forget together. If a concept already has an r2, it keeps it.
+        zero: whether the neurons become zero.
     """
-    case = next((case for case in CASES.get(model, ()) if case.fits(concepts)), None)
+    cases = ZEROED_CASES.get(model, ()) if zero else REWRITTEN.get(model, ())
+    case = next((case for case in cases if case.fits(concepts)), None)
     if case is None:
-        return Settings(), list(concepts)
-    own = case.spatial_ratios
+        return Settings(edit="zero" if zero else None), list(concepts)
+    settings, own = case.settings, case.spatial_ratios
     most = min((len(TEMPLATES[concept.kind][2]) for concept in concepts if not concept.prompts), default=None)
-    settings = case.settings
     if most is not None and most < settings.prompts_per_concept:
         settings = replace(settings, prompts_per_concept=most)
     return settings, [

@@ -1,12 +1,17 @@
 """Every setting of the method, with its default. A mask records the settings it was found with."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from .errors import UsageError
 
 Magnitude = Literal["raw", "max"]
 Mode = Literal["default", "paper"]
+Value = Literal["rewrite", "zero"]
+Sites = Literal["both", "feed-forward", "cross-attention"]
+UNION = 1.01  # an alpha above 1 spares nothing
+LARGEST_WEIGHT = 1e9
+LARGEST_MOMENT_RANK, LARGEST_RESPONSE_RANK = 48, 16  # half of what the sketches of docs/method.md, section 9, hold
 
 
 def check_at_least_one(config: object, *names: str) -> None:
@@ -21,14 +26,35 @@ class Settings:
     """How neurons are found and fused. The symbols are those of the paper and of docs/method.md."""
 
     mode: Mode = "default"
-    """In "paper" mode, concepts that the paper forgets get its kind, r1 and r2. The other defaults are the paper's."""
-    spatial_ratio: float = 0.03
-    """r2 in [0, 1]: the share of the connections of a row, and of a layer, that a concept may claim (Eq. 4, 5)."""
+    """In "paper" mode, all defaults are the paper's, and concepts that the paper forgets get its kind, r1 and r2."""
+    edit: Value | None = None
+    """What to do with the neurons: "rewrite" gives them the values that best return what the layer returns without the
+    concept; "zero" sets them to zero, as the paper does. The default is "rewrite", and in "paper" mode "zero"."""
+    sites: Sites | None = None
+    """The places of the neurons: "feed-forward" (the second linear of every feed-forward block, as in the paper),
+    "cross-attention" (the output of every attention to the text), or "both". The default is "both" to rewrite, and
+    "feed-forward" for zeros."""
+    spatial_ratio: float | None = None
+    """r2 in [0, 1]: the share of the connections of a row, and of a layer, that a concept may claim (Eq. 4, 5). The
+    default is 0.05 to rewrite, and the paper's 0.03 for zeros."""
     temporal_ratio: float = 0.05
     """r1 in [0, 1]: the share of a layer's connections that count as active at a step (Eq. 3)."""
     agnostic_ratio: float | None = None
     """alpha: a connection is spared if this share of the concepts, and at least two, claim it (Eq. 8). Above 1, nothing
-    is spared. The default is the paper's: 0.8 if all concepts are styles, otherwise 0.6."""
+    is spared, which is the default to rewrite. For zeros it is the paper's: 0.8 if all concepts are styles, otherwise
+    0.6."""
+    retain_weight: float = 1.0
+    """mu > 0: the weight of what is retained against that of the concepts, if the neurons are rewritten."""
+    ridge: float = 0.01
+    """lambda > 0: how strongly the new values are kept near the old ones."""
+    moment_rank: int = 16
+    """Eigenvectors that a mask keeps of each concept's inputs in a layer."""
+    response_rank: int = 4
+    """Singular vectors that a mask keeps of each concept's response in a layer. Fewer spare more of what nobody named,
+    but forget less."""
+    retained_words: int = 64
+    """How many words of a list of things, persons, places and styles to retain, if the model's tokenizer has them. 0
+    retains only the base prompts and the names to keep."""
     prompts_per_concept: int = 5
     """Number of different prompts to find a concept with. The paper calls five enough."""
     seeds_per_prompt: int = 1
@@ -44,8 +70,8 @@ class Settings:
     magnitude: Magnitude = "raw"
     """First term of Eq. 3: "raw" as printed, or "max" to divide it by the largest value of the layer."""
     layers: str | None = None
-    """A pattern of layer names, such as "blocks.*.mlp.fc2". It replaces the second linear of every feed-forward block,
-    and lets you mask unknown architectures (docs/families.md)."""
+    """A pattern of layer names, such as "blocks.*.mlp.fc2". It replaces the layers of `sites`, and lets you mask
+    unknown architectures (docs/families.md)."""
     count_ties: bool = False
     """Whether connections equal to the threshold tau of Eq. 3 count as active."""
     concepts_at_once: int = 5
@@ -56,8 +82,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("spatial_ratio", "temporal_ratio"):
-            if not 0 <= getattr(self, name) <= 1:
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}={getattr(self, name)} is outside [0, 1].")
+        for name in ("retain_weight", "ridge"):
+            if not 0 < getattr(self, name) <= LARGEST_WEIGHT:
+                raise UsageError(f"{name}={getattr(self, name)}; it must be above 0 and at most {LARGEST_WEIGHT:g}.")
+        for name, most in (("moment_rank", LARGEST_MOMENT_RANK), ("response_rank", LARGEST_RESPONSE_RANK)):
+            if not 1 <= getattr(self, name) <= most:
+                raise UsageError(f"{name}={getattr(self, name)} is outside [1, {most}].")
+        if self.retained_words < 0:
+            raise UsageError(f"retained_words={self.retained_words}; it must be at least 0.")
         if self.agnostic_ratio is not None and not 0 <= self.agnostic_ratio < float("inf"):
             raise UsageError(f"agnostic_ratio={self.agnostic_ratio} is outside [0, inf); above 1, nothing is spared.")
         numbers = ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps")
@@ -67,6 +101,28 @@ class Settings:
                 f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}; give at "
                 "most that many."
             )
-        for name, allowed in (("magnitude", get_args(Magnitude)), ("mode", get_args(Mode))):
+        choices = {"magnitude": get_args(Magnitude), "mode": get_args(Mode)}
+        choices |= {"edit": (None, *get_args(Value)), "sites": (None, *get_args(Sites))}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise UsageError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}.")
+                raise UsageError(f"{name}={getattr(self, name)!r} is not one of {', '.join(filter(None, allowed))}.")
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the neurons become zero."""
+        return self.edit == "zero" or (self.edit is None and self.mode == "paper")
+
+    def resolved(self, agnostic_ratio: float) -> "Settings":
+        """Returns the settings with a value for every default that depends on others.
+
+        Args:
+            agnostic_ratio: the paper's alpha for the concepts.
+        """
+        zero = self.is_zero
+        defaults: dict[str, Any] = {
+            "edit": "zero" if zero else "rewrite",
+            "sites": "feed-forward" if zero else "both",
+            "spatial_ratio": 0.03 if zero else 0.05,
+            "agnostic_ratio": agnostic_ratio if zero else UNION,
+        }
+        return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})

@@ -14,10 +14,10 @@ from ..finding.dry_run import estimate
 from ..finding.plan import plan_finding
 from ..finding.run import find_planned
 from ..loading import Runtime
-from ..masks.describe import describe, describe_json
+from ..masks.describe import describe, describe_effects, describe_json
 from ..masks.file import check_folder
 from ..processes import processes
-from ..recommended import CASES
+from ..recommended import REWRITTEN
 from ..settings import Settings
 from .arguments import Concepts, Folder, Json, Model, SettingsFlags, given
 
@@ -28,6 +28,7 @@ class Forget:
 
     Examples:
       fia forget testbed church "golf ball" --out masks/two
+      fia forget testbed zebra --keep horse --out masks/zebra
       fia forget stable-diffusion-v1-5/stable-diffusion-v1-5 "Van Gogh:style" --out masks/van-gogh
       fia forget ./my-model --preset imagenette --out masks/imagenette
       fia forget ./my-model --preset imagenette --out masks/imagenette --dry-run
@@ -43,6 +44,9 @@ class Forget:
     """Where to save the mask."""
     preset: Literal["imagenette", "explicit", "artists"] | None = None
     """Concepts of the paper to forget in addition, with the paper's ratios. The settings below do not change these."""
+    keep: tuple[str, ...] = ()
+    """Names that the model must go on drawing, such as neighbours of a concept; kinds as for concepts. A list of common
+    things is kept without being named."""
     settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     dry_run: bool = False
@@ -57,7 +61,8 @@ class Forget:
         out = self.out.resolve()
         check_folder(out)
         share = processes()
-        plan = plan_finding(self.runtime.load(self.model), concepts, **options)
+        keep = list(map(parse_concept, self.keep))
+        plan = plan_finding(self.runtime.load(self.model), concepts, keep=keep, **options)
         if self.dry_run:
             taken = estimate(plan, share.num_processes)
             if share.is_main_process:
@@ -78,7 +83,8 @@ class Forget:
             if unfinished.exists():
                 shutil.rmtree(unfinished)
             used = settings_used(self.model, mode, options)
-            written = f"{describe(mask)}\n\n{used}\nThe mask is in {self.out}"
+            effects = describe_effects(mask)
+            written = "\n".join(filter(None, (f"{describe(mask)}\n", effects, used, f"The mask is in {self.out}")))
             print(json.dumps(describe_json(mask), indent=2) if self.json else written)
 
 
@@ -90,7 +96,7 @@ def settings_used(model: str, mode: str, options: dict[str, Any]) -> str:
         mode: of the settings.
         options: what was given on the command line.
     """
-    source = f"recommended for {model}" if model in CASES and mode == "default" else "the paper's"
+    source = "the paper's" if mode == "paper" else f"recommended for {model}" if model in REWRITTEN else "the defaults"
     flags = " ".join(
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
         for name, value in options.items()

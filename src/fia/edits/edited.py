@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import NotFoundError, UsageError
 from ..files import read_json
 from ..models.layers import count_parameters
-from ..models.pipelines import get_denoiser, without_safety_checker
+from ..models.pipelines import denoiser_name, get_denoiser, without_safety_checker
 from .interface import Edit
 from .weight_edit import WeightEdit, check_shapes, count_changed
 
@@ -51,7 +51,7 @@ class EditedPipeline:
         index = read_json(self.folder / "model_index.json")
         parts = [name for name, value in index.items() if isinstance(value, list) and value[0] is not None]
         missing = [name for name in parts if name != "scheduler" and not (self.folder / name).is_dir()]
-        part, kind = self.denoiser_name(pipe), type(get_denoiser(pipe)).__name__
+        part, kind = denoiser_name(pipe), type(get_denoiser(pipe)).__name__
         if missing:
             raise UsageError(
                 f"{self.folder} is not a whole model: it has no {', '.join(missing)}. Give a whole pipeline's folder."
@@ -73,14 +73,10 @@ class EditedPipeline:
         parameters = dict(denoiser.named_parameters())
         changed = sum(
             count_changed(parameters[name], value)
-            for name, value in read_tensors(self.folder / self.denoiser_name(pipe))
+            for name, value in read_tensors(self.folder / denoiser_name(pipe))
             if name in parameters
         )
         return 100 * changed / count_parameters(denoiser)
-
-    def denoiser_name(self, pipe: DiffusionPipeline) -> str:
-        """Returns the name of the denoiser in the pipeline and in its folder."""
-        return "unet" if getattr(pipe, "unet", None) is not None else "transformer"
 
 
 @dataclass(frozen=True)

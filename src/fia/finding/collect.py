@@ -1,16 +1,23 @@
-"""Runs the prompts of a group of concepts through the first steps and collects the sums for Eq. 3."""
+"""Runs prompts through the first steps, and collects what Eq. 3 and the rewriting need of a group of concepts."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from accelerate.utils import find_executable_batch_size
 
 from ..errors import OutOfMemoryError
+from ..models.families import family_of
 from ..models.layers import MaskableLayer, layer_shapes
 from ..prompts import ConceptPairs
 from .denoise import run_first_steps
+from .moments import GroupSketches
 from .observe import Observer
 from .plan import FindingPlan
 from .progress import Progress
 from .saliency import Measure
 from .sums import GroupStatistics
+
+T = TypeVar("T")
 
 
 def collect_statistics(
@@ -19,10 +26,8 @@ def collect_statistics(
     group: ConceptPairs,
     steps: Progress,
     measure: Measure,
-) -> GroupStatistics:
-    """Runs the first steps for concepts with the same base prompts and returns the sums for Eq. 3.
-
-    If the memory runs out, it starts over with half as many rows at a time.
+) -> tuple[GroupStatistics, GroupSketches | None]:
+    """Runs the first steps for concepts with the same base prompts.
 
     Args:
         plan: the plan that the group belongs to.
@@ -30,6 +35,42 @@ def collect_statistics(
         group: the concepts and their prompt pairs.
         steps: counts the steps.
         measure: scores the connections of a layer, as `connection_saliency` does.
+
+    Returns:
+        The sums for Eq. 3; and the sketches of moments and responses, or None if the neurons become zero.
+
+    Raises:
+        MemoryError: if the memory does not even hold one row at a time.
+    """
+    prompts = len(group[0][1])
+
+    def collect(batch_size: int) -> tuple[GroupStatistics, GroupSketches | None]:
+        statistics = GroupStatistics(
+            layer_shapes(layers),
+            [plan.temporal_ratio(concept) for concept, _ in group],
+            prompts,
+            count_ties=plan.settings.count_ties,
+            device=plan.memory.integrals,
+        )
+        sketches = None
+        if not plan.settings.is_zero:
+            from_end = family_of(plan.denoiser).text_first
+            sketches = GroupSketches(layers, len(group), prompts, from_end=from_end)
+        watch = None if sketches is None else sketches.receive
+        with Observer(layers, measure, statistics.receive, watch) as observer:
+            run_group(plan, group, observer, batch_size, steps)
+        return statistics, sketches
+
+    return with_smaller_batches(plan, collect, steps)
+
+
+def with_smaller_batches(plan: FindingPlan, collect: Callable[[int], T], steps: Progress) -> T:
+    """Returns what `collect` returns. If the memory runs out, it starts over with half as many rows at a time.
+
+    Args:
+        plan: the plan of the run.
+        collect: takes the number of rows in the denoiser at a time.
+        steps: counts the steps.
 
     Raises:
         MemoryError: if the memory does not even hold one row at a time.
@@ -42,25 +83,14 @@ def collect_statistics(
         steps.go_back(before)
         if batch_size == 0:
             raise OutOfMemoryError(
-                f"Out of memory even with one row at a time, for {len(group)} concepts together. Give a smaller "
-                "concepts_at_once (--concepts-at-once), use fewer prompts or seeds, or load the model in float16."
+                f"Out of memory even with one row at a time, for {plan.memory.concepts} concepts together. Give a "
+                "smaller concepts_at_once (--concepts-at-once), use fewer prompts or seeds, or load the model in "
+                "float16."
             )
         return batch_size
 
-    def collect(batch_size: int) -> GroupStatistics:
-        statistics = GroupStatistics(
-            layer_shapes(layers),
-            [plan.temporal_ratio(concept) for concept, _ in group],
-            len(group[0][1]),
-            count_ties=plan.settings.count_ties,
-            device=plan.memory.integrals,
-        )
-        with Observer(layers, measure, statistics.receive) as observer:
-            run_group(plan, group, observer, batch_size, steps)
-        return statistics
-
     in_memory = find_executable_batch_size(collect, starting_batch_size=batch_size, reduce_batch_size_fn=halved)
-    collected: GroupStatistics = in_memory()
+    collected: T = in_memory()
     return collected
 
 
@@ -75,14 +105,39 @@ def run_group(plan: FindingPlan, group: ConceptPairs, observer: Observer, batch_
         steps: counts the steps.
     """
     pairs = group[0][1]
+    prompts = [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own]
+    run_prompts(plan, prompts, [pair.seed for pair in pairs] * (1 + len(group)), observer, batch_size, steps)
+
+
+def run_prompts(
+    plan: FindingPlan,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    observer: Observer,
+    batch_size: int,
+    steps: Progress,
+    shorter: tuple[int, int] | None = None,
+) -> None:
+    """Runs the first steps of a plan for some prompts.
+
+    Args:
+        plan: the plan of the run.
+        prompts: P prompts.
+        seeds: their seeds.
+        observer: watches the denoiser's layers.
+        batch_size: rows in the denoiser at a time. It replaces that of the settings.
+        steps: counts the steps.
+        shorter: number of first steps, and of steps of a whole generation, in place of the plan's.
+    """
+    first_steps, num_inference_steps = shorter or (plan.settings.saliency_steps, plan.settings.num_inference_steps)
     run_first_steps(
         plan.pipe,
         plan.denoiser,
-        [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own],
-        [pair.seed for pair in pairs] * (1 + len(group)),
+        prompts,
+        seeds,
         observer,
-        first_steps=plan.settings.saliency_steps,
-        num_inference_steps=plan.settings.num_inference_steps,
+        first_steps=first_steps,
+        num_inference_steps=num_inference_steps,
         guidance_scale=plan.settings.guidance_scale,
         batch_size=batch_size,
         on_step=steps.advance,

@@ -11,6 +11,7 @@ from ..models.layers import MaskableLayer
 from .saliency import Measure, numbers_at_once
 
 Receive = Callable[[str, range, Tensor], None]
+Watch = Callable[[str, range, Tensor, Tensor], None]
 
 
 class Observer:
@@ -24,7 +25,13 @@ class Observer:
             `run_first_steps` sets it.
     """
 
-    def __init__(self, layers: Mapping[str, MaskableLayer], measure: Measure, receive: Receive) -> None:
+    def __init__(
+        self,
+        layers: Mapping[str, MaskableLayer],
+        measure: Measure,
+        receive: Receive,
+        watch: Watch | None = None,
+    ) -> None:
         """Prepares to watch. It watches nothing before its `with` block.
 
         Args:
@@ -32,9 +39,10 @@ class Observer:
             measure: returns the values of some rows, stacked. It takes the arguments of `connection_saliency`, which is
                 the measure of FIA.
             receive: called with the layer's name, the indices of the prompts, and the values.
+            watch: called before that with the name, the indices, and the layer's inputs and outputs.
         """
         self.prompts: range | None = None
-        self.measure, self.receive = measure, receive
+        self.measure, self.receive, self.watch = measure, receive, watch
         self._layers = layers
 
     def __enter__(self) -> "Observer":
@@ -83,6 +91,8 @@ class _LayerHook:
                 f"Layer {self.name} was given {len(inputs)} rows for {len(prompts)} prompts. Choose a pattern of "
                 "layers that leaves it out (--layers)."
             )
+        if self.observer.watch is not None:
+            self.observer.watch(self.name, prompts, inputs, outputs)
         weight = layer.weight.to(output.device, torch.float32)
         bias = None if layer.bias is None else layer.bias.to(output.device)
         step = max(1, numbers_at_once(output.device) // layer.size)

@@ -1,7 +1,7 @@
 """Plans a run of `find` before anything runs: the prompts, their groups, and where to keep the sums."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from diffusers import DiffusionPipeline, ModelMixin
 
 from ..concepts import Concept, as_concepts, paper_agnostic_ratio
+from ..errors import UsageError
 from ..masks.pruning import refuse_if_pruned
 from ..models.families import Guidance, family_of
 from ..models.layers import MaskableLayer, hash_weights, maskable_layers
@@ -18,6 +19,10 @@ from ..recommended import recommend
 from ..settings import Settings
 from .checks import warn_of_adapters, warn_of_guesses, warn_of_long_prompts
 from .memory import MemoryPlan, plan_memory
+from .words import usable_words
+
+NAMES_AT_ONCE = 8  # names to keep, or words, that go through the steps together
+STEPS_OF_NAMES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,8 @@ class FindingPlan:
         pairs: every concept with its prompt pairs.
         groups: the same in groups. The concepts of a group share their base prompts and go through the steps together.
         memory: where the running sums are kept.
+        keep: what the user names to be kept.
+        words: the words to retain, with their categories.
     """
 
     pipe: DiffusionPipeline
@@ -41,6 +48,8 @@ class FindingPlan:
     pairs: ConceptPairs
     groups: list[ConceptPairs]
     memory: MemoryPlan
+    keep: tuple[Concept, ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def weights_hash(self) -> str:
@@ -53,6 +62,7 @@ class FindingPlan:
 
     def spatial_ratio(self, concept: Concept) -> float:
         """Returns a concept's r2: its own, or else that of the settings."""
+        assert self.settings.spatial_ratio is not None
         return self.settings.spatial_ratio if concept.spatial_ratio is None else concept.spatial_ratio
 
     @property
@@ -61,8 +71,22 @@ class FindingPlan:
         return self.settings.saliency_steps * len(self.memory.parts)
 
     @property
+    def steps_of_names(self) -> tuple[int, int]:
+        """How many first steps the names to keep and the words go through, and of how many.
+
+        Their moments change little from step to step, so a few longer steps over the same times are enough.
+        """
+        first = min(STEPS_OF_NAMES, self.settings.saliency_steps)
+        return first, max(first, round(self.settings.num_inference_steps * first / self.settings.saliency_steps))
+
+    def steps_in_all(self, process: int = 0, processes: int = 1) -> int:
+        """Returns the number of steps of one of the processes that share the work."""
+        batches = sum(len(batches_of(names)[process::processes]) for names in (self.keep, self.words))
+        return len(self.groups[process::processes]) * self.steps_of_group + batches * self.steps_of_names[0]
+
+    @property
     def prompts(self) -> int:
-        """Number of prompts in all, with and without the concepts."""
+        """Number of prompts that find concepts, with and without them."""
         return sum(map(prompts_of, self.groups))
 
     @property
@@ -96,10 +120,17 @@ class FindingPlan:
         return self.passes * sum(-(-prompts_of(group) // self.settings.batch_size) for group in self.groups)
 
 
+def batches_of(names: Sequence[object]) -> list[range]:
+    """Returns the batches of names, or words, that go through the steps together."""
+    return [range(i, min(i + NAMES_AT_ONCE, len(names))) for i in range(0, len(names), NAMES_AT_ONCE)]
+
+
 def plan_finding(
     pipe: DiffusionPipeline,
     concepts: str | Concept | Iterable[str | Concept],
     settings: Settings | None = None,
+    *,
+    keep: str | Concept | Iterable[str | Concept] = (),
     **overrides: Any,
 ) -> FindingPlan:
     """Returns the plan for `find`, after all of its checks and warnings; see `find` for the arguments."""
@@ -107,7 +138,8 @@ def plan_finding(
     wanted, settings = choose_settings(pipe, concepts, settings, overrides)
     if settings.layers is None:
         denoiser = get_known_denoiser(pipe)
-    layers = maskable_layers(denoiser, settings.layers)
+    assert settings.sites is not None
+    layers = maskable_layers(denoiser, settings.layers, settings.sites)
     warn_of_guesses(denoiser)
     warn_of_adapters(denoiser)
     refuse_if_pruned(denoiser, "and neurons must be found on the original weights")
@@ -115,7 +147,31 @@ def plan_finding(
     warn_of_long_prompts(pipe, pairs)
     groups = group_by_base_prompts(pairs, settings.concepts_at_once)
     memory = plan_memory(layers, max(map(len, groups)), pipe._execution_device)
-    return FindingPlan(pipe, denoiser, settings, layers, pairs, groups, memory)
+    kept = names_to_keep(keep, wanted, settings)
+    words = () if settings.is_zero else tuple(usable_words(pipe, settings.retained_words))
+    return FindingPlan(pipe, denoiser, settings, layers, pairs, groups, memory, kept, words)
+
+
+def names_to_keep(
+    keep: str | Concept | Iterable[str | Concept], concepts: Iterable[Concept], settings: Settings
+) -> tuple[Concept, ...]:
+    """Returns what the user names to be kept, each once.
+
+    Raises:
+        ValueError: if one of the names is to be forgotten, or the neurons become zero, which keeps nothing by name.
+    """
+    names = dict.fromkeys([keep] if isinstance(keep, str | Concept) else keep)
+    kept = {concept.name: concept for concept in as_concepts(names)} if names else {}
+    if kept and settings.is_zero:
+        raise UsageError(
+            f"keep={list(kept)} has no effect with zeros, which know nothing of what to keep. Leave it out, or take "
+            'edit="rewrite" (--edit rewrite).'
+        )
+    forgotten = {concept.name.casefold() for concept in concepts}
+    for name in kept:
+        if name.casefold() in forgotten:
+            raise UsageError(f"{name!r} cannot be forgotten and kept at once; name it once.")
+    return tuple(kept.values())
 
 
 def choose_settings(
@@ -132,12 +188,11 @@ def choose_settings(
     mode = overrides.get("mode", "default" if settings is None else settings.mode)
     wanted = as_concepts(concepts, mode)
     if settings is None and mode == "default":
-        settings, with_own_ratios = recommend(embedded_name(pipe), wanted)
+        zero = overrides.get("edit") == "zero"
+        settings, with_own_ratios = recommend(embedded_name(pipe), wanted, zero=zero)
         wanted = wanted if "spatial_ratio" in overrides else with_own_ratios
     settings = replace(settings or Settings(), **overrides)
-    if settings.agnostic_ratio is None:
-        settings = replace(settings, agnostic_ratio=paper_agnostic_ratio(wanted))
-    return wanted, settings
+    return wanted, settings.resolved(paper_agnostic_ratio(wanted))
 
 
 def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPairs:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from ..concepts import Concept
+from ..masks.low_rank import Moment, Response
 from ..masks.mask import NeuronMask
+from ..masks.rewriting import Rewriting, Source
 from ..models.layers import count_parameters, layer_shapes
 from ..prompts import ConceptPairs
+from ..provenance import hash_json
 from ..settings import Settings
 from .collect import collect_statistics
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
 from .progress import OnStep, Progress
 from .record import record
+from .retained import retain
 from .saliency import connection_saliency
 from .unfinished import Unfinished
 
@@ -32,6 +37,7 @@ def forget(
     concepts: str | Concept | Iterable[str | Concept],
     settings: Settings | None = None,
     *,
+    keep: str | Concept | Iterable[str | Concept] = (),
     progress: bool = True,
     **overrides: Any,
 ) -> NeuronMask:
@@ -40,7 +46,9 @@ def forget(
     Args:
         pipe: a text-to-image pipeline of a family in docs/families.md, or any other pipeline if you give `layers`.
         concepts: names of objects. For styles, explicit content, your own prompts or ratios, give a `Concept` for each.
-        settings: the settings. None takes those recommended for the model (docs/recommended.md), or else the paper's.
+        settings: the settings. None takes those recommended for the model (docs/recommended.md), or else the defaults.
+        keep: names of what the model must go on drawing, such as the neighbours of a concept. A list of common things
+            is kept without being named.
         progress: whether to show a progress bar.
         **overrides: single settings, such as `spatial_ratio=0.03`.
 
@@ -52,7 +60,7 @@ def forget(
         ValueError: if a setting is out of range, if no concept is given or one is given twice, or if the pipeline
             already carries a mask.
     """
-    mask = find(pipe, concepts, settings, progress=progress, **overrides)
+    mask = find(pipe, concepts, settings, keep=keep, progress=progress, **overrides)
     mask.apply(pipe)
     return mask
 
@@ -62,6 +70,7 @@ def find(
     concepts: str | Concept | Iterable[str | Concept],
     settings: Settings | None = None,
     *,
+    keep: str | Concept | Iterable[str | Concept] = (),
     progress: bool = True,
     on_step: OnStep | None = None,
     unfinished: str | Path | None = None,
@@ -74,6 +83,7 @@ def find(
         pipe: see `forget`.
         concepts: see `forget`.
         settings: see `forget`.
+        keep: see `forget`.
         progress: whether to show a progress bar.
         on_step: called after each step with the number of steps done and the number of all steps. A step is a step of
             the denoiser for all prompts of a group of concepts. An exception from it stops the run.
@@ -86,7 +96,7 @@ def find(
         **overrides: single settings, such as `spatial_ratio=0.03`.
     """
     return find_planned(
-        plan_finding(pipe, concepts, settings, **overrides),
+        plan_finding(pipe, concepts, settings, keep=keep, **overrides),
         progress=progress,
         on_step=on_step,
         unfinished=unfinished,
@@ -108,7 +118,7 @@ def find_planned(
     # With a single group there is nothing to resume, so we do not hash the model.
     kept = Unfinished(Path(unfinished), plan) if unfinished is not None and len(plan.groups) > 1 else None
     masks = []
-    with Progress(len(own_groups) * plan.steps_of_group, shown=progress and index == 0, on_step=on_step) as steps:
+    with Progress(plan.steps_in_all(index, number), shown=progress and index == 0, on_step=on_step) as steps:
         for group in own_groups:
             mask = kept.get(group) if kept else None
             if mask is not None:
@@ -117,21 +127,43 @@ def find_planned(
                 names = [concept.name for concept, _ in group]
                 steps.describe(f"Finding {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
                 started = time.perf_counter()
-                found = find_group(plan, group, steps)
-                mask = _mask(plan, group, found, time.perf_counter() - started)
+                neurons, rewriting = find_group(plan, group, steps)
+                mask = _mask(plan, group, neurons, rewriting, time.perf_counter() - started)
                 if kept:
                     kept.keep(group, mask)
             masks.append(mask)
+        started = time.perf_counter()
+        sources, near = ({}, {}) if plan.settings.is_zero else retain(plan, steps, processes)
     if number > 1:
         masks = gather_object(masks)
-    neurons = {name: own for mask in masks for name, own in mask.neurons.items()}
-    seconds = sum(mask.provenance[0]["seconds"] for mask in masks)
-    return _mask(plan, plan.pairs, neurons, seconds)
+    by_name = {name: own for mask in masks for name, own in mask.neurons.items()}
+    seconds = sum(mask.provenance[0]["seconds"] for mask in masks) + time.perf_counter() - started
+    names = [concept.name for concept, _ in plan.pairs]
+    found = [mask.rewriting for mask in masks if mask.rewriting is not None]
+    rewriting = None
+    if found:
+        moments = {name: own for part in found for name, own in part.moments.items()}
+        responses = {name: own for part in found for name, own in part.responses.items()}
+        rewriting = replace(
+            found[0],
+            moments={name: moments[name] for name in names},
+            responses={name: responses[name] for name in names},
+            sources={key: source for part in found for key, source in part.sources.items()} | sources,
+            near=near,
+        )
+    return _mask(plan, plan.pairs, by_name, rewriting, seconds)
 
 
-def _mask(plan: FindingPlan, pairs: ConceptPairs, neurons: dict[str, dict[str, Tensor]], seconds: float) -> NeuronMask:
+def _mask(
+    plan: FindingPlan,
+    pairs: ConceptPairs,
+    neurons: dict[str, dict[str, Tensor]],
+    rewriting: Rewriting | None,
+    seconds: float,
+) -> NeuronMask:
     """Returns the mask of some of the concepts, in their order."""
     assert plan.settings.agnostic_ratio is not None
+    assert plan.settings.sites is not None
     return NeuronMask(
         neurons={concept.name: neurons[concept.name] for concept, _ in pairs},
         shapes=layer_shapes(plan.layers),
@@ -140,32 +172,53 @@ def _mask(plan: FindingPlan, pairs: ConceptPairs, neurons: dict[str, dict[str, T
         denoiser_parameters=count_parameters(plan.denoiser),
         weights_hash=plan.weights_hash,
         layer_pattern=plan.settings.layers,
+        sites=plan.settings.sites,
+        rewriting=rewriting,
         provenance=[record(plan, pairs, seconds)],
     )
 
 
-def find_group(plan: FindingPlan, group: ConceptPairs, steps: Progress) -> dict[str, dict[str, Tensor]]:
-    """Returns each concept's neurons by layer (flat int32 indices on the CPU) for concepts with the same base prompts.
+def find_group(
+    plan: FindingPlan, group: ConceptPairs, steps: Progress
+) -> tuple[dict[str, dict[str, Tensor]], Rewriting | None]:
+    """Finds concepts with the same base prompts.
 
     Args:
         plan: the plan that the group belongs to.
         group: the concepts and their prompt pairs.
         steps: counts the steps.
+
+    Returns:
+        Each concept's neurons by layer (flat int32 indices on the CPU); and what it takes to rewrite them, which
+        retains only the base prompts, or None if they become zero.
     """
-    found: dict[str, dict[str, Tensor]] = {concept.name: {} for concept, _ in group}
+    names, settings = [concept.name for concept, _ in group], plan.settings
+    found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
+    moments: dict[str, dict[str, Moment]] = {name: {} for name in names}
+    responses: dict[str, dict[str, Response]] = {name: {} for name in names}
+    base: dict[str, Moment] = {}
     ratios = [plan.spatial_ratio(concept) for concept, _ in group]
     for layers in plan.memory.parts:
-        statistics = collect_statistics(plan, layers, group, steps, connection_saliency)
-        for i, ((concept, _), ratio) in enumerate(zip(group, ratios, strict=True)):
-            found[concept.name] |= {
-                name: select_neurons(layer.integrals[i].aggregate(plan.settings.magnitude), ratio).int().cpu()
-                for name, layer in statistics.layers.items()
+        statistics, sketches = collect_statistics(plan, layers, group, steps, connection_saliency)
+        for i, (name, ratio) in enumerate(zip(names, ratios, strict=True)):
+            found[name] |= {
+                layer: select_neurons(sums.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
+                for layer, sums in statistics.layers.items()
             }
         del statistics  # frees the memory for the sums of the next part
+        for layer, sketch in ({} if sketches is None else sketches.layers).items():
+            base[layer] = sketch.base.low_rank(settings.moment_rank)
+            for i, name in enumerate(names):
+                moments[name][layer] = sketch.moments[i].low_rank(settings.moment_rank)
+                responses[name][layer] = sketch.responses[i].low_rank(settings.response_rank)
     for (name, own), ratio in zip(found.items(), ratios, strict=True):
         if ratio > 0 and not any(map(len, own.values())):
             log.warning(
-                f"No connection answers to {name!r} more than to its base prompts; nothing is pruned for it. Check "
+                f"No connection answers to {name!r} more than to its base prompts; nothing is changed for it. Check "
                 "that the model knows this name, or give Concept(prompts=...)."
             )
-    return found
+    if settings.is_zero:
+        return found, None
+    key = hash_json([(pair.base_prompt, pair.seed) for pair in group[0][1]])[:16]
+    sources = {f"base {key}": Source("base", base)}
+    return found, Rewriting(moments, responses, sources, {}, settings.retain_weight, settings.ridge)

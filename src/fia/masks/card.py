@@ -4,12 +4,15 @@ from huggingface_hub import ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
+from ..settings import Value
 from .contents import MaskContents
 
 NO_EVIDENCE = (
     "None was given with this mask. Measure what it forgets and what it costs: `fia evaluate MODEL --mask MASK --task "
     "objects`."
 )
+DEEDS: dict[Value, str] = {"rewrite": "gives new values to", "zero": "prunes"}
+REWRITTEN = ", its neurons rewritten in closed form"
 NO_LICENCE = "None was stated. A mask is of little use without its base model, and that model has its own licence."
 
 
@@ -38,7 +41,7 @@ def model_card(mask: MaskContents, evidence: str = NO_EVIDENCE, licence: str | N
 
 # A mask that makes a text-to-image model forget
 
-It prunes {mask.number_pruned:,} connections ({mask.sparsity:.2%} of the maskable layers,
+It {DEEDS[mask.edit]} {mask.number_pruned:,} connections ({mask.sparsity:.2%} of the maskable layers,
 {mask.denoiser_sparsity:.3%} of the denoiser) of `{mask.model}`, so that it no longer generates:
 
 {concepts}
@@ -53,7 +56,8 @@ It fits the {mask.architecture} with the weights hash `{mask.weights_hash[:16]}`
 
 ## How it was found
 
-With Forget-It-All (arXiv 2601.06163), alpha {mask.agnostic_ratio:g}; prompts, seeds and versions are in `config.json`.
+With Forget-It-All (arXiv 2601.06163){REWRITTEN if mask.rewriting else ""}, alpha {mask.agnostic_ratio:g}; prompts,
+seeds and versions are in `config.json`.
 
 {settings or "- settings unknown"}
 

@@ -5,10 +5,13 @@ from functools import cached_property
 from typing import Any, get_args
 
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ..concepts import Kind
+from ..settings import Sites, Value
 from .fusion import agnostic_threshold, count_claims, fuse, strongest
 from .pruning import fingerprint
+from .rewriting import Effects, Rewriting
 
 MOST_NAMED = 5  # concepts in the short description
 
@@ -27,8 +30,9 @@ class MaskContents:
         weights_hash: hash of the maskable layers in which the neurons were found (`layers.hash_weights`).
         strengths: the share of its neurons' weights that a concept takes away, in (0, 1]. A concept without a strength
             has 1.
-        layer_pattern: the pattern of names that chose the layers. None means the second linear of every feed-forward
-            block.
+        layer_pattern: the pattern of names that chose the layers. None means those of `sites`.
+        sites: the places of the layers; see `models.layers.maskable_layers`.
+        rewriting: what it takes to put new values into the neurons. None means that they become zero.
         provenance: how the neurons were found, with one record for each run of `find`: the model, the concepts with
             their prompts and seeds, the settings, the versions. Plain JSON.
     """
@@ -41,6 +45,8 @@ class MaskContents:
     weights_hash: str
     strengths: dict[str, float] = field(default_factory=dict)
     layer_pattern: str | None = None
+    sites: Sites = "feed-forward"
+    rewriting: Rewriting | None = None
     provenance: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -55,14 +61,41 @@ class MaskContents:
 
     @cached_property
     def remaining(self) -> dict[str, Tensor] | None:
-        """The share of each pruned weight that is left, float32, in the order of `pruned`; None if nothing is left.
+        """The share of each pruned weight that is left, float32, in the order of `pruned`; None if nothing is left, or
+        if the weights are rewritten.
 
         If several concepts claim a connection, the strongest of them decides.
         """
         strengths = [self.strengths.get(name, 1.0) for name in self.neurons]
-        if all(strength == 1 for strength in strengths):
+        if self.rewriting is not None or all(strength == 1 for strength in strengths):
             return None
         return {name: 1 - strongest(self._claims(name), strengths, pruned) for name, pruned in self.pruned.items()}
+
+    @property
+    def edit(self) -> Value:
+        """What happens to the neurons: "rewrite" gives them new values, "zero" sets them to zero."""
+        return "zero" if self.rewriting is None else "rewrite"
+
+    @cached_property
+    def added(self) -> dict[str, Tensor] | None:
+        """What is added to each pruned weight if the neurons are rewritten, float32, in the order of `pruned`.
+
+        The model is not needed. It is solved when it is first used, and shows a progress bar if that takes time.
+
+        Raises:
+            ValueError: if a layer cannot be solved.
+        """
+        if self.rewriting is None:
+            return None
+        with tqdm(self.pruned.items(), desc="Solving", unit="layer", delay=2, leave=False) as layers:
+            return {name: self.rewriting.solve(name, indices, self.strengths) for name, indices in layers}
+
+    @cached_property
+    def effects(self) -> Effects | None:
+        """What the new values do, or None if the neurons become zero. It is solved when it is first used."""
+        if self.rewriting is None or self.added is None or not self.concepts:
+            return None
+        return self.rewriting.effects(self.pruned, self.added)
 
     @property
     def neuron_counts(self) -> dict[str, int]:
@@ -102,7 +135,9 @@ class MaskContents:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of what the mask does to its model. Two masks with the same hash are interchangeable."""
-        return fingerprint(self.pruned, self.remaining)
+        if self.rewriting is None:
+            return fingerprint(self.pruned, self.remaining)
+        return self.rewriting.fingerprint(fingerprint(self.pruned), self.strengths)
 
     @property
     def model(self) -> str:

@@ -28,10 +28,12 @@ from ..files import written_whole
 from .contents import MaskContents
 from .file_checks import FORMAT, FORMAT_VERSION, SENSE, parse_settings, split_neurons
 from .gapcode import encode
+from .rewriting_file import pack, unpack
 
 log = logging.getLogger("fia")
 
-PLAIN = tuple(field.name for field in fields(MaskContents) if field.name not in ("neurons", "shapes"))
+PLAIN = tuple(field.name for field in fields(MaskContents) if field.name not in ("neurons", "shapes", "rewriting"))
+DTYPES = ("I32", "U16", "F16", "F32")
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 EVIDENCE = "evidence.json"  # the evaluation that a published mask brings along
 
@@ -52,10 +54,11 @@ def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, st
     folder.mkdir(parents=True, exist_ok=True)
     plain = {name: getattr(mask, name) for name in PLAIN}
     plain |= {"concepts": list(mask.concepts), "layers": {name: list(shape) for name, shape in mask.shapes.items()}}
+    plain["rewriting"], tensors = (None, {}) if mask.rewriting is None else pack(mask.rewriting)
     config = json.dumps(
         {"format": FORMAT, "format_version": FORMAT_VERSION} | {name: plain[name] for name in SENSE}, indent=2
     )
-    tensors = {"counts": np.zeros((len(mask.concepts), len(mask.shapes)), dtype=np.int32)}
+    tensors["counts"] = np.zeros((len(mask.concepts), len(mask.shapes)), dtype=np.int32)
     for i, layers in enumerate(mask.neurons.values()):
         codes = [encode(layers[name]) for name in mask.shapes]
         tensors["counts"][i] = [len(code) for code in codes]
@@ -96,9 +99,11 @@ def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118 (not a dict)
-            foreign = [f"{key} is {dtype}" for key, dtype in dtypes.items() if dtype not in ("I32", "U16")]
+            foreign = [f"{key} is {dtype}" for key, dtype in dtypes.items() if dtype not in DTYPES]
             if foreign:
-                raise DataError(f"{path} is not a mask: tensor {foreign[0]}, not I32 or U16. Give another file.")
+                raise DataError(
+                    f"{path} is not a mask: tensor {foreign[0]}, not {', '.join(DTYPES)}. Give another file."
+                )
             tensors = {key: file.get_tensor(key) for key in dtypes}
     except SafetensorError as error:
         raise DataError(
@@ -121,10 +126,14 @@ def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
         )
     config = parse_settings(settings, path)
     shapes = {name: (outputs, inputs) for name, (outputs, inputs) in config["layers"].items()}
+    try:
+        rewriting = config["rewriting"] and unpack(config["rewriting"], tensors, config["concepts"], shapes)
+    except ValueError as error:
+        raise DataError(f"{path} is not a mask: {error}. Make it again.") from None
     neurons = split_neurons(tensors, config["concepts"], shapes, path)
     plain: dict[str, Any] = {name: config.get(name) for name in PLAIN}
     plain["agnostic_ratio"] = float(plain["agnostic_ratio"])
-    return MaskContents(neurons=neurons, shapes=shapes, **plain)
+    return MaskContents(neurons=neurons, shapes=shapes, rewriting=rewriting, **plain)
 
 
 def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:

@@ -3,16 +3,19 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from torch import Tensor
 
 from ..errors import DataError
+from ..settings import Sites
+from . import rewriting_file
 from .gapcode import decode
 
 FORMAT = "fia-neuron-mask"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+OLDER = {3: {"sites": "feed-forward", "rewriting": None}}  # what a file of an older version does not say
 LARGEST_LAYER = 2**28  # connections: several times the largest known layer, and a bound on the memory of fusing
 LARGEST_ALPHA = 1e9  # anything above 1 is the union
 
@@ -29,11 +32,13 @@ def parse_settings(settings: str, path: Path) -> dict[str, Any]:
         config = None
     if not isinstance(config, dict):
         raise DataError(f"{path} is not a mask: its settings are not a JSON object. Give another file.")
-    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+    version = config.get("format_version")
+    if config.get("format") != FORMAT or type(version) is not int or version not in (*OLDER, FORMAT_VERSION):
         raise DataError(
-            f"{path} has format {config.get('format')!r} version {config.get('format_version')!r}; this version of fia "
-            f"reads {FORMAT!r} version {FORMAT_VERSION}. Use the version of fia that wrote it, or make the mask again."
+            f"{path} has format {config.get('format')!r} version {version!r}; this version of fia reads {FORMAT!r} "
+            f"versions {min(OLDER)} to {FORMAT_VERSION}. Use the version of fia that wrote it, or make the mask again."
         )
+    config |= OLDER.get(version, {})
     for field, makes_sense in SENSE.items():
         if not makes_sense(config.get(field)):
             raise DataError(
@@ -80,6 +85,8 @@ SENSE: dict[str, Callable[[Any], bool]] = {
         isinstance(value, dict) and all(type(share) in (int, float) and 0 < share <= 1 for share in value.values())
     ),
     "layer_pattern": lambda value: value is None or isinstance(value, str),
+    "sites": lambda value: value in get_args(Sites),
+    "rewriting": rewriting_file.makes_sense,
     "provenance": lambda value: isinstance(value, list) and all(map(_is_record, value)),
 }
 

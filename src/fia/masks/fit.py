@@ -25,7 +25,10 @@ def check_fit(mask: MaskContents, denoiser: nn.Module, *, check_weights: bool) -
             f"The mask is for a {mask.architecture}, but the model is a {type(denoiser).__name__}. Apply it to the "
             f"model in which it was found ({mask.model})."
         )
-    layers = maskable_layers(denoiser) if mask.layer_pattern is None else layers_named(denoiser, mask.shapes)
+    if mask.layer_pattern is None:
+        layers = maskable_layers(denoiser, sites=mask.sites)
+    else:
+        layers = layers_named(denoiser, mask.shapes)
     shapes = layer_shapes(layers)
     for name in sorted(shapes.keys() | mask.shapes.keys()):
         mine, theirs = mask.shapes.get(name), shapes.get(name)

@@ -12,6 +12,7 @@ from torch import nn
 
 from ..errors import UsageError
 from ..models.pipelines import get_denoiser, get_known_denoiser
+from ..settings import LARGEST_WEIGHT, Value
 from . import file, hub, pruning
 from .card import model_card
 from .contents import MaskContents
@@ -47,6 +48,7 @@ class NeuronMask(MaskContents):
             self,
             neurons={name: layers for name, layers in self.neurons.items() if name in names},
             strengths={name: strength for name, strength in self.strengths.items() if name in names},
+            rewriting=None if self.rewriting is None else self.rewriting.only(names),
             provenance=[record for record in records if record["concepts"]],
         )
 
@@ -67,14 +69,29 @@ class NeuronMask(MaskContents):
                 f"The masks have different alphas, {self.agnostic_ratio:g} and {other.agnostic_ratio:g}. Give them the "
                 "same alpha first: mask.with_agnostic_ratio(alpha)."
             )
+        if self.edit != other.edit:
+            raise UsageError(
+                "One of the masks rewrites its neurons, and the other sets them to zero. Make both set them to zero "
+                'first: mask.with_edit("zero").'
+            )
+        weights = {(own.retain_weight, own.ridge) for own in (self.rewriting, other.rewriting) if own is not None}
+        if len(weights) > 1:
+            raise UsageError(
+                "The masks weigh differently what they retain. Give them the same weights first: "
+                "mask.with_retain_weight(mu, ridge=...)."
+            )
         twice = self.neurons.keys() & other.neurons.keys()
         if twice:
             names = ", ".join(repr(name) for name in self.neurons if name in twice)
             raise UsageError(f"Both masks hold {names}; take that out of one of them first: mask.without(...).")
+        rewriting = None
+        if self.rewriting is not None and other.rewriting is not None:
+            rewriting = self.rewriting | other.rewriting
         return replace(
             self,
             neurons=self.neurons | other.neurons,
             strengths=self.strengths | other.strengths,
+            rewriting=rewriting,
             provenance=self.provenance + other.provenance,
         )
 
@@ -88,12 +105,46 @@ class NeuronMask(MaskContents):
             raise UsageError(f"agnostic_ratio={agnostic_ratio}; it must be at least 0. Use 1.1 for the union.")
         return replace(self, agnostic_ratio=float(agnostic_ratio))
 
+    def with_edit(self, edit: Value) -> "NeuronMask":
+        """Returns a mask for the same neurons that does something else to them.
+
+        Args:
+            edit: "zero" to set them to zero, as the paper does; "rewrite" to give them new values.
+
+        Raises:
+            ValueError: if the mask does not hold what it takes to rewrite.
+        """
+        if edit == "rewrite" and self.rewriting is None:
+            raise UsageError(
+                "The mask was found for zeros, and does not hold what it takes to rewrite. Find it again with "
+                'edit="rewrite" (--edit rewrite).'
+            )
+        return replace(self, rewriting=self.rewriting if edit == "rewrite" else None)
+
+    def with_retain_weight(self, retain_weight: float, *, ridge: float | None = None) -> "NeuronMask":
+        """Returns a mask that weighs what it retains in another way (formula 10). The model is not needed.
+
+        Args:
+            retain_weight: mu > 0, the weight of what is retained against that of the concepts.
+            ridge: lambda > 0, which keeps the new values near the old ones. None leaves it as it is.
+
+        Raises:
+            ValueError: if a weight is not above 0, or the mask does not rewrite.
+        """
+        if self.rewriting is None:
+            raise UsageError("The mask sets its neurons to zero, so it has no weight of what it retains.")
+        ridge = self.rewriting.ridge if ridge is None else ridge
+        for name, value in (("retain_weight", retain_weight), ("ridge", ridge)):
+            if not 0 < value <= LARGEST_WEIGHT:
+                raise UsageError(f"{name}={value}; it must be above 0 and at most {LARGEST_WEIGHT:g}.")
+        return replace(self, rewriting=replace(self.rewriting, retain_weight=float(retain_weight), ridge=float(ridge)))
+
     def with_strengths(self, strengths: Mapping[str, float]) -> "NeuronMask":
         """Returns a mask with other strengths for some concepts.
 
         Args:
-            strengths: the share of its neurons' weights that a concept takes away, in (0, 1], by the concept's name,
-                such as {"golf ball": 0.5}.
+            strengths: how much of its change each concept makes, in (0, 1], by the concept's name, such as
+                {"golf ball": 0.5}. With zeros, that is the share of its neurons' weights that it takes away.
 
         Raises:
             ValueError: if a strength is out of range, or the mask does not hold one of the names.
@@ -129,7 +180,8 @@ class NeuronMask(MaskContents):
         layers = check_fit(self, denoiser, check_weights=check_weights)
         if self._is_on(denoiser):
             pruning.warn_if_overwritten(denoiser, "They are pruned again, and the values written there are lost.")
-        pruning.prune(denoiser, layers, self.pruned, ", ".join(self.concepts) or "nothing", self.remaining)
+        label = ", ".join(self.concepts) or "nothing"
+        pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint)
 
     def remove(self, pipe: DiffusionPipeline) -> None:
         """Gives every pruned weight its original value back, bit for bit.

@@ -1,4 +1,4 @@
-"""Sets weights of a denoiser to zero, or to a part of their values, and restores them bit for bit.
+"""Sets weights of a denoiser to zero, to a part of their values or to new ones, and restores them bit for bit.
 
 The original values stay with the denoiser, in one record on the CPU. So any equal mask can undo the pruning, also after
 the pipeline was moved, cast or copied. The record is not part of the state dict.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from ..models.layers import MaskableLayer, layers_named
 
 log = logging.getLogger("fia")
@@ -80,8 +80,10 @@ def prune(
     pruned: Mapping[str, Tensor],
     label: str,
     remaining: Mapping[str, Tensor] | None = None,
+    added: Mapping[str, Tensor] | None = None,
+    known_as: str | None = None,
 ) -> None:
-    """Sets the weights of the given connections to zero, or to a part of their values. Prunes all of them or none.
+    """Sets the weights of the given connections to zero, to a part of their values, or to new ones. All or none.
 
     Pruning the same connections again changes nothing, unless something else wrote to them since. In that case they are
     pruned again, and `restore` still gives back the values from before the first time.
@@ -93,11 +95,14 @@ def prune(
         label: name of what is pruned, for messages.
         remaining: for each layer, the shares in [0, 1) of its pruned weights that are left, float32. None means that
             nothing is left.
+        added: for each layer, what to add to its pruned weights instead, float32.
+        known_as: the fingerprint to record. None takes that of `pruned` and `remaining`.
 
     Raises:
-        ValueError: if the denoiser carries another mask, because its original values would be lost.
+        ValueError: if the denoiser carries another mask, because its original values would be lost; or if a new value
+            does not fit the model's type of numbers. Nothing is changed then.
     """
-    pruning = Pruning(fingerprint(pruned, remaining), label, {})
+    pruning = Pruning(known_as or fingerprint(pruned, remaining), label, {})
     present = current_pruning(denoiser)
     if present is not None and present.fingerprint == pruning.fingerprint:
         _write_after(layers, present)
@@ -108,6 +113,13 @@ def prune(
         after = torch.zeros_like(before)
         if remaining is not None:
             after = torch.where(remaining[name] > 0, remaining[name] * before, after).to(before.dtype)
+        if added is not None:
+            after = (before.float() + added[name]).to(before.dtype)
+            if not after.isfinite().all():
+                raise DataError(
+                    f"A new value of layer {name} is too large for {before.dtype}. Load the model in float32 or "
+                    "bfloat16."
+                )
         pruning.layers[name] = PrunedLayer(indices, before, after)
     setattr(denoiser, _RECORD, pruning)
     try:

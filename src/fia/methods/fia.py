@@ -24,5 +24,5 @@ class FIA:
     paper: ClassVar[str] = "Deng et al., Forget-It-All, arXiv 2601.06163"
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
-        """Returns the mask. The method does not use `keep`."""
-        return find(pipe, concepts, self.settings)
+        """Returns the mask. With zeros, the method does not use `keep`."""
+        return find(pipe, concepts, self.settings, keep=() if self.settings.is_zero else keep)

@@ -1,8 +1,9 @@
-"""The architectures that the package can mask, in two tables. Everything that depends on the family is here.
+"""The architectures that the package can edit, in three tables. Everything that depends on the family is here.
 
-OWNERS says which linear layer of a class is the second one of its feed-forward block. FAMILIES says how the pipelines
-call each denoiser. Both tables name classes by text, so a class that moves within diffusers breaks only its own family.
-To support another architecture, add its classes here and a tiny pipeline to the tests.
+OWNERS says which linear layer of a class is the second one of its feed-forward block. ATTENTION_OUTPUTS says which one
+projects what the attention read from the text. FAMILIES says how the pipelines call each denoiser. The tables name
+classes by text, so a class that moves within diffusers breaks only its own family. To support another architecture, add
+its classes here and a tiny pipeline to the tests.
 """
 
 from collections.abc import Callable
@@ -46,10 +47,39 @@ OWNERS: dict[str, Owner] = {
 }
 
 
+# Keys: as in OWNERS. Values: path from the block to the output projection of its cross-attention. In blocks with joint
+# attention, it is that of the stream with the image. Blocks of FLUX.1, FLUX.2 and Chroma with a single stream are left
+# out: there one linear projects the attention and the feed-forward together.
+ATTENTION_OUTPUTS: dict[str, str] = {
+    "attention.BasicTransformerBlock": "attn2.to_out.0",
+    "attention.JointTransformerBlock": "attn.to_out.0",
+    "transformers.sana_transformer.SanaTransformerBlock": "attn2.to_out.0",
+    "transformers.hunyuan_transformer_2d.HunyuanDiTBlock": "attn2.to_out.0",
+    "transformers.auraflow_transformer_2d.AuraFlowJointTransformerBlock": "attn.to_out.0",
+    "transformers.auraflow_transformer_2d.AuraFlowSingleTransformerBlock": "attn.to_out.0",
+    "transformers.transformer_chroma.ChromaTransformerBlock": "attn.to_out.0",
+    "transformers.transformer_cogview4.CogView4TransformerBlock": "attn1.to_out.0",
+    "transformers.transformer_flux.FluxTransformerBlock": "attn.to_out.0",
+    "transformers.transformer_flux2.Flux2TransformerBlock": "attn.to_out.0",
+    "transformers.transformer_lumina2.Lumina2TransformerBlock": "attn.to_out.0",
+    "transformers.transformer_qwenimage.QwenImageTransformerBlock": "attn.to_out.0",
+    "transformers.transformer_z_image.ZImageTransformerBlock": "attention.to_out.0",
+}
+
+
 def owner_of(module: nn.Module) -> Owner | None:
     """Returns the place of the second linear in a feed-forward module, or None if the module is of another class."""
-    names = (f"{base.__module__}.{base.__qualname__}".removeprefix(MODELS) for base in type(module).__mro__)
-    return next((OWNERS[name] for name in names if name in OWNERS), None)
+    return next((OWNERS[name] for name in _class_names(module) if name in OWNERS), None)
+
+
+def attention_output_of(module: nn.Module) -> str | None:
+    """Returns the path to the cross-attention's output projection in a block, or None if it is of another class."""
+    return next((ATTENTION_OUTPUTS[name] for name in _class_names(module) if name in ATTENTION_OUTPUTS), None)
+
+
+def _class_names(module: nn.Module) -> list[str]:
+    """Returns the names of a module's class and its bases, as the tables have them."""
+    return [f"{base.__module__}.{base.__qualname__}".removeprefix(MODELS) for base in type(module).__mro__]
 
 
 @dataclass(frozen=True)
@@ -70,6 +100,7 @@ class Family:
             without extra padding. None if the padding of a prompt does not depend on the other prompts.
         padded: arguments of the denoiser that are padded to the longest row, and that can be cut.
         parts: how many times a feed-forward runs in a pass, each time on other tokens of the same prompt.
+        text_first: whether the blocks that see text and image together have the text first, in different lengths.
     """
 
     name: str
@@ -80,6 +111,7 @@ class Family:
     text_lengths: Callable[[dict[str, Any]], list[int] | None] | None = None
     padded: tuple[str, ...] = ()
     parts: int = 1
+    text_first: bool = False
 
 
 def _lengths_in_mask(argument: str) -> Callable[[dict[str, Any]], list[int] | None]:
@@ -110,7 +142,10 @@ FAMILIES: dict[str, Family] = {
         padded=("encoder_hidden_states", "encoder_hidden_states_mask"),
     ),
     "Lumina2Transformer2DModel": Family(
-        "Lumina Image 2.0", "separate passes", text_lengths=_lengths_in_mask("encoder_attention_mask")
+        "Lumina Image 2.0",
+        "separate passes",
+        text_lengths=_lengths_in_mask("encoder_attention_mask"),
+        text_first=True,
     ),
     "AuraFlowTransformer2DModel": Family("AuraFlow", "unconditional first"),
     "HunyuanDiT2DModel": Family("HunyuanDiT", "unconditional first", shared=frozenset({"image_rotary_emb"})),

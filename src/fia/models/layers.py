@@ -1,4 +1,5 @@
-"""The maskable layers: the second linear of every feed-forward block (section 1 of docs/method.md).
+"""The layers that an edit changes, in two places: the second linear of every feed-forward block (section 1 of
+docs/method.md), and the output projection of every cross-attention (section 9).
 
 The code finds layers by the class that owns them. It refers to them by qualified name, never by order.
 """
@@ -18,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import UnsupportedError, UsageError
-from .families import family_of, owner_of
+from ..settings import Sites
+from .families import attention_output_of, family_of, owner_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,27 +90,31 @@ def _in_memory(module: nn.Module, name: str) -> Tensor:
     return values.data
 
 
-def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
-    """Returns the second linear of every feed-forward block, by qualified module name.
+def maskable_layers(
+    denoiser: nn.Module, pattern: str | None = None, sites: Sites = "feed-forward"
+) -> dict[str, MaskableLayer]:
+    """Returns the layers of some places, by qualified module name.
 
     Args:
         denoiser: the network to mask.
         pattern: a pattern of names, such as "*.ff.net.2". Returns the linears and 1x1 convolutions that it matches
             instead.
+        sites: "feed-forward" for the second linear of every feed-forward block, "cross-attention" for the output
+            projection of every cross-attention, or "both".
 
     Raises:
         TypeError: if such a layer is not a plain linear (quantised, or wrapped by an adapter).
         ValueError: if there is none, if its weights are not in memory (offloaded), or if its input comes in chunks.
     """
-    layers = find_layers(denoiser, pattern)
+    layers = find_layers(denoiser, pattern, sites)
     if not layers and pattern is not None:
         raise UsageError(
             f"No linear of {type(denoiser).__name__} has a name like {pattern!r}; `fia layers` lists the names."
         )
     if not layers:
         raise UsageError(
-            f"{type(denoiser).__name__} has no feed-forward block, so there is nothing to mask. Choose linears by a "
-            "pattern of their names: layers=... (--layers)."
+            f"{type(denoiser).__name__} has no layer of the sites {sites!r}, so there is nothing to mask. Choose "
+            "linears by a pattern of their names: layers=... (--layers)."
         )
     _check_chunks(denoiser)
     for name, layer in layers.items():
@@ -118,23 +124,30 @@ def maskable_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str
 
 def layers_named(denoiser: nn.Module, names: Iterable[str]) -> dict[str, MaskableLayer]:
     """Returns the layers with these names, with the checks of `maskable_layers`. Skips names that do not exist."""
-    modules, owned = dict(denoiser.named_modules()), find_layers(denoiser)
+    modules, owned = dict(denoiser.named_modules()), find_layers(denoiser, sites="both")
     layers = {name: owned.get(name) or MaskableLayer(modules[name]) for name in names if name in modules}
     for name, layer in layers.items():
         _check_plain(name, layer)
     return layers
 
 
-def find_layers(denoiser: nn.Module, pattern: str | None = None) -> dict[str, MaskableLayer]:
+def find_layers(
+    denoiser: nn.Module, pattern: str | None = None, sites: Sites = "feed-forward"
+) -> dict[str, MaskableLayer]:
     """Returns the layers of `maskable_layers` without a check of the weights, which may be on the device "meta"."""
     owned: dict[str, MaskableLayer] = {}
     parts = family_of(denoiser).parts
     for name, module in denoiser.named_modules():
-        owner = owner_of(module)
-        if owner is not None:
+        owner, output = owner_of(module), attention_output_of(module)
+        if owner is not None and (pattern or sites != "cross-attention"):
             layer: Any = module.get_submodule(owner.path)
             width = getattr(module, owner.width) if owner.width else layer.weight.shape[1]
             owned[f"{name}.{owner.path}"] = MaskableLayer(layer, layer.weight.shape[1] - width, parts)
+        if output is not None and (pattern or sites != "feed-forward"):
+            attention, _, path = output.partition(".")
+            if getattr(module, attention) is not None:  # some blocks have no cross-attention
+                layer = getattr(module, attention).get_submodule(path)
+                owned[f"{name}.{output}"] = MaskableLayer(layer)
     if pattern is None:
         return owned
     return {

@@ -39,6 +39,11 @@ def get_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
     return denoiser
 
 
+def denoiser_name(pipe: DiffusionPipeline) -> str:
+    """Returns the name of the denoiser in a pipeline, and in its folder."""
+    return "unet" if getattr(pipe, "unet", None) is not None else "transformer"
+
+
 def get_known_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
     """Returns the denoiser of a pipeline, if docs/families.md lists its architecture.
 

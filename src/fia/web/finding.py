@@ -115,9 +115,14 @@ def fused_facts(mask: NeuronMask) -> dict[str, Any]:
 
 def layer_labels(names: Sequence[str]) -> list[str]:
     """Returns short names of a U-Net's layers, such as "down 1.0", with enough numbers to tell them apart."""
-    numbers = [re.findall(r"\d+", name.removesuffix(".net.2")) for name in names]
+    blocks = [re.split(r"\.(?:ff|attn2)\.", name)[0] for name in names]
+    numbers = [re.findall(r"\d+", block) for block in blocks]
+    ends = [" attn" if ".attn2." in name else "" for name in names]
     for length in range(1, max(map(len, numbers)) + 1):
-        labels = [f"{n.split('_')[0]} {'.'.join(own[:length])}" for n, own in zip(names, numbers, strict=True)]
+        labels = [
+            f"{name.split('_')[0]} {'.'.join(own[:length])}{end}"
+            for name, own, end in zip(names, numbers, ends, strict=True)
+        ]
         if len(set(labels)) == len(labels):
             return labels
     return list(names)

@@ -13,8 +13,8 @@ from ..errors import UsageError
 from ..loading import Runtime
 from ..models.pipelines import without_safety_checker
 from ..prompts import fill
-from ..recommended import CASES, GUIDANCE_SCALES, recommend
-from ..settings import Settings
+from ..recommended import GUIDANCE_SCALES, REWRITTEN, recommend
+from ..settings import UNION, Settings
 from ..testbed.captions import SMOKING
 from ..testbed.pretrained import NAMES
 from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES, check_known
@@ -105,7 +105,7 @@ def make_offers(models: Sequence[str], batch_size: int, keeps_safety_checker: bo
         label = Path(model).resolve().name if model not in NAMES and Path(model).exists() else model
         if label in [offer.label for offer in offers]:
             raise UsageError(f"Two models are called {label!r}. Name each model once, or rename a folder.")
-        settings = None if model in CASES else Settings()
+        settings = None if model in REWRITTEN else Settings().resolved(UNION)
         drawing = Drawing(STEPS, GUIDANCE_SCALES.get(model), batch_size)
         known = KNOWN if model in NAMES else {}
         offers.append(Offer(model, label, settings, drawing, known, keeps_safety_checker))

@@ -1,0 +1,228 @@
+"""Collects the moments of what a model should go on drawing: names that the user gives, and a list of words.
+
+Of the list, those words are used that the model's tokenizer reads as one token: fragments mean nothing to the model.
+Their moments are the same for every mask of a model. So they are kept in a cache beside Hugging Face's, in a file that
+is named after a hash of the model and of all settings that matter.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from diffusers import DiffusionPipeline
+from huggingface_hub.constants import HF_HOME
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ..files import written_whole
+from ..masks.low_rank import Moment
+from ..masks.rewriting import NAMED, Source
+from ..masks.rewriting_file import pack_moments, take_moments
+from ..models.layers import layer_shapes
+from ..prompts import OBJECTS, PLACES, fill
+from ..provenance import hash_json, hash_pipeline, versions
+from .collect import run_prompts, with_smaller_batches
+from .moments import MomentSketch, SourceMoments
+from .observe import Observer
+from .plan import FindingPlan, batches_of
+from .progress import Progress
+
+log = logging.getLogger("fia")
+
+PROMPTS = 3  # of each name or word
+FIRST_SEED = 5_000_000  # far from the seeds that find concepts
+WORD_RANK, LIST_RANK = 8, 48  # eigenvectors that are kept of a word, and of the whole list
+NEAR = 0.8  # a word is near a concept if the cosine of their text embeddings is at least this
+
+Moments = dict[str, Moment]  # by layer
+
+
+def retained_prompts(name: str, kind: str, number: int) -> list[str]:
+    """Returns the prompts of a name or word.
+
+    Args:
+        name: the name.
+        kind: a kind of concepts, or a category of words.
+        number: its number in the list. It decides the places and objects in the prompts.
+    """
+    place, objects = PLACES[number % len(PLACES)], [OBJECTS[(number + i) % len(OBJECTS)] for i in range(PROMPTS)]
+    if kind in ("style", "styles"):
+        return [fill("a {object} in the style of {name}", object=thing, name=name) for thing in objects]
+    if kind == "places":
+        return [fill(f"{start} {{name}}", name=name) for start in ("a", "a photo of a", "an empty")]
+    return [fill(text, name=name, place=place) for text in ("a {name}", "a photo of a {name}", "a {name} in a {place}")]
+
+
+def text_features(pipe: DiffusionPipeline, names: Sequence[str]) -> Float[Tensor, "names width"] | None:
+    """Returns one vector of length 1 for each name, from the pipeline's first text encoder; None if it has none.
+
+    It is the encoder's own summary of the text, or the mean over its tokens if it makes no summary.
+    """
+    encoder, tokenizer = getattr(pipe, "text_encoder", None), getattr(pipe, "tokenizer", None)
+    if not isinstance(encoder, PreTrainedModel) or not isinstance(tokenizer, PreTrainedTokenizerBase):
+        return None
+    features = []
+    with torch.no_grad():
+        for name in names:
+            tokens = tokenizer([fill("a {name}", name=name)], return_tensors="pt", truncation=True).to(encoder.device)
+            output = encoder(input_ids=tokens.input_ids)
+            pooled = next((output[key] for key in ("text_embeds", "pooler_output") if key in output), None)
+            features.append((output[0].mean(dim=1) if pooled is None else pooled)[0].float().cpu())
+    return torch.nn.functional.normalize(torch.stack(features), dim=1)
+
+
+def near_words(pipe: DiffusionPipeline, concepts: Sequence[str], words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Returns, for each concept, the words that mean nearly the same to the pipeline's text encoder."""
+    features = text_features(pipe, [*concepts, *words])
+    near: dict[str, tuple[str, ...]] = {}
+    for i, concept in enumerate(concepts):
+        close = [False] * len(words)
+        if features is not None:
+            close = (features[len(concepts) :] @ features[i] >= NEAR).tolist()
+        same = [word.casefold() in concept.casefold().split() for word in words]
+        near[concept] = tuple(word for word, *is_near in zip(words, close, same, strict=True) if any(is_near))
+    return near
+
+
+def retain(
+    plan: FindingPlan, steps: Progress, processes: PartialState | None
+) -> tuple[dict[str, Source], dict[str, tuple[str, ...]]]:
+    """Returns what a mask retains beside its base prompts, by key, and for each concept the keys of the words near it.
+
+    Args:
+        plan: the plan of the run.
+        steps: counts the steps.
+        processes: accelerate's state, if several processes share the work.
+    """
+    named = [(concept.name, concept.kind, crc32(concept.name.encode()) % 100_000) for concept in plan.keep]
+    sketches = collect_moments(plan, named, steps, processes)
+    sources = {
+        NAMED + name: Source("named", {layer: sketch.low_rank(WORD_RANK) for layer, sketch in own.items()})
+        for (name, _, _), own in zip(named, sketches, strict=True)
+    }
+    if not plan.words:
+        return sources, {}
+    identity = hash_words(plan)
+    cached = cache_file(identity)
+    kept = read_cache(cached, plan)
+    if kept is None:
+        listed = [(word, category, i) for i, (word, category) in enumerate(plan.words)]
+        sketches = collect_moments(plan, listed, steps, processes)
+        kept = [{layer: sketch.low_rank(WORD_RANK) for layer, sketch in own.items()} for own in sketches]
+        kept.append({layer: _sum([own[layer] for own in sketches]).low_rank(LIST_RANK) for layer in plan.layers})
+        if processes is None or processes.is_main_process:
+            write_cache(cached, kept)
+    else:
+        steps.skip(steps.total - steps.done)
+    *words, whole = kept
+    sources[f"words {identity}"] = Source("words", whole, len(words))
+    near = near_words(plan.pipe, [concept.name for concept, _ in plan.pairs], [word for word, _ in plan.words])
+    by_word = dict(zip((word for word, _ in plan.words), words, strict=True))
+    for word in dict.fromkeys(word for found in near.values() for word in found):
+        sources[f"near {identity} {word}"] = Source("near", by_word[word])
+    return sources, {name: tuple(f"near {identity} {word}" for word in found) for name, found in near.items()}
+
+
+def collect_moments(
+    plan: FindingPlan,
+    names: Sequence[tuple[str, str, int]],
+    steps: Progress,
+    processes: PartialState | None,
+) -> list[dict[str, MomentSketch]]:
+    """Runs the first steps for names and returns the sketches of each, by layer.
+
+    Args:
+        plan: the plan of the run.
+        names: names with their kinds, and a number each that decides the place and the seeds of its prompts.
+        steps: counts the steps.
+        processes: accelerate's state, if several processes share the work.
+    """
+    index, number = (0, 1) if processes is None else (processes.process_index, processes.num_processes)
+    found: list[tuple[int, dict[str, MomentSketch]]] = []
+    for batch in batches_of(names)[index::number]:
+        steps.describe(f"Retaining {names[batch[0]][0]}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else ""))
+        prompts = [text for i in batch for text in retained_prompts(*names[i])]
+        seeds = [FIRST_SEED + PROMPTS * names[i][2] + k for i in batch for k in range(PROMPTS)]
+
+        def collect(batch_size: int) -> SourceMoments:
+            moments = SourceMoments(plan.layers, len(prompts) // PROMPTS, PROMPTS)  # noqa: B023 (it runs at once)
+            with Observer(plan.layers, only_inputs, moments.receive) as observer:
+                run_prompts(plan, prompts, seeds, observer, batch_size, steps, plan.steps_of_names)  # noqa: B023
+            return moments
+
+        moments = with_smaller_batches(plan, collect, steps)
+        found += [(i, {name: own[k].on_cpu() for name, own in moments.layers.items()}) for k, i in enumerate(batch)]
+    if number > 1:
+        found = gather_object(found)
+    return [own for _, own in sorted(found, key=lambda pair: pair[0])]
+
+
+def only_inputs(_weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:
+    """Returns the inputs of some rows."""
+    return inputs
+
+
+def _sum(sketches: Sequence[MomentSketch]) -> MomentSketch:
+    total = MomentSketch()
+    for sketch in sketches:
+        total.include(sketch)
+    return total
+
+
+def hash_words(plan: FindingPlan) -> str:
+    """Returns a hash of everything that the moments of the words depend on."""
+    made_with = {
+        "words": plan.words,
+        "layers": list(plan.layers),
+        "steps": plan.steps_of_names,
+        "guidance_scale": plan.settings.guidance_scale,
+        "prompts": PROMPTS,
+        "seed": FIRST_SEED,
+        "ranks": (WORD_RANK, LIST_RANK),
+        "versions": versions(),
+    }
+    config = {key: value for key, value in plan.denoiser.config.items() if not key.startswith("_")}
+    return hash_json([made_with, config, hash_pipeline(plan.pipe)])[:16]
+
+
+def cache_file(identity: str) -> Path:
+    """Returns the file that keeps the moments of a list of words for a model."""
+    return Path(HF_HOME, "fia", "retained", f"{identity}.safetensors")
+
+
+def read_cache(file: Path, plan: FindingPlan) -> list[Moments] | None:
+    """Returns the moments of every word, and those of the whole list at the end; None if the file is not there."""
+    if not file.is_file():
+        return None
+    shapes = layer_shapes(plan.layers)
+    try:
+        tensors = load_file(file)
+        ranks = [WORD_RANK] * len(plan.words) + [LIST_RANK]
+        return [take_moments(tensors, f"source_{{}}.{i}", rank, shapes) for i, rank in enumerate(ranks)]
+    except (OSError, ValueError, SafetensorError) as error:
+        log.warning(f"{file} is damaged ({error}); it is made again.")
+        return None
+
+
+def write_cache(file: Path, kept: Sequence[Moments]) -> None:
+    """Writes the moments of every word and of the whole list, or logs a warning."""
+    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    for i, moments in enumerate(kept):
+        tensors |= pack_moments(f"source_{{}}.{i}", moments.values())
+    try:
+        with written_whole(file) as partial:
+            save_file(tensors, partial)
+    except OSError as error:
+        log.warning(
+            f"What the model retains cannot be kept for the next mask: {error}. Set HF_HOME to a folder that can be "
+            "written to."
+        )

@@ -1,0 +1,152 @@
+"""The solution of one layer, against the direct one."""
+
+import numpy as np
+import pytest
+import rewriting_reference as reference
+import torch
+
+from fia.errors import DataError
+from fia.masks.low_rank import Moment, Response
+from fia.masks.rewriting import Rewriting, Source
+from fia.masks.solve import Quadratic, solve_rows
+
+CONCEPTS = ("church", "tench")
+
+
+def random_moment(generator, inputs, rank):
+    vectors = torch.linalg.qr(torch.randn(inputs, rank, generator=generator)).Q
+    values = (10 * torch.rand(rank, generator=generator)).sort(descending=True).values
+    return Moment(vectors.half(), values, 0.05)
+
+
+def random_response(generator, outputs, inputs, rank):
+    left, right = (torch.linalg.qr(torch.randn(n, rank, generator=generator)).Q.half() for n in (outputs, inputs))
+    return Response(left, torch.rand(rank, generator=generator).sort(descending=True).values, right)
+
+
+def rewriting(inputs=24, outputs=10, rank=5, seed=0, retain_weight=1.0, ridge=0.01):
+    """Returns the statistics of two concepts in one layer; the list has three words, one of them near the church."""
+    generator = torch.Generator().manual_seed(seed)
+    near = {"layer": random_moment(generator, inputs, rank)}
+    listed = [near["layer"], *(random_moment(generator, inputs, rank) for _ in range(2))]
+    total = torch.linalg.eigh(sum(moment.dense() for moment in listed) / 3)
+    whole = Moment(total.eigenvectors.flip(1).half(), total.eigenvalues.flip(0).float(), 0.0)
+    return Rewriting(
+        moments={name: {"layer": random_moment(generator, inputs, rank)} for name in CONCEPTS},
+        responses={name: {"layer": random_response(generator, outputs, inputs, 3)} for name in CONCEPTS},
+        sources={
+            "base b": Source("base", {"layer": random_moment(generator, inputs, rank)}),
+            "named cat": Source("named", {"layer": random_moment(generator, inputs, rank)}),
+            "words w": Source("words", {"layer": whole}, 3),
+            "near w chapel": Source("near", near),
+        },
+        near={"church": ("near w chapel",), "tench": ()},
+        retain_weight=retain_weight,
+        ridge=ridge,
+    )
+
+
+def directly(statistics, selected, strengths=(1.0, 1.0)):
+    sources = {key: source.moments["layer"].dense().numpy() for key, source in statistics.sources.items()}
+    listed = (3 * sources["words w"] - sources["near w chapel"]) / 2
+    return reference.solve(
+        [own["layer"].dense().numpy() for own in statistics.moments.values()],
+        [
+            strength * own["layer"].dense().numpy()
+            for own, strength in zip(statistics.responses.values(), strengths, strict=True)
+        ],
+        (sources["base b"] + sources["named cat"] + listed) / 3,
+        selected,
+        statistics.retain_weight,
+        statistics.ridge,
+    )
+
+
+def random_selection(outputs, inputs, share, seed=0):
+    return torch.rand(outputs, inputs, generator=torch.Generator().manual_seed(seed)) < share
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95, 1.0])  # fewer columns than H has directions, more, and all
+@pytest.mark.parametrize("rank", [2, 5])
+def test_against_the_direct_solution(share, rank):
+    statistics, selected = rewriting(rank=rank), random_selection(10, 24, share)
+    indices = selected.flatten().nonzero()[:, 0].int()
+    solved = statistics.solve("layer", indices, {})
+    expected = directly(statistics, selected.numpy())[selected.numpy()]
+    # The vectors are stored in float16, but both solutions use the stored ones. What is left is that H of the list
+    # minus a word has rounding errors of float16 below zero, which count as zero here.
+    np.testing.assert_allclose(solved.numpy(), expected, atol=2e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("inputs", [7, 300])
+def test_narrow_and_wide_layers(inputs):
+    statistics, selected = rewriting(inputs=inputs), random_selection(10, inputs, 0.4)
+    indices = selected.flatten().nonzero()[:, 0].int()
+    expected = directly(statistics, selected.numpy())[selected.numpy()]
+    solved = statistics.solve("layer", indices, {}).numpy()
+    np.testing.assert_allclose(solved, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_strengths_scale_the_response_of_their_concept():
+    statistics, selected = rewriting(), random_selection(10, 24, 0.5)
+    indices = selected.flatten().nonzero()[:, 0].int()
+    expected = directly(statistics, selected.numpy(), (0.25, 1.0))[selected.numpy()]
+    solved = statistics.solve("layer", indices, {"church": 0.25}).numpy()
+    np.testing.assert_allclose(solved, expected, atol=2e-3 * np.abs(expected).max())
+    half, whole = (statistics.solve("layer", indices, dict.fromkeys(CONCEPTS, s)) for s in (0.5, 1.0))
+    torch.testing.assert_close(half, whole / 2)
+
+
+def test_no_connection_has_nothing_to_solve():
+    assert len(rewriting().solve("layer", torch.empty(0, dtype=torch.int32), {})) == 0
+
+
+def test_rows_without_a_selected_column_are_left_out():
+    selected = torch.zeros(10, 24, dtype=torch.bool)
+    selected[3, 5:9] = selected[7, :2] = True
+    statistics, indices = rewriting(), selected.flatten().nonzero()[:, 0].int()
+    expected = directly(statistics, selected.numpy())[selected.numpy()]
+    np.testing.assert_allclose(
+        statistics.solve("layer", indices, {}).numpy(), expected, atol=2e-3 * np.abs(expected).max()
+    )
+
+
+def test_a_layer_that_cannot_be_solved_is_named():
+    quadratic = Quadratic(torch.ones(4, 1, dtype=torch.float64), 1.0)
+    response = torch.full((2, 4), torch.inf, dtype=torch.float64)
+    with pytest.raises(DataError, match=r"layer ff\.2 cannot be solved"):
+        solve_rows(quadratic, response, torch.tensor([0, 5], dtype=torch.int32), "ff.2")
+
+
+def test_what_is_retained_moves_less_with_a_larger_weight_and_the_concept_is_removed_less():
+    selected = random_selection(10, 24, 0.7)
+    indices = {"layer": selected.flatten().nonzero()[:, 0].int()}
+    moved, removed = [], []
+    for weight in (0.01, 1.0, 100.0):
+        statistics = rewriting(retain_weight=weight)
+        effects = statistics.effects(indices, {"layer": statistics.solve("layer", indices["layer"], {})})
+        moved.append(effects.moved)
+        removed.append(sum(effects.removed.values()))
+    assert moved[0] > moved[1] > moved[2]
+    assert removed[0] > removed[1] > removed[2]
+
+
+def test_with_everything_free_and_nothing_retained_all_of_a_lone_concept_is_removed():
+    statistics = rewriting(retain_weight=1e-9).only(["church"])
+    indices = torch.arange(240, dtype=torch.int32)
+    effects = statistics.effects({"layer": indices}, {"layer": statistics.solve("layer", indices, {})})
+    assert effects.removed["church"] == pytest.approx(1, abs=1e-3)
+
+
+def test_words_near_a_concept_are_retained_again_without_it():
+    statistics = rewriting()
+    assert statistics.number_of_words == 2
+    assert statistics.only(["tench"]).number_of_words == 3
+    assert statistics.only(["church"]).sources.keys() == statistics.sources.keys()
+
+
+def test_a_name_that_is_forgotten_is_not_retained():
+    statistics = rewriting()
+    statistics.moments["cat"] = statistics.moments["church"]
+    assert statistics.kept_names == []
+    assert {round(weight, 3) for weight, _ in statistics.retained("layer")} == {0.5, 0.75, -0.25}
