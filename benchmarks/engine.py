@@ -144,7 +144,7 @@ def parts(device: str) -> dict[str, tuple[Any, ...]]:
     testbed = Model("testbed", device=device)
     sd15 = Model("SD 1.5", 64, dtype, device)
     sdxl = Model("SDXL", 64 if is_cpu else 128, "bfloat16", device)
-    usual = Settings(batch_size=batch, agnostic_ratio=0.8)
+    usual = Settings(edit="zero", batch_size=batch, agnostic_ratio=0.8)
     # On two cores, a row of Stable Diffusion takes seconds, and all steps are alike, so we run few. The work that is
     # done once for a concept (allocating its sums, and the selection) usually spreads over ten steps, here over fewer.
     several = replace(usual, prompts_per_concept=3, saliency_steps=5) if is_cpu else usual

@@ -25,7 +25,7 @@ from fia.finding.sums import Moments
 from fia.masks.fusion import count_claims
 from fia.models.layers import maskable_layers
 
-SETTINGS = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8)
+SETTINGS = Settings(edit="zero", spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8)
 CONCEPT, LAYER, STEP = "church", "mid_block.attentions.0.transformer_blocks.0.ff.net.2", 5
 ROWS, COLUMNS = 24, 40  # numbers of outputs and inputs that the figure shows
 PLACES = {  # position of a block in the network -> start of its layers' names

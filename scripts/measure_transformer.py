@@ -21,7 +21,7 @@ from fia.recommended import GUIDANCE_SCALES
 
 SPATIAL_RATIOS = (0.03, 0.05, 0.1, 0.2, 0.3)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union
-BASE = Settings(seed=10_000, agnostic_ratio=0.6, prompts_per_concept=8)
+BASE = Settings(edit="zero", seed=10_000, agnostic_ratio=0.6, prompts_per_concept=8)
 DEMO = ROOT / "runs" / "demo-dit"
 CONFIG = DemoConfig(
     "dit",

@@ -9,28 +9,37 @@ from update_readme import put
 
 from fia import Settings
 from fia.files import written_whole
-from fia.recommended import CASES, Case
+from fia.recommended import REWRITTEN, ZEROED_CASES, Case
 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
 def recommended_table() -> str:
     """Returns a Markdown table of the recommended settings for each model and case."""
-    defaults = Case("anything", lambda _: True, Settings())
-    rows = [(f"`{model}`", case) for model, cases in CASES.items() for case in cases]
-    lines = [
-        "| model | forgotten together | r2 | r2 of its own | alpha | prompts x seeds | guidance while finding |",
-        "|---|---|---|---|---|---|---|",
+    tables = ((REWRITTEN, Settings(edit="rewrite")), (ZEROED_CASES, Settings(edit="zero")))
+    rows = [
+        row
+        for table, defaults in tables
+        for row in (
+            *((f"`{model}`", case) for model, cases in table.items() for case in cases),
+            ("any other", Case("anything", lambda _: True, defaults)),
+        )
     ]
-    for model, case in [*rows, ("any other", defaults)]:
-        settings = case.settings
-        alpha = "0.6; 0.8 if all are styles" if settings.agnostic_ratio is None else f"{settings.agnostic_ratio:g}"
+    lines = [
+        "| model | edit | forgotten together | r2 | r2 of its own | alpha | prompts x seeds | guidance while finding |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for model, case in rows:
+        given = case.settings.agnostic_ratio
+        settings = case.settings.resolved(0.6)
+        paper = "0.6; 0.8 if all are styles" if settings.is_zero and given is None else ""
         cells = (
             model,
+            settings.edit,
             case.name,
             f"{100 * settings.spatial_ratio:g} %",
             ", ".join(f"{name} {100 * ratio:g} %" for name, ratio in case.spatial_ratios.items()),
-            alpha,
+            paper or f"{settings.agnostic_ratio:g}",
             f"{settings.prompts_per_concept} x {settings.seeds_per_prompt}",
             f"{settings.guidance_scale:g}" if settings.guidance_scale > 1 else "none",
         )

@@ -7,14 +7,14 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from fia import NeuronMask, Settings
-from fia.bench.edit_store import EditStore
+from fia.bench.edit_store import OURS, EditStore
 from fia.bench.tasks import objects_task
 from fia.edits.weight_edit import WeightEdit
 from fia.methods import FIA, UCE, NegativePrompt
 from fia.methods.negative_prompt import NegativePromptEdit
 
 METHODS = {
-    "FIA": FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)),
+    OURS: FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)),
     "UCE": UCE(),
     "negative prompt": NegativePrompt(),
 }
@@ -29,7 +29,7 @@ def test_what_was_made_is_not_made_again(
         monkeypatch.setattr(method, "unlearn", lambda *_: pytest.fail("made again"))
     again = {name: edits.make(name) for name in METHODS}
     assert {name: one.costs for name, one in again.items()} == {name: one.costs for name, one in made.items()}
-    mask, same = made["FIA"].edit, again["FIA"].edit
+    mask, same = made[OURS].edit, again[OURS].edit
     assert isinstance(mask, NeuronMask)
     assert isinstance(same, NeuronMask)
     assert all(torch.equal(mask.pruned[name], same.pruned[name]) for name in mask.shapes)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fia import Settings
 from fia.bench import Bench
+from fia.bench.edit_store import OURS
 from fia.bench.questions import World
 from fia.bench.report import LEGEND
 from fia.bench.tasks import objects_task
@@ -20,12 +21,12 @@ from fia.methods import ESD, FIA, NegativePrompt
 WORLD = World(1, 1, 1)
 DRAWING = Drawing(num_inference_steps=2, batch_size=8)
 METHODS = {
-    "FIA": FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)),
+    OURS: FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)),
     "ESD-x": ESD("x", iterations=2, batch_size=2, num_inference_steps=3),
     "negative prompt": NegativePrompt(),
 }
 TASKS = (objects_task(2),)
-ROWS = ["untouched", "FIA", "ESD-x", "negative prompt", "random mask"]
+ROWS = ["untouched", OURS, "ESD-x", "negative prompt", "random mask"]
 pytestmark = pytest.mark.slow
 
 
@@ -45,14 +46,14 @@ def test_every_method_and_control_is_scored_on_the_same_images(out: Path) -> Non
         assert scores["kept"]["number"] == 8
         assert scores["rest"]["number"] == 20
     assert rows["untouched"]["changed_percent"] == rows["negative prompt"]["changed_percent"] == 0
-    assert rows["random mask"]["changed_percent"] == pytest.approx(rows["FIA"]["changed_percent"], rel=0.01) != 0
+    assert rows["random mask"]["changed_percent"] == pytest.approx(rows[OURS]["changed_percent"], rel=0.01) != 0
     assert results["made_with"]["drawing"]["num_inference_steps"] == 2
     assert results["made_with"]["environment"]["versions"].keys() >= {"fia", "torch", "diffusers"}
 
 
 def test_costs_stand_apart_from_results(out: Path) -> None:
     costs = json.loads((out / "costs.json").read_text())
-    assert costs["tasks"]["forget 2 objects"]["FIA"]["seconds"] > 0
+    assert costs["tasks"]["forget 2 objects"][OURS]["seconds"] > 0
     assert costs["machine"].keys() == {"device", "threads"}
     assert "seconds" not in (out / "results.json").read_text()
 

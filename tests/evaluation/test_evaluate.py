@@ -28,7 +28,7 @@ ALL_TASKS = ["objects", "styles", "explicit", "quality", "robust-prompts"]
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mask of a church, a style and smoking for the test-bed."""
-    settings = Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)
+    settings = Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)
     folder = tmp_path_factory.mktemp("masks") / "mask"
     concepts = [Concept("church"), Concept("Lumenza", "style"), SMOKING_CONCEPT]
     find(load_testbed(), concepts, settings).save_pretrained(folder)
@@ -138,7 +138,7 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     pipe = tiny_sd()
     pipe.save_pretrained(folder / "model")
-    settings = Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1)
+    settings = Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)
     find(pipe, ["church", Concept("Van Gogh", "style")], settings).save_pretrained(folder / "mask")
     return folder
 

@@ -247,7 +247,7 @@ def test_a_masked_pipeline_must_be_freed_first(pipe):
 def test_settings_and_overrides_are_recorded_as_plain_json(pipe):
     mask = find(pipe, Concept("Monet", "style", spatial_ratio=0.1), seed=9)
     record = json.loads(json.dumps(mask.provenance[0]))
-    assert record["settings"] == vars(replace(SETTINGS, seed=9, agnostic_ratio=0.8))
+    assert record["settings"] == vars(replace(SETTINGS, seed=9).resolved(0.8))
     (concept,) = record["concepts"]
     assert (concept["name"], concept["kind"], concept["spatial_ratio"]) == ("Monet", "style", 0.1)
     assert [pair["seed"] for pair in concept["prompts"]] == [9, 10]

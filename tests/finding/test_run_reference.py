@@ -11,7 +11,13 @@ from fia import Concept, Settings
 from fia.finding import run as unlearn
 
 SETTINGS = Settings(
-    prompts_per_concept=3, num_inference_steps=5, saliency_steps=2, spatial_ratio=0.05, temporal_ratio=0.1, batch_size=4
+    edit="zero",
+    prompts_per_concept=3,
+    num_inference_steps=5,
+    saliency_steps=2,
+    spatial_ratio=0.05,
+    temporal_ratio=0.1,
+    batch_size=4,
 )
 CONCEPTS = (
     Concept("church"),

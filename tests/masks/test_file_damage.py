@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_rewriting import with_rewriting
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch_file
 from same_mask import assert_same_mask
@@ -106,7 +107,7 @@ def test_a_pickled_file_is_refused_and_not_executed(folder, tmp_path):
 @pytest.mark.parametrize(("key", "value"), [("format", "other"), ("format_version", 1), ("format_version", None)])
 def test_another_format_or_version_is_refused(folder, key, value):
     rewrite(folder, change_config=lambda config: config.update({key: value}))
-    with pytest.raises(ValueError, match=rf"{value!r}.*; this version of fia reads 'fia-neuron-mask' version 3"):
+    with pytest.raises(ValueError, match=rf"{value!r}.*; this version of fia reads 'fia-neuron-mask' versions 3 to 4"):
         NeuronMask.from_pretrained(folder)
 
 
@@ -229,3 +230,73 @@ def test_any_bytes_are_loaded_or_refused(mask, tmp_path, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
     load_or_refuse(tmp_path)
+
+
+@pytest.fixture
+def rewriting_folder(mask, tmp_path):
+    with_rewriting(mask).save_pretrained(tmp_path / "rewriting")
+    return tmp_path / "rewriting"
+
+
+def test_a_file_of_version_3_is_a_mask_of_zeros(folder, mask):
+    def older(config):
+        config["format_version"] = 3
+        del config["sites"], config["rewriting"]
+
+    rewrite(folder, change_config=older)
+    assert_same_mask(NeuronMask.from_pretrained(folder), mask)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensors: tensors.pop("moment_vectors.1"), r"its tensor moment_vectors\.1 is missing"),
+        (lambda tensors: tensors.update({"moment_values.0": tensors["moment_values.0"][:-1]}), "another type or size"),
+        (lambda tensors: tensors.update({"response_left.2": np.zeros(3, np.float32)}), "another type or size"),
+        (lambda tensors: tensors["response_values.0"].fill(np.nan), "is not finite"),
+        (lambda tensors: tensors["source_vectors.0"].fill(np.inf), "is not finite"),
+        (lambda tensors: tensors["source_values.3"].fill(-1), "is negative"),
+        (
+            lambda tensors: tensors.update({"source_values.4": tensors["source_values.3"]}),
+            "of 3 concepts",
+        ),
+    ],
+)
+def test_forged_moments_are_refused(rewriting_folder, change, said):
+    rewrite(rewriting_folder, change_tensors=change)
+    with pytest.raises(ValueError, match=said):
+        NeuronMask.from_pretrained(rewriting_folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"retain_weight": 0},
+        {"retain_weight": float("nan")},
+        {"ridge": "0.01"},
+        {"ranks": [[4, 2]]},
+        {"ranks": [[4, 2], [4, 2], [4, 0]]},
+        {"ranks": [[5, 2], [4, 2], [4, 2]]},
+        {"near": {"church": ["base b"]}},
+        {"near": {"nobody": ["near w chapel"]}},
+        {"sources": [{"key": "base b", "block": "base", "number": 1, "rank": 4}]},
+        {"sources": [{"key": "base b", "block": "other", "number": 1, "rank": 4}]},
+        {"extra": 1},
+    ],
+)
+def test_forged_settings_of_the_rewriting_are_refused(rewriting_folder, change):
+    rewrite(rewriting_folder, change_config=lambda config: config["rewriting"].update(change))
+    with pytest.raises(ValueError, match="is not a mask"):
+        NeuronMask.from_pretrained(rewriting_folder)
+
+
+def test_numbers_of_words_that_leave_none_are_no_list(rewriting_folder):
+    """A file may claim fewer words than it takes out; the rest is still solved."""
+
+    def fewer(config):
+        config["rewriting"]["sources"][2]["number"] = 1
+        config["rewriting"]["sources"][0]["block"] = "near"
+
+    rewrite(rewriting_folder, change_config=fewer)
+    mask = NeuronMask.from_pretrained(rewriting_folder)
+    assert all(added.isfinite().all() for added in mask.added.values())

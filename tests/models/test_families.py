@@ -8,7 +8,7 @@ import diffusers
 import pytest
 import torch
 from tiny_pipelines import tiny_sd
-from tiny_transformers import tiny_transformer
+from tiny_transformers import BUILDERS, tiny_transformer
 from torch import nn
 from warned import warned
 
@@ -19,7 +19,7 @@ from fia.models.families import FAMILIES, MODELS, OWNERS, Z_IMAGE_TOKENS, guidan
 from fia.models.layers import find_layers, hash_weights, layer_shapes, layers_named, maskable_layers
 from fia.models.pipelines import get_denoiser
 
-FAST = {"num_inference_steps": 3, "saliency_steps": 1, "prompts_per_concept": 2, "progress": False}
+FAST = {"edit": "zero", "num_inference_steps": 3, "saliency_steps": 1, "prompts_per_concept": 2, "progress": False}
 UNET = {"block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2, "sample_size": 64}
 XL = {
     "sample_size": 128,
@@ -257,3 +257,18 @@ def test_every_class_in_the_tables_is_one_of_diffusers() -> None:
     for name in FAMILIES:
         assert getattr(diffusers, name).__module__.startswith(MODELS), name
     assert import_module("diffusers.models.transformers.transformer_z_image").SEQ_MULTI_OF == Z_IMAGE_TOKENS
+
+
+@pytest.mark.parametrize("family", sorted(BUILDERS))
+def test_every_family_is_rewritten_at_both_sites_and_comes_back(family):
+    pipe = tiny_transformer(family)
+    options = FAST | {"edit": "rewrite", "retained_words": 0, "spatial_ratio": 0.3}
+    mask = fia.find(pipe, "tench", keep=["a much longer name of a horse"], **options)
+    denoiser = get_denoiser(pipe)
+    layers = find_layers(denoiser, sites="both")
+    assert mask.shapes.keys() == layers.keys() > find_layers(denoiser).keys()
+    before = {name: layer.weight.clone() for name, layer in layers.items()}
+    with mask.applied(pipe):
+        changed = [name for name, layer in layers.items() if not torch.equal(layer.weight, before[name])]
+        assert len(changed) > len(layers) / 2
+    assert all(torch.equal(layer.weight, before[name]) for name, layer in layers.items())

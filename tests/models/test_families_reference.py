@@ -18,7 +18,13 @@ from fia import Concept, Settings
 from fia.finding import run as unlearn
 
 SETTINGS = Settings(
-    num_inference_steps=4, saliency_steps=2, spatial_ratio=0.05, temporal_ratio=0.1, guidance_scale=3.0, batch_size=2
+    edit="zero",
+    num_inference_steps=4,
+    saliency_steps=2,
+    spatial_ratio=0.05,
+    temporal_ratio=0.1,
+    guidance_scale=3.0,
+    batch_size=2,
 )
 # The prompts have other lengths than their bases, so that a text padded for a longer one's sake would show.
 PROMPTS = (("a tench in the sea", "the sea"), ("tench", "an old and deep pond"))

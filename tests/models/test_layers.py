@@ -90,7 +90,7 @@ def test_a_weight_that_is_not_in_memory_is_refused(pipe):
 
 
 def test_a_model_without_feed_forward_blocks_is_refused():
-    with pytest.raises(ValueError, match="Sequential has no feed-forward block"):
+    with pytest.raises(ValueError, match="Sequential has no layer of the sites 'feed-forward'"):
         maskable_layers(nn.Sequential(nn.Linear(2, 2)))
 
 

@@ -13,7 +13,7 @@ from fia.drawing.images import Drawing
 from fia.web.app import create_app
 from fia.web.offers import Offer
 
-FAST = Settings(prompts_per_concept=2, num_inference_steps=4, saliency_steps=2, spatial_ratio=0.05)
+FAST = Settings(retained_words=0, prompts_per_concept=2, num_inference_steps=4, saliency_steps=2, spatial_ratio=0.05)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from warned import heard, warned
 from fia import Concept, Settings
 from fia.loading import Runtime
 from fia.recommended import recommend
+from fia.settings import UNION
 from fia.web.finding import settings_of
 from fia.web.forms import FindForm
 from fia.web.offers import Offer, make_offers
@@ -29,7 +30,7 @@ def test_concepts_are_found_with_what_is_recommended(model: str, offers: dict[st
 
 
 def test_any_other_model_takes_the_papers_settings(offers: dict[str, Offer]) -> None:
-    assert settings_of(form(), offers["owner/name"], CHURCH) == (Settings(), CHURCH)
+    assert settings_of(form(), offers["owner/name"], CHURCH) == (Settings().resolved(UNION), CHURCH)
 
 
 def test_what_the_person_changes_goes_first(offers: dict[str, Offer]) -> None:

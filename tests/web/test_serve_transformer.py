@@ -11,7 +11,7 @@ from fia.loading import Runtime
 from fia.web.app import create_app
 from fia.web.offers import Offer
 
-FAST = Settings(prompts_per_concept=2, num_inference_steps=4, saliency_steps=2, spatial_ratio=0.05)
+FAST = Settings(retained_words=0, prompts_per_concept=2, num_inference_steps=4, saliency_steps=2, spatial_ratio=0.05)
 
 
 def test_a_transformer_is_searched_and_drawn():

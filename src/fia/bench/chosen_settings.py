@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import TypedDict
 
 from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
+from ..recommended import FOUND_WITH
 from ..settings import Settings
+from .edit_store import OURS
 from .tasks import BenchTask
 
 
@@ -20,10 +22,11 @@ ESD_SETTINGS = {"iterations": 150, "batch_size": 4, "num_inference_steps": 10}
 PROMPTS: Prompts = {"prompts_per_concept": 30, "seeds_per_prompt": 1}
 SEEDS_OF_SMOKING = 8  # smoking has four prompts of its own, and methods use all of them
 PROMPTS_OF_SMOKING: Prompts = {"prompts_per_concept": 30, "seeds_per_prompt": SEEDS_OF_SMOKING}
-OF_FIVE = Settings(spatial_ratio=0.05, agnostic_ratio=0.8, guidance_scale=1.0, **PROMPTS)
+OF_FIVE = Settings(edit="zero", spatial_ratio=0.05, agnostic_ratio=0.8, guidance_scale=1.0, **PROMPTS)
 UNION = replace(OF_FIVE, agnostic_ratio=1.01)
 
 FOR_FEW: dict[str, Method] = {
+    OURS: FIA(FOUND_WITH),  # one setting for every task
     "FIA": FIA(OF_FIVE),
     "ConceptPrune": ConceptPrune(0.05, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ..evaluation.records import Costs, Proportion, Scores
 from ..evaluation.run import RANDOM, UNTOUCHED
 from ..files import written_whole
+from .edit_store import OURS
 
 BenchScores = Mapping[str, Mapping[str, Scores]]  # by task and method
 BenchCosts = Mapping[str, Mapping[str, Costs]]
@@ -23,7 +24,8 @@ LEGEND = (
     "parameters that the edit changes. Seconds and MB: the cost of making the edit, without generating images."
 )
 COLOURS = {
-    "FIA": "#c0392b",
+    OURS: "#c0392b",
+    "FIA": "#e59866",
     "ESD-x": "#17a2b8",
     "ESD-u": "#8c6d1f",
     "negative prompt": "#7b4ea3",

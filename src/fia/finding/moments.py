@@ -16,6 +16,7 @@ from functools import lru_cache
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..masks.low_rank import Moment, Response
 
@@ -76,17 +77,17 @@ class MomentSketch:
         product = self.product.double().cpu() / self.tokens
         inputs = len(product)
         omega = test_matrix(inputs, MOMENT_COLUMNS, torch.device("cpu")).double()
-        shift = torch.finfo(torch.float32).eps * float(product.norm())  # makes the factor exist (Tropp et al., Alg. 3)
-        product = product + shift * omega
         core = omega.T @ product
-        factor = torch.linalg.cholesky((core + core.T) / 2)
-        half = torch.linalg.solve_triangular(factor, product.T, upper=False).T
-        vectors, roots, _ = torch.linalg.svd(half, full_matrices=False)
-        values = (roots.square() - shift).clamp(min=0)[:rank]
+        sizes, turn = torch.linalg.eigh((core + core.T) / 2)
+        seen = sizes > torch.finfo(torch.float32).eps * sizes.max()  # the others are rounding errors
+        vectors, roots, _ = torch.linalg.svd(product @ turn[:, seen] / sizes[seen].sqrt(), full_matrices=False)
+        missing = max(0, min(rank, inputs) - len(roots))  # if there were few tokens
+        vectors = F.pad(vectors[:, :rank], (0, missing))
+        values = F.pad(roots.square()[:rank], (0, missing))
         others = max(1, inputs - len(values))
         rest = max(0.0, (self.trace / self.tokens - float(values.sum())) / others)
         stored = torch.tensor(rest, dtype=torch.float32).item()  # as a file has it
-        return Moment(vectors[:, :rank].half().contiguous(), values.float(), stored)
+        return Moment(vectors.half().contiguous(), values.float(), stored)
 
 
 class ResponseSketch:

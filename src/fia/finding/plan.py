@@ -22,7 +22,7 @@ from .memory import MemoryPlan, plan_memory
 from .words import usable_words
 
 NAMES_AT_ONCE = 8  # names to keep, or words, that go through the steps together
-STEPS_OF_NAMES = 3
+PROMPTS_OF_NAME, STEPS_OF_NAMES = 3, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +96,14 @@ class FindingPlan:
 
     @property
     def passes(self) -> int:
-        """How often every prompt goes through the denoiser in all."""
-        passes = self.passes_of_step * self.settings.saliency_steps
+        """How often every prompt of a concept goes through the denoiser in all."""
+        return self._passes_in(self.settings.saliency_steps) * len(self.memory.parts)
+
+    def _passes_in(self, steps: int) -> int:
+        passes = self.passes_of_step * steps
         if self.passes_of_step == 2 and self._guidance == "separate passes":
             passes -= 1  # we stop before the last unconditional one
-        return passes * len(self.memory.parts)
+        return passes
 
     @property
     def _guidance(self) -> Guidance:
@@ -108,16 +111,23 @@ class FindingPlan:
 
     @property
     def rows(self) -> int:
-        """Number of rows that go through the denoiser in all. It grows if the scheduler repeats timesteps."""
-        return self.passes * self.prompts
+        """Number of rows that go through the denoiser in all. It grows if the scheduler repeats timesteps.
+
+        It shrinks if the moments of the words are known from an earlier mask.
+        """
+        names = PROMPTS_OF_NAME * (len(self.keep) + len(self.words))
+        return self.passes * self.prompts + self._passes_in(self.steps_of_names[0]) * names
 
     @property
     def calls(self) -> int:
         """Number of calls of the denoiser, with at most `batch_size` rows each.
 
-        It grows if the scheduler repeats timesteps, or if texts differ in length.
+        It grows if the scheduler repeats timesteps, or if texts differ in length. It shrinks as `rows` does.
         """
-        return self.passes * sum(-(-prompts_of(group) // self.settings.batch_size) for group in self.groups)
+        batches = [*batches_of(self.keep), *batches_of(self.words)]
+        names = sum(-(-PROMPTS_OF_NAME * len(batch) // self.settings.batch_size) for batch in batches)
+        concepts = sum(-(-prompts_of(group) // self.settings.batch_size) for group in self.groups)
+        return self.passes * concepts + self._passes_in(self.steps_of_names[0]) * names
 
 
 def batches_of(names: Sequence[object]) -> list[range]:

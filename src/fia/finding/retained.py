@@ -33,12 +33,11 @@ from ..provenance import hash_json, hash_pipeline, versions
 from .collect import run_prompts, with_smaller_batches
 from .moments import MomentSketch, SourceMoments
 from .observe import Observer
-from .plan import FindingPlan, batches_of
+from .plan import PROMPTS_OF_NAME, FindingPlan, batches_of
 from .progress import Progress
 
 log = logging.getLogger("fia")
 
-PROMPTS = 3  # of each name or word
 FIRST_SEED = 5_000_000  # far from the seeds that find concepts
 WORD_RANK, LIST_RANK = 8, 48  # eigenvectors that are kept of a word, and of the whole list
 NEAR = 0.8  # a word is near a concept if the cosine of their text embeddings is at least this
@@ -54,7 +53,10 @@ def retained_prompts(name: str, kind: str, number: int) -> list[str]:
         kind: a kind of concepts, or a category of words.
         number: its number in the list. It decides the places and objects in the prompts.
     """
-    place, objects = PLACES[number % len(PLACES)], [OBJECTS[(number + i) % len(OBJECTS)] for i in range(PROMPTS)]
+    place, objects = (
+        PLACES[number % len(PLACES)],
+        [OBJECTS[(number + i) % len(OBJECTS)] for i in range(PROMPTS_OF_NAME)],
+    )
     if kind in ("style", "styles"):
         return [fill("a {object} in the style of {name}", object=thing, name=name) for thing in objects]
     if kind == "places":
@@ -151,10 +153,10 @@ def collect_moments(
     for batch in batches_of(names)[index::number]:
         steps.describe(f"Retaining {names[batch[0]][0]}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else ""))
         prompts = [text for i in batch for text in retained_prompts(*names[i])]
-        seeds = [FIRST_SEED + PROMPTS * names[i][2] + k for i in batch for k in range(PROMPTS)]
+        seeds = [FIRST_SEED + PROMPTS_OF_NAME * names[i][2] + k for i in batch for k in range(PROMPTS_OF_NAME)]
 
         def collect(batch_size: int) -> SourceMoments:
-            moments = SourceMoments(plan.layers, len(prompts) // PROMPTS, PROMPTS)  # noqa: B023 (it runs at once)
+            moments = SourceMoments(plan.layers, len(prompts) // PROMPTS_OF_NAME, PROMPTS_OF_NAME)  # noqa: B023 (it runs at once)
             with Observer(plan.layers, only_inputs, moments.receive) as observer:
                 run_prompts(plan, prompts, seeds, observer, batch_size, steps, plan.steps_of_names)  # noqa: B023
             return moments
@@ -185,7 +187,7 @@ def hash_words(plan: FindingPlan) -> str:
         "layers": list(plan.layers),
         "steps": plan.steps_of_names,
         "guidance_scale": plan.settings.guidance_scale,
-        "prompts": PROMPTS,
+        "prompts": PROMPTS_OF_NAME,
         "seed": FIRST_SEED,
         "ranks": (WORD_RANK, LIST_RANK),
         "versions": versions(),

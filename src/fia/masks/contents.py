@@ -31,10 +31,10 @@ class MaskContents:
         strengths: the share of its neurons' weights that a concept takes away, in (0, 1]. A concept without a strength
             has 1.
         layer_pattern: the pattern of names that chose the layers. None means those of `sites`.
-        sites: the places of the layers; see `models.layers.maskable_layers`.
-        rewriting: what it takes to put new values into the neurons. None means that they become zero.
         provenance: how the neurons were found, with one record for each run of `find`: the model, the concepts with
             their prompts and seeds, the settings, the versions. Plain JSON.
+        sites: the places of the layers; see `models.layers.maskable_layers`.
+        rewriting: what it takes to put new values into the neurons. None means that they become zero.
     """
 
     neurons: dict[str, dict[str, Tensor]]
@@ -45,9 +45,9 @@ class MaskContents:
     weights_hash: str
     strengths: dict[str, float] = field(default_factory=dict)
     layer_pattern: str | None = None
+    provenance: list[dict[str, Any]] = field(default_factory=list)
     sites: Sites = "feed-forward"
     rewriting: Rewriting | None = None
-    provenance: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def concepts(self) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ For the concepts that are forgotten together, in one layer (section 9 of docs/me
     R = mean_c s_c R_c                                  (11; s_c is the strength of concept c)
     D[i, S_i] = R[i, S_i] inv(H[S_i, S_i])              (12)
 
-A_c is the moment of the concept's inputs, and A_r that of what is retained: the base prompts, the names to keep, and a
-list of words. Each of these three is the mean of its own sources, and A_r is the mean of the three. The list holds no
-word that is near a forgotten concept. The mask keeps the sum over the whole list, and the moments of the words that are
-near one of its concepts, so the list of any combination of masks is known without the model.
+A_c is the moment of the concept's inputs, and A_r that of what is retained. A_r is the mean over the base prompts and a
+list of words; if there are names to keep, they make up half of it. The list holds no word that is near a forgotten
+concept. The mask keeps the sum over the whole list, and the moments of the words that are near one of its concepts, so
+the list of any combination of masks is known without the model.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from torch import Tensor
 from .low_rank import Moment, Response
 from .solve import Quadratic, combine, response_of, solve_rows, solve_whole
 
+SIGNS = {"base": 1, "words": 1, "near": -1}  # a word near a concept is taken out of the list
 NAMED = "named "  # keys of names to keep start with this
 Block = Literal["base", "named", "words", "near"]
 
@@ -115,22 +116,15 @@ class Rewriting:
 
     def retained(self, layer: str) -> list[tuple[float, Moment]]:
         """Returns the moments of a layer whose weighted sum is A_r, with their weights, some of them negative."""
-        blocks: dict[Block, list[Source]] = {"base": [], "named": [], "words": [], "near": []}
-        for key, source in self.sources.items():
-            if source.block != "named" or key.removeprefix(NAMED) not in self.moments:
-                blocks[source.block].append(source)
-        taken_out: dict[Block, list[Source]] = {"words": blocks.pop("near")}
-        numbers = {
-            block: sum(source.number for source in sources) - len(taken_out.get(block, ()))
-            for block, sources in blocks.items()
-        }
-        kept = [block for block, number in numbers.items() if number > 0]
-        return [
-            (sign * source.number / numbers[block] / len(kept), source.moments[layer])
-            for block in kept
-            for sign, sources in ((1, blocks[block]), (-1, taken_out.get(block, ())))
-            for source in sources
-        ]
+        general = [source for source in self.sources.values() if source.block != "named"]
+        named = [self.sources[NAMED + name] for name in self.kept_names]
+        number = sum(SIGNS[source.block] * source.number for source in general)
+        weighted = [(SIGNS[source.block] * source.number / number, source) for source in general if number > 0]
+        if weighted and named:
+            weighted = [(weight / 2, source) for weight, source in weighted]
+        share = 0.5 if weighted else 1.0
+        weighted += [(share / len(named), source) for source in named]
+        return [(weight, source.moments[layer]) for weight, source in weighted]
 
     def quadratic(self, layer: str) -> Quadratic:
         """Returns H of a layer (formula 10)."""
@@ -187,27 +181,22 @@ class Rewriting:
         )
 
     def fingerprint(self, neurons: str, strengths: Mapping[str, float]) -> str:
-        """Returns a hash of all that decides the solution.
+        """Returns a hash of all that decides the solution, whatever the order of concepts and sources.
 
         Args:
             neurons: hash of the selected connections.
             strengths: of the concepts that have one below 1.
         """
-        used = [strengths.get(name, 1.0) for name in self.moments]
-        numbers = [
-            neurons,
-            used,
-            self.retain_weight,
-            self.ridge,
-            [(k, s.block, s.number) for k, s in self.sources.items()],
-        ]
-        digest = hashlib.sha256(repr(numbers).encode())
-        for own in (*self.moments.values(), *(source.moments for source in self.sources.values())):
+        names, keys = sorted(self.moments), sorted(self.sources)
+        used = [(name, strengths.get(name, 1.0)) for name in names]
+        sources = [(key, self.sources[key].block, self.sources[key].number) for key in keys]
+        digest = hashlib.sha256(repr([neurons, used, self.retain_weight, self.ridge, sources]).encode())
+        for own in (*(self.moments[name] for name in names), *(self.sources[key].moments for key in keys)):
             for name, moment in own.items():
                 digest.update(f"\0{name} {moment.rest!r}".encode())
                 digest.update(moment.vectors.numpy().tobytes() + moment.values.numpy().tobytes())
-        for answers in self.responses.values():
-            for response in answers.values():
+        for name in names:
+            for response in self.responses[name].values():
                 for part in (response.left, response.values, response.right):
                     digest.update(part.numpy().tobytes())
         return digest.hexdigest()
