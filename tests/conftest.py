@@ -1,7 +1,14 @@
 """Fixtures: tiny pipelines with random weights, and a mask that fits one of them."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
+
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not IS_WORKER:  # what masks retain is kept there; all workers share it, and it is gone afterwards
+    os.environ["HF_HOME"] = mkdtemp(prefix="fia-tests-")
 
 import pytest
 import torch
@@ -11,10 +18,16 @@ from tiny_pipelines import tiny_sd, tiny_sdxl
 
 install_import_hook("fia", "checked_types.check")  # it checks only modules that are imported later
 
-from fia import NeuronMask  # noqa: E402
-from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers  # noqa: E402
+from fia import NeuronMask
+from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 
 torch.set_num_threads(1)
+
+
+def pytest_unconfigure() -> None:
+    """Deletes what masks retained."""
+    if not IS_WORKER:
+        shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from made_rewriting import with_rewriting
 from safetensors.numpy import load, save
 
 from fia import NeuronMask
@@ -100,7 +101,9 @@ def damaged_tensors(tensors: dict[str, np.ndarray], chance: random.Random) -> di
     if how == 0:
         flat = tensor.reshape(-1)
         for _ in range(chance.randint(1, 5)):
-            flat[chance.randrange(flat.size)] = chance.choice((0, 1, flat.size, np.iinfo(tensor.dtype).max))
+            largest = np.iinfo(tensor.dtype).max if tensor.dtype.kind in "iu" else np.finfo(tensor.dtype).max
+            odd = (0, 1, flat.size, largest, *((-1, np.nan, np.inf) if tensor.dtype.kind == "f" else ()))
+            flat[chance.randrange(flat.size)] = chance.choice(odd)
     elif how == 1:
         tensor = tensor.astype(chance.choice((np.uint8, np.int32, np.uint16, np.int64, np.float32)))
     elif how == 2:
@@ -141,6 +144,11 @@ def try_to_load(folder: Path) -> str:
         return "refused"
     describe(mask)
     json.dumps(describe_json(mask))
+    try:
+        added = mask.added
+    except ValueError:  # numbers so large that no solution is finite
+        added = None
+    assert added is None or all(values.isfinite().all() for values in added.values())
     assert all(
         0 <= index < mask.shapes[name][0] * mask.shapes[name][1]
         for name in mask.shapes
@@ -159,15 +167,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the first file; each file has its own")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="fuzz-masks-"))
-    small_mask().save_pretrained(folder)
-    content, settings = (folder / NEURONS).read_bytes(), json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).unlink()
+    kinds = []
+    for mask in (small_mask(), with_rewriting(small_mask())):
+        mask.save_pretrained(folder)
+        kinds.append(((folder / NEURONS).read_bytes(), json.loads((folder / CONFIG).read_text())))
+        (folder / CONFIG).unlink()
     signal.signal(signal.SIGALRM, overdue)
     outcomes: Counter[str] = Counter()
     before, end = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic() + options.seconds
     seed = options.seed
     while time.monotonic() < end:
-        damage(folder, content, settings, random.Random(seed))
+        damage(folder, *kinds[seed % 2], random.Random(seed))
         signal.alarm(SECONDS_EACH)
         try:
             outcomes[try_to_load(folder)] += 1

@@ -27,7 +27,7 @@ NOT_RUN = {
     "own-model.md": 4,
     "serve.md": 1,
     "transformer.md": 1,
-    "use-elsewhere.md": 5,
+    "use-elsewhere.md": 7,
 }
 
 

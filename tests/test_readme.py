@@ -35,7 +35,7 @@ def test_the_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for written in (
         "masks/both/neurons.safetensors",
         "images/comparison.png",
-        "patch.safetensors",
+        "forget.safetensors",
         "runs/two/report.html",
     ):
         assert (tmp_path / written).exists()

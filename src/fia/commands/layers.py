@@ -12,6 +12,7 @@ from ..errors import UnsupportedError, UsageError
 from ..loading import outline_denoiser
 from ..models.families import family_of, is_known
 from ..models.layers import MaskableLayer, count_parameters, find_layers
+from ..settings import Sites
 from .arguments import Json, Model
 
 
@@ -28,14 +29,17 @@ class Layers:
     """
 
     model: Model
+    sites: Sites = "both"
+    """The places to list: the second linear of every feed-forward, the output of every attention to the text, or
+    both."""
     layers: str | None = None
-    """Pattern of the names of the layers to list, instead of the second linear of every feed-forward block. "*" lists
-    all linears, even of an unknown architecture."""
+    """Pattern of the names of the layers to list, instead of those of the sites. "*" lists all linears, even of an
+    unknown architecture."""
     json: Json = False
 
     def run(self) -> None:
         denoiser = outline_denoiser(self.model)
-        layers = find_layers(denoiser, self.layers)
+        layers = find_layers(denoiser, self.layers, self.sites)
         if not is_known(denoiser) and self.layers is None:
             raise UnsupportedError(
                 f"{self.model} denoises with {type(denoiser).__name__}, an unknown architecture (docs/families.md). "

@@ -127,7 +127,8 @@ def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
     config = parse_settings(settings, path)
     shapes = {name: (outputs, inputs) for name, (outputs, inputs) in config["layers"].items()}
     try:
-        rewriting = config["rewriting"] and unpack(config["rewriting"], tensors, config["concepts"], shapes)
+        record = config.get("rewriting")
+        rewriting = record and unpack(record, tensors, config["concepts"], shapes)
     except ValueError as error:
         raise DataError(f"{path} is not a mask: {error}. Make it again.") from None
     neurons = split_neurons(tensors, config["concepts"], shapes, path)

@@ -9,17 +9,18 @@ If a row has fewer selected columns than B has columns, we solve with H[S, S] it
 factorisation serves all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import DataError
 from .low_rank import Moment, Response
 
-NUMBERS_AT_ONCE = 2**25  # float64 numbers of a batch of rows
+NUMBERS_AT_ONCE = 2**24  # numbers of a batch of rows
 NEGLIGIBLE = 1e-3  # eigenvalues below this share of delta are left out of B
 
 
@@ -106,44 +107,75 @@ def solve_whole(quadratic: Quadratic, response: Float[Tensor, "outputs inputs"])
 
 def _solve_sparse(quadratic: Quadratic, response: Tensor, rows: Tensor, columns: Tensor, counts: Tensor) -> Tensor:
     """Solves rows of similar lengths together, each padded to the longest of its batch."""
-    factor, shift = quadratic.factor, quadratic.shift
+    factor, inputs = quadratic.factor, response.shape[1]
     starts = counts.cumsum(0) - counts
     order = counts.argsort()
     order = order[counts[order] > 0]
     solved = torch.empty(len(columns), dtype=response.dtype, device=response.device)
-    wanted = response[rows, columns]
-    whole = quadratic.dense() if int(counts.max()) <= factor.shape[1] else None
-    start = 0
-    while start < len(order):
-        longest = int(counts[order[start]])
-        size = 1
-        while start + size < len(order):  # grow the batch while it fits, and its rows are not padded too much
-            longer = int(counts[order[start + size]])
-            if (
-                longer > 1.25 * int(counts[order[start]]) + 8
-                or (size + 1) * longer * max(longer if whole is not None else factor.shape[1], 1) > NUMBERS_AT_ONCE
-            ):
-                break
-            longest, size = longer, size + 1
-        batch = order[start : start + size]
-        place = torch.arange(longest, device=rows.device)
+    is_direct = int(counts.max()) <= factor.shape[1]
+    whole = F.pad(quadratic.dense(), (0, 1, 0, 1)) if is_direct else None  # the last row and column are padding
+    rounded = F.pad(factor, (0, 0, 0, 1)).float()
+    for batch in _batches(order.tolist(), counts.tolist(), inputs if is_direct else factor.shape[1]):
+        place = torch.arange(int(counts[batch].max()), device=rows.device)
         there = place < counts[batch, None]
         at = (starts[batch, None] + place).clamp(max=len(columns) - 1)
-        chosen = torch.where(there, columns[at], 0)
-        right = torch.where(there, wanted[at], 0.0)
+        chosen = torch.where(there, columns[at], inputs)
+        right = F.pad(response[batch], (0, 1))
         if whole is not None:
-            square = whole[chosen[:, :, None], chosen[:, None, :]] * (there[:, :, None] & there[:, None, :])
+            square = whole[chosen[:, :, None], chosen[:, None, :]]
             square.diagonal(dim1=1, dim2=2).add_((~there).double())
-            result = torch.linalg.solve(square, right)
+            result = _solve_positive(square, right.gather(1, chosen))
         else:
-            own = factor[chosen] * there[:, :, None]
-            inner = own.mT @ own
-            inner.diagonal(dim1=1, dim2=2).add_(shift)
-            coefficients = torch.linalg.solve(inner, (own.mT @ right[:, :, None])[:, :, 0])
-            result = (right - (own @ coefficients[:, :, None])[:, :, 0]) / shift
+            result = _solve_batch(quadratic, rounded[chosen], right, chosen)
         solved[at[there]] = result[there]
-        start += size
     return solved
+
+
+def _solve_batch(quadratic: Quadratic, own: Tensor, right: Tensor, chosen: Tensor) -> Tensor:
+    """Solves rows by the identity of Woodbury, in float32 and with one refinement in float64.
+
+    Args:
+        quadratic: H.
+        own: B_S of each row, (rows, selected, k), float32; zero where it is padded.
+        right: R of each row with a column for padding at the end, (rows, inputs + 1), float64.
+        chosen: S of each row, (rows, selected); the last column of `right` where it is padded.
+    """
+    factor, shift = quadratic.factor, quadratic.shift
+    inner = own.mT @ own
+    inner.diagonal(dim1=1, dim2=2).add_(shift)
+    factors, failed = torch.linalg.cholesky_ex(inner)
+
+    def rough(missing: Tensor) -> Tensor:
+        seen = (missing.float()[:, None] @ own)[:, 0, :, None]
+        return (missing - (own @ torch.cholesky_solve(seen, factors))[:, :, 0].double()) / shift
+
+    wanted = right.gather(1, chosen)
+    solved = rough(wanted)
+    spread = torch.zeros_like(right).scatter_(1, chosen, solved)[:, :-1]
+    back = F.pad((spread @ factor) @ factor.T, (0, 1)).gather(1, chosen)
+    solved = solved + rough(wanted - shift * solved - back)
+    return torch.where(failed[:, None] == 0, solved, torch.nan)
+
+
+def _batches(rows: Sequence[int], counts: Sequence[int], width: int) -> Iterator[list[int]]:
+    """Yields rows, which come in the order of their counts, in batches with little padding that fit the memory."""
+    batch: list[int] = []
+    for row in rows:
+        longest = counts[row]
+        is_full = (len(batch) + 1) * longest * max(longest, width) > NUMBERS_AT_ONCE
+        if batch and (is_full or longest > 1.25 * counts[batch[0]] + 8):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _solve_positive(matrices: Float[Tensor, "rows k k"], right: Float[Tensor, "rows k"]) -> Float[Tensor, "rows k"]:
+    """Solves with symmetric positive definite matrices. What cannot be solved is not a number in the result."""
+    factors, failed = torch.linalg.cholesky_ex(matrices)
+    solved = torch.cholesky_solve(right[:, :, None], factors)[:, :, 0]
+    return torch.where(failed[:, None] == 0, solved, torch.nan)
 
 
 def response_of(answers: Sequence[tuple[float, Response]]) -> Float[Tensor, "outputs inputs"]:
