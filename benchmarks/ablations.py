@@ -120,11 +120,11 @@ class Ablation:
         chosen = [LAYERS[self.layers](block) for _, block in modules if isinstance(block, BasicTransformerBlock)]
         layers = {names[layer]: MaskableLayer(layer) for layer in chosen}
         with Progress(plan.steps_of_group, shown=False) as steps:
-            statistics = collect_statistics(plan, layers, plan.pairs, steps, SCORES[self.score])
+            statistics, _ = collect_statistics(plan, layers, plan.pairs, steps, SCORES[self.score])
         weights = {}
         for name, layer in layers.items():
             integrals = statistics.layers[name].integrals
-            ratio = self.settings.spatial_ratio
+            ratio = plan.spatial_ratio(plan.pairs[0][0])
             found = [FILTERS[self.selection](integral.aggregate(), ratio) for integral in integrals]
             weight = layer.weight.clone()
             weight.view(-1)[fuse(found, self.settings.agnostic_ratio or 0.6)] = 0
@@ -175,7 +175,7 @@ def measure(out: Path) -> Content:
 
 def write_page(content: Content) -> None:
     """Writes docs/ablations.md."""
-    settings = f"r2 = {100 * FINDING.spatial_ratio:g}%, alpha = {FINDING.agnostic_ratio}"
+    settings = f"r2 = {100 * (FINDING.spatial_ratio or 0):g}%, alpha = {FINDING.agnostic_ratio}"
     parts = [
         "# Ablations",
         f"`benchmarks/ablations.py` writes this page. It forgets five objects of the embedded model at {settings}. "

@@ -90,4 +90,5 @@ def select(
             mean.add(connection_saliency(weight, *prompt[step], bias)[None])
         contrast = contrastive_saliency(mean.mean(), moments.mean_plus_std())
         integral.add(contrast, settings.temporal_ratio)
+    assert settings.spatial_ratio is not None
     return select_neurons(integral.aggregate(), settings.spatial_ratio)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fia.bench import TASKS, Bench
 from fia.bench.chosen_settings import ESD_SETTINGS, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING, Prompts
+from fia.bench.edit_store import OURS
 from fia.bench.questions import World
 from fia.bench.report import LEGEND, cells
 from fia.bench.tasks import BenchTask
@@ -23,6 +24,7 @@ from fia.evaluation.run import UNTOUCHED
 from fia.files import slug, written_whole
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
 from fia.methods.uce import Positions
+from fia.recommended import FOUND_WITH
 from fia.testbed.pretrained import GUIDANCE_SCALE
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -64,6 +66,9 @@ class Choice:
     def candidates(self) -> Iterator[tuple[str, str, Method]]:
         """Yields the name of the method, the label of the candidate, and the candidate."""
         prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
+        for weight in (1.0, FOUND_WITH.retain_weight, 3.0):  # the one setting for all tasks, and its neighbours
+            rewriting = replace(FOUND_WITH, retain_weight=weight, seed=FINDING.seed)
+            yield OURS, f"mu = {weight:g}", FIA(rewriting)
         for r2, alpha, guidance in self.fia:
             settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance, **prompts)
             sparing = "union" if alpha > 1 else f"alpha = {alpha}"

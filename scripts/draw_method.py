@@ -25,7 +25,8 @@ from fia.finding.sums import Moments
 from fia.masks.fusion import count_claims
 from fia.models.layers import maskable_layers
 
-SETTINGS = Settings(edit="zero", spatial_ratio=0.05, agnostic_ratio=0.8, prompts_per_concept=8)
+RATIO = 0.05
+SETTINGS = Settings(edit="zero", spatial_ratio=RATIO, agnostic_ratio=0.8, prompts_per_concept=8)
 CONCEPT, LAYER, STEP = "church", "mid_block.attentions.0.transformer_blocks.0.ff.net.2", 5
 ROWS, COLUMNS = 24, 40  # numbers of outputs and inputs that the figure shows
 PLACES = {  # position of a block in the network -> start of its layers' names
@@ -87,11 +88,10 @@ def stages(pipe: Any, concept: Concept) -> Stages:
         integral.add(contrasts[-1].clone(), SETTINGS.temporal_ratio)
     aggregated = integral.aggregate(SETTINGS.magnitude)
     outputs, inputs = aggregated.shape
-    ratio = SETTINGS.spatial_ratio
     in_row, in_layer, selected = (torch.zeros(outputs, inputs, dtype=torch.bool) for _ in range(3))
-    in_row.scatter_(1, aggregated.topk(share(ratio, inputs), dim=1).indices, True)
-    in_layer.view(-1)[aggregated.flatten().topk(share(ratio, outputs * inputs)).indices] = True
-    selected.view(-1)[select_neurons(aggregated, ratio).long()] = True
+    in_row.scatter_(1, aggregated.topk(share(RATIO, inputs), dim=1).indices, True)
+    in_layer.view(-1)[aggregated.flatten().topk(share(RATIO, outputs * inputs)).indices] = True
+    selected.view(-1)[select_neurons(aggregated, RATIO).long()] = True
     return Stages(
         maskable_layers(pipe.unet)[LAYER].weight.detach().abs(),
         saliency[STEP - 1, half:].mean(dim=0),

@@ -35,9 +35,9 @@ def recommended_table() -> str:
         paper = "0.6; 0.8 if all are styles" if settings.is_zero and given is None else ""
         cells = (
             model,
-            settings.edit,
+            str(settings.edit),
             case.name,
-            f"{100 * settings.spatial_ratio:g} %",
+            f"{100 * (settings.spatial_ratio or 0):g} %",
             ", ".join(f"{name} {100 * ratio:g} %" for name, ratio in case.spatial_ratios.items()),
             paper or f"{settings.agnostic_ratio:g}",
             f"{settings.prompts_per_concept} x {settings.seeds_per_prompt}",

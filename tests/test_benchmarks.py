@@ -31,7 +31,9 @@ from fia.bench.questions import World
 from fia.methods import Method
 from fia.testbed.world import OBJECT_NAMES
 
-FEW = Settings(edit="zero", num_inference_steps=4, saliency_steps=2, prompts_per_concept=2, agnostic_ratio=0.8)
+FEW = Settings(
+    edit="zero", spatial_ratio=0.03, num_inference_steps=4, saliency_steps=2, prompts_per_concept=2, agnostic_ratio=0.8
+)
 CONCEPTS = [Concept("church"), Concept("cat")]
 
 

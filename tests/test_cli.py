@@ -52,19 +52,22 @@ def test_forget_takes_a_preset_and_prints_json(model: str, tmp_path: Path, capsy
 def test_show_prints_concepts_layers_and_settings(mask_folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", mask_folder]) == 0
     text = capsys.readouterr().out
-    for part in ("church", "Van Gogh", "ff.net.2", "saliency_steps 2", "alpha 0.6"):
+    for part in ("church", "Van Gogh", "ff.net.2", "saliency_steps 2", "alpha 1.01", "rewritten"):
         assert part in text
     assert main(["show", mask_folder, "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["pruned"] == sum(layer["pruned"] for layer in shown["layers"].values())
 
 
-def test_apply_writes_a_model_with_the_zeros_in_it(model: str, mask_folder: str, tmp_path: Path) -> None:
+def test_apply_writes_a_model_with_the_new_values_in_it(model: str, mask_folder: str, tmp_path: Path) -> None:
     out = tmp_path / "edited"
     assert main(["apply", model, mask_folder, "--out", str(out)]) == 0
     mask, pipe = NeuronMask.from_pretrained(mask_folder), load_pipeline(str(out))
+    untouched = load_pipeline(model)
     for name, indices in mask.pruned.items():
-        assert pipe.unet.get_submodule(name).weight.flatten()[indices.long()].count_nonzero() == 0
+        before, after = (each.unet.get_submodule(name).weight.detach().flatten() for each in (untouched, pipe))
+        before[indices.long()] += mask.added[name]
+        assert torch.equal(after, before)
     assert main(["apply", model, mask_folder, "--out", str(out)]) == 2
 
 

@@ -16,7 +16,7 @@ FAST = ["--num-inference-steps", "4", "--saliency-steps", "2", "--prompts-per-co
     ("model", "mode", "options", "line"),
     [
         ("testbed", "default", {}, "Settings: recommended for testbed. "),
-        ("owner/model", "default", {}, "Settings: the paper's. "),
+        ("owner/model", "default", {}, "Settings: the defaults. "),
         ("testbed", "paper", {"mode": "paper"}, "Settings: the paper's, except --mode paper. "),
         (
             "testbed",
@@ -46,5 +46,5 @@ def test_only_what_is_given_goes_before_what_is_recommended(
     tiny_sd().save_pretrained(tmp_path / "tiny")
     assert main(["forget", str(tmp_path / "tiny"), "church", "--out", str(tmp_path / "mask"), *FAST]) == 0
     expected = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2}
-    assert planned == [{"settings": None} | expected]
-    assert "Settings: the paper's, except --prompts-per-concept 2 --num-inference-steps 4" in capsys.readouterr().out
+    assert planned == [{"settings": None, "keep": []} | expected]
+    assert "Settings: the defaults, except --prompts-per-concept 2 --num-inference-steps 4" in capsys.readouterr().out

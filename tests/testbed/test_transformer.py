@@ -1,7 +1,4 @@
-"""On the diffusion transformer: it draws, and FIA makes it forget more than chance would, if less than the U-Net.
-
-docs/transformer.md has the measurement; what is asked here is far below it, for a quarter of the images.
-"""
+"""On the diffusion transformer: it draws, and a mask makes it forget where a random one does not."""
 
 import os
 from collections.abc import Iterator
@@ -30,8 +27,7 @@ def pipe() -> Iterator[DiffusionPipeline]:
 
 @pytest.fixture(scope="module")
 def mask(pipe: DiffusionPipeline) -> NeuronMask:
-    settings = {"spatial_ratio": 0.1, "agnostic_ratio": 1.01, "prompts_per_concept": 8}
-    return find(pipe, FORGOTTEN, progress=False, **settings)
+    return find(pipe, FORGOTTEN, progress=False, prompts_per_concept=15)
 
 
 def test_it_forgets_where_a_random_mask_does_not(pipe: DiffusionPipeline, mask: NeuronMask) -> None:
@@ -40,16 +36,17 @@ def test_it_forgets_where_a_random_mask_does_not(pipe: DiffusionPipeline, mask: 
         masked = percents(pipe, QUESTIONS, 20)
     with random_mask(mask).applied(pipe):
         at_random = percents(pipe, QUESTIONS, 20)
-    assert untouched["still_detected"] >= 80
-    assert masked["still_detected"] <= at_random["still_detected"] - 20
-    assert masked["still_detected"] <= masked["kept"] - 10
+    assert untouched["still_detected"] >= 90  # of 20 images
+    assert at_random["still_detected"] >= 80
+    assert masked["still_detected"] <= 20
+    assert masked["kept"] >= 65
     assert masked["remains"] >= 90
 
 
 def test_its_layers_are_those_of_the_family(mask: NeuronMask) -> None:
     assert mask.architecture == "PixArtTransformer2DModel"
-    assert len(mask.shapes) == 8
-    assert set(mask.shapes.values()) == {(192, 768)}
+    assert len(mask.shapes) == 16
+    assert set(mask.shapes.values()) == {(192, 768), (192, 192)}
 
 
 def test_commands_take_it_by_name() -> None:

@@ -96,7 +96,7 @@ def test_the_facts_are_those_of_the_mask(page, tmp_path):
         for layer in found["layers"]:
             outputs, inputs = mask.shapes[layer["name"]]
             assert layer["shares"][i] == 100 * len(mask.neurons[name][layer["name"]]) / (outputs * inputs)
-    assert [layer["label"].split()[0] for layer in found["layers"]] == ["down", "mid", "up", "up"]
+    assert [layer["label"].split()[0] for layer in found["layers"]] == [*["down"] * 2, *["mid"] * 2, *["up"] * 4]
     assert (drawn["spared"], drawn["threshold"]) == (mask.number_spared, 2)
 
 
