@@ -22,6 +22,8 @@ from .pruning import refuse_if_pruned
 class Policy:
     """Named masks for one pipeline: `with policy("kids") as pipe: ...` applies one of them while other threads wait.
 
+    The new values of masks that rewrite are solved when the policy is made.
+
     Args:
         pipe: the pipeline, without a mask and on its device. Use it only through the policy from now on.
         masks: the masks, by the names that requests give.
@@ -37,6 +39,7 @@ class Policy:
         for name, mask in masks.items():
             try:
                 check_fit(mask, denoiser, check_weights=check_weights)
+                _ = mask.added, mask.fingerprint  # solved now, so that a switch takes no time
             except ValueError as error:
                 raise UsageError(f"Mask {name!r} does not fit the pipeline: {error}") from None
         self._pipe, self._masks, self._lock, self._holder = pipe, dict(masks), Lock(), 0
