@@ -225,3 +225,13 @@ def test_only_words_that_the_tokenizer_has_are_used():
     assert "cat" in used
     assert "violin" not in used  # the embedded model's tokenizer cuts it into fragments
     assert usable_words(pipe, 3) == usable_words(pipe, 1000)[:3]
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 7.5])
+def test_the_rows_and_calls_that_are_planned_are_those_that_come(pipe, guidance_scale):
+    options = REWRITE | {"retained_words": 10, "keep": ["horse"], "guidance_scale": guidance_scale}
+    planned = plan_finding(pipe, ["church", "tench"], SETTINGS, **options)
+    rows = []
+    pipe.unet.conv_in.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    find(pipe, ["church", "tench"], **options)
+    assert (planned.rows, planned.calls) == (sum(rows), len(rows))

@@ -12,7 +12,7 @@ from ..prompts import ConceptPairs
 from .denoise import run_first_steps
 from .moments import GroupSketches
 from .observe import Observer
-from .plan import FindingPlan
+from .plan import FindingPlan, FirstSteps
 from .progress import Progress
 from .saliency import Measure
 from .sums import GroupStatistics
@@ -106,7 +106,8 @@ def run_group(plan: FindingPlan, group: ConceptPairs, observer: Observer, batch_
     """
     pairs = group[0][1]
     prompts = [pair.base_prompt for pair in pairs] + [pair.concept_prompt for _, own in group for pair in own]
-    run_prompts(plan, prompts, [pair.seed for pair in pairs] * (1 + len(group)), observer, batch_size, steps)
+    seeds = [pair.seed for pair in pairs] * (1 + len(group))
+    run_prompts(plan, prompts, seeds, observer, batch_size, steps, plan.run_of_concepts)
 
 
 def run_prompts(
@@ -116,9 +117,9 @@ def run_prompts(
     observer: Observer,
     batch_size: int,
     steps: Progress,
-    shorter: tuple[int, int] | None = None,
+    run: FirstSteps,
 ) -> None:
-    """Runs the first steps of a plan for some prompts.
+    """Runs the first steps of generations for some prompts.
 
     Args:
         plan: the plan of the run.
@@ -127,18 +128,15 @@ def run_prompts(
         observer: watches the denoiser's layers.
         batch_size: rows in the denoiser at a time. It replaces that of the settings.
         steps: counts the steps.
-        shorter: number of first steps, and of steps of a whole generation, in place of the plan's.
+        run: the steps, and the guidance.
     """
-    first_steps, num_inference_steps = shorter or (plan.settings.saliency_steps, plan.settings.num_inference_steps)
     run_first_steps(
         plan.pipe,
         plan.denoiser,
         prompts,
         seeds,
         observer,
-        first_steps=first_steps,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=plan.settings.guidance_scale,
         batch_size=batch_size,
         on_step=steps.advance,
+        **run._asdict(),
     )

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from diffusers import DiffusionPipeline, ModelMixin
 
@@ -23,6 +23,20 @@ from .words import usable_words
 
 NAMES_AT_ONCE = 8  # names to keep, or words, that go through the steps together
 PROMPTS_OF_NAME, STEPS_OF_NAMES = 3, 3
+
+
+class FirstSteps(NamedTuple):
+    """The first steps of generations.
+
+    Attributes:
+        first_steps: number of steps that run.
+        num_inference_steps: number of steps of a whole generation.
+        guidance_scale: scale of the guidance.
+    """
+
+    first_steps: int
+    num_inference_steps: int
+    guidance_scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,18 +85,26 @@ class FindingPlan:
         return self.settings.saliency_steps * len(self.memory.parts)
 
     @property
-    def steps_of_names(self) -> tuple[int, int]:
-        """How many first steps the names to keep and the words go through, and of how many.
+    def run_of_concepts(self) -> FirstSteps:
+        """The steps that the prompts of concepts go through."""
+        settings = self.settings
+        return FirstSteps(settings.saliency_steps, settings.num_inference_steps, settings.guidance_scale)
 
-        Their moments change little from step to step, so a few longer steps over the same times are enough.
+    @property
+    def run_of_names(self) -> FirstSteps:
+        """The steps that the names to keep and the words go through.
+
+        Their moments change little from step to step, so a few longer steps over the same times are enough. They need
+        no guidance, unless the model guides itself.
         """
         first = min(STEPS_OF_NAMES, self.settings.saliency_steps)
-        return first, max(first, round(self.settings.num_inference_steps * first / self.settings.saliency_steps))
+        whole = max(first, round(self.settings.num_inference_steps * first / self.settings.saliency_steps))
+        return FirstSteps(first, whole, self.settings.guidance_scale if self._guidance == "distilled" else 0.0)
 
     def steps_in_all(self, process: int = 0, processes: int = 1) -> int:
         """Returns the number of steps of one of the processes that share the work."""
         batches = sum(len(batches_of(names)[process::processes]) for names in (self.keep, self.words))
-        return len(self.groups[process::processes]) * self.steps_of_group + batches * self.steps_of_names[0]
+        return len(self.groups[process::processes]) * self.steps_of_group + batches * self.run_of_names.first_steps
 
     @property
     def prompts(self) -> int:
@@ -97,13 +119,10 @@ class FindingPlan:
     @property
     def passes(self) -> int:
         """How often every prompt of a concept goes through the denoiser in all."""
-        return self._passes_in(self.settings.saliency_steps) * len(self.memory.parts)
-
-    def _passes_in(self, steps: int) -> int:
-        passes = self.passes_of_step * steps
+        passes = self.passes_of_step * self.settings.saliency_steps
         if self.passes_of_step == 2 and self._guidance == "separate passes":
             passes -= 1  # we stop before the last unconditional one
-        return passes
+        return passes * len(self.memory.parts)
 
     @property
     def _guidance(self) -> Guidance:
@@ -116,7 +135,7 @@ class FindingPlan:
         It shrinks if the moments of the words are known from an earlier mask.
         """
         names = PROMPTS_OF_NAME * (len(self.keep) + len(self.words))
-        return self.passes * self.prompts + self._passes_in(self.steps_of_names[0]) * names
+        return self.passes * self.prompts + self.run_of_names.first_steps * names
 
     @property
     def calls(self) -> int:
@@ -127,7 +146,7 @@ class FindingPlan:
         batches = [*batches_of(self.keep), *batches_of(self.words)]
         names = sum(-(-PROMPTS_OF_NAME * len(batch) // self.settings.batch_size) for batch in batches)
         concepts = sum(-(-prompts_of(group) // self.settings.batch_size) for group in self.groups)
-        return self.passes * concepts + self._passes_in(self.steps_of_names[0]) * names
+        return self.passes * concepts + self.run_of_names.first_steps * names
 
 
 def batches_of(names: Sequence[object]) -> list[range]:

@@ -158,7 +158,7 @@ def collect_moments(
         def collect(batch_size: int) -> SourceMoments:
             moments = SourceMoments(plan.layers, len(prompts) // PROMPTS_OF_NAME, PROMPTS_OF_NAME)  # noqa: B023 (it runs at once)
             with Observer(plan.layers, only_inputs, moments.receive) as observer:
-                run_prompts(plan, prompts, seeds, observer, batch_size, steps, plan.steps_of_names)  # noqa: B023
+                run_prompts(plan, prompts, seeds, observer, batch_size, steps, plan.run_of_names)  # noqa: B023
             return moments
 
         moments = with_smaller_batches(plan, collect, steps)
@@ -185,8 +185,7 @@ def hash_words(plan: FindingPlan) -> str:
     made_with = {
         "words": plan.words,
         "layers": list(plan.layers),
-        "steps": plan.steps_of_names,
-        "guidance_scale": plan.settings.guidance_scale,
+        "run": plan.run_of_names,
         "prompts": PROMPTS_OF_NAME,
         "seed": FIRST_SEED,
         "ranks": (WORD_RANK, LIST_RANK),
