@@ -1,4 +1,4 @@
-"""Makes text-to-image diffusion models forget concepts, without training, by pruning the few weights behind them.
+"""Makes text-to-image diffusion models forget concepts, without training, by editing the few weights behind them.
 
 The public names are loaded when they are first used, so that importing the package costs nothing. Their types are in
 `__init__.pyi`.

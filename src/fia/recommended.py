@@ -1,8 +1,7 @@
 """The recommended settings for a model and the concepts to forget.
 
 We chose them by measurement (docs/recommended.md). Only this module holds them: the README, the tutorial, the local
-page and the demonstration give no settings and so use these. Any other model gets the defaults of `Settings`, which
-are the paper's.
+page and the demonstration give no settings and so use these. Any other model gets the defaults of `Settings`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -61,6 +61,7 @@ def measure_stability(
         ValueError: if a number is below 1 or too large.
     """
     concepts, settings = choose_settings(pipe, concepts, settings, overrides)
+    settings = replace(settings, edit="zero")  # the neurons are the same, and their values do not matter here
     result = []
     for number in prompts:
         if number < 1:
