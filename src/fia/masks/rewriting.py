@@ -2,12 +2,12 @@
 
 For the concepts that are forgotten together, in one layer (section 9 of docs/method.md):
 
-    H = mean_c A_c + mu * A_r + lambda * a * I          (10; a is the mean of the diagonal of mean_c A_c)
+    H = mean_c A_c + mu * A_r + lambda * a * I (10; a is the mean of the diagonal of mean_c A_c)
     R = mean_c s_c R_c                                  (11; s_c is the strength of concept c)
     D[i, S_i] = R[i, S_i] inv(H[S_i, S_i])              (12)
 
-A_c is the moment of the concept's inputs, and A_r that of what is retained. A_r is the mean over the base prompts and a
-list of words; if there are names to keep, they make up half of it. The list holds no word that is near a forgotten
+A_c is the moment of the concept's inputs, and A_r that of what is retained: the mean over the base prompts and a list
+of words, plus the mean over the names to keep, if there are any. The list holds no word that is near a forgotten
 concept. The mask keeps the sum over the whole list, and the moments of the words that are near one of its concepts, so
 the list of any combination of masks is known without the model.
 """
@@ -120,10 +120,7 @@ class Rewriting:
         named = [self.sources[NAMED + name] for name in self.kept_names]
         number = sum(SIGNS[source.block] * source.number for source in general)
         weighted = [(SIGNS[source.block] * source.number / number, source) for source in general if number > 0]
-        if weighted and named:
-            weighted = [(weight / 2, source) for weight, source in weighted]
-        share = 0.5 if weighted else 1.0
-        weighted += [(share / len(named), source) for source in named]
+        weighted += [(1 / len(named), source) for source in named]
         return [(weight, source.moments[layer]) for weight, source in weighted]
 
     def quadratic(self, layer: str) -> Quadratic:
