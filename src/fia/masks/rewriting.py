@@ -2,7 +2,7 @@
 
 For the concepts that are forgotten together, in one layer (section 9 of docs/method.md):
 
-    H = mean_c A_c + mu * A_r + lambda * a * I (10; a is the mean of the diagonal of mean_c A_c)
+    H = mean_c A_c + mu * A_r + lambda * a * I          (10; a is the mean of the diagonal of mean_c A_c)
     R = mean_c s_c R_c                                  (11; s_c is the strength of concept c)
     D[i, S_i] = R[i, S_i] inv(H[S_i, S_i])              (12)
 
