@@ -122,7 +122,7 @@ def test_results_of_other_settings_are_not_mixed(out: Path) -> None:
 
 def test_the_command_names_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--out", str(tmp_path), "--methods", "magic"]) == 2
-    assert "There is no method 'magic'; give one of: FIA, ConceptPrune" in capsys.readouterr().err
+    assert "There is no method 'magic'; give one of: FIA rewritten, FIA, ConceptPrune" in capsys.readouterr().err
     assert main(["bench", "--out", str(tmp_path), "--tasks", "fly"]) == 2
     assert "There is no task 'fly'; give one of: forget 5 objects" in capsys.readouterr().err
 

@@ -170,6 +170,8 @@ def test_the_command_lists_the_layers_from_the_configs_alone(tmp_path, capsys):
     for weights in tmp_path.rglob("*.safetensors"):
         weights.unlink()
     assert main(["layers", str(tmp_path)]) == 0
+    assert "transformer_blocks.*.attn.to_out.0" in capsys.readouterr().out
+    assert main(["layers", str(tmp_path), "--sites", "feed-forward"]) == 0
     text = capsys.readouterr().out
     assert "FluxTransformer2DModel: FLUX.1; guidance: distilled" in text
     assert re.search(r" 2  16 x 64 \(of 80\) +single_transformer_blocks\.\*\.proj_out", text)

@@ -18,7 +18,7 @@ from ..processes import processes
 from .cost import CostMeter
 from .tasks import BenchTask
 
-OURS = "FIA, rewritten"  # the control has the size of its mask
+OURS = "FIA rewritten"  # the control has the size of its mask
 
 
 @dataclass(frozen=True)
