@@ -79,7 +79,7 @@ def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
     assert page.count("<svg") >= 3
     assert page.count("data:image/png;base64,") == len(ALL_TASKS)
     links = page.replace("http://www.w3.org/", "").replace("http://purl.org/", "").replace("http://creativecommons", "")
-    assert "http" not in links.replace("https://matplotlib.org/", "")
+    assert "://" not in links.replace("https://matplotlib.org/", "")  # a picture's letters may spell "http"
     assert "src=" not in links.replace('src="data:', "")
 
 
