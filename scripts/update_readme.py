@@ -14,6 +14,7 @@ from fia.bench.demo import DemoResult, alone_summary
 from fia.bench.report import LEGEND, markdown, tradeoff_figure, where_they_go
 from fia.evaluation import summary
 from fia.files import slug, written_whole
+from fia.masks.card import DEEDS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -34,12 +35,11 @@ def results_table(result: DemoResult) -> str:
             cells = ("" if value is None else f"{summary.middle(value):.1f}" for value in values)
             lines.append(f"| {metric.label.removesuffix(', %')} | {' | '.join(cells)} |")
     settings, threads = mask["settings"], result["threads"]
-    deed = "gives new values to" if settings["edit"] == "rewrite" else "prunes"
     own = "".join(f", {ratio:.0%} for the {name}" for name, ratio in mask["spatial_ratios"].items())
     lines += [
         "",
-        f"The mask {deed} {mask['pruned']:,} connections: {mask['sparsity']:.1%} of the maskable layers and "
-        f"{mask['denoiser_sparsity']:.2%} of the denoiser (r2 = {settings['spatial_ratio']:.1%}{own}; r1 = "
+        f"The mask {DEEDS[settings['edit']]} {mask['pruned']:,} connections: {mask['sparsity']:.1%} of the maskable "
+        f"layers and {mask['denoiser_sparsity']:.2%} of the denoiser (r2 = {settings['spatial_ratio']:.1%}{own}; r1 = "
         f"{settings['temporal_ratio']:.0%}, mu = {settings['retain_weight']:g}). Finding it took "
         f"{mask['seconds_per_concept']:.1f} s for each concept ({environment['device']}, "
         f"{threads} thread{'s' if threads > 1 else ''}). "

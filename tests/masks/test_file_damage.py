@@ -1,15 +1,14 @@
 """Damaged, foreign and forged mask files are refused, and say what is wrong."""
 
-import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forged import rewrite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_rewriting import with_rewriting
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch_file
 from same_mask import assert_same_mask
@@ -17,19 +16,6 @@ from warned import warned
 
 from fia import NeuronMask
 from fia.masks import file as maskfile
-
-
-def rewrite(folder, change_tensors=None, change_config=None):
-    """Changes a saved mask and hashes it again, as somebody would who knows the format."""
-    tensors, config = load_file(folder / "neurons.safetensors"), json.loads((folder / "config.json").read_text())
-    if change_tensors:
-        change_tensors(tensors)
-    if change_config:
-        change_config(config)
-    text = json.dumps(config, indent=2)
-    metadata = {"mask": f"{maskfile._digest(text, tensors)}\n{text}"}
-    save_file(tensors, folder / "neurons.safetensors", metadata)
-    (folder / "config.json").write_text(text + "\n")
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1000, -1])
@@ -232,12 +218,6 @@ def test_any_bytes_are_loaded_or_refused(mask, tmp_path, data):
     load_or_refuse(tmp_path)
 
 
-@pytest.fixture
-def rewriting_folder(mask, tmp_path):
-    with_rewriting(mask).save_pretrained(tmp_path / "rewriting")
-    return tmp_path / "rewriting"
-
-
 def test_a_file_of_version_3_is_a_mask_of_zeros(folder, mask):
     def older(config):
         config["format_version"] = 3
@@ -245,58 +225,3 @@ def test_a_file_of_version_3_is_a_mask_of_zeros(folder, mask):
 
     rewrite(folder, change_config=older)
     assert_same_mask(NeuronMask.from_pretrained(folder), mask)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda tensors: tensors.pop("moment_vectors.1"), r"its tensor moment_vectors\.1 is missing"),
-        (lambda tensors: tensors.update({"moment_values.0": tensors["moment_values.0"][:-1]}), "another type or size"),
-        (lambda tensors: tensors.update({"response_left.2": np.zeros(3, np.float32)}), "another type or size"),
-        (lambda tensors: tensors["response_values.0"].fill(np.nan), "is not finite"),
-        (lambda tensors: tensors["source_vectors.0"].fill(np.inf), "is not finite"),
-        (lambda tensors: tensors["source_values.3"].fill(-1), "is negative"),
-        (
-            lambda tensors: tensors.update({"source_values.4": tensors["source_values.3"]}),
-            "of 3 concepts",
-        ),
-    ],
-)
-def test_forged_moments_are_refused(rewriting_folder, change, said):
-    rewrite(rewriting_folder, change_tensors=change)
-    with pytest.raises(ValueError, match=said):
-        NeuronMask.from_pretrained(rewriting_folder)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"retain_weight": 0},
-        {"retain_weight": float("nan")},
-        {"ridge": "0.01"},
-        {"ranks": [[4, 2]]},
-        {"ranks": [[4, 2], [4, 2], [4, 0]]},
-        {"ranks": [[5, 2], [4, 2], [4, 2]]},
-        {"near": {"church": ["base b"]}},
-        {"near": {"nobody": ["near w chapel"]}},
-        {"sources": [{"key": "base b", "block": "base", "number": 1, "rank": 4}]},
-        {"sources": [{"key": "base b", "block": "other", "number": 1, "rank": 4}]},
-        {"extra": 1},
-    ],
-)
-def test_forged_settings_of_the_rewriting_are_refused(rewriting_folder, change):
-    rewrite(rewriting_folder, change_config=lambda config: config["rewriting"].update(change))
-    with pytest.raises(ValueError, match="is not a mask"):
-        NeuronMask.from_pretrained(rewriting_folder)
-
-
-def test_numbers_of_words_that_leave_none_are_no_list(rewriting_folder):
-    """A file may claim fewer words than it takes out; the rest is still solved."""
-
-    def fewer(config):
-        config["rewriting"]["sources"][2]["number"] = 1
-        config["rewriting"]["sources"][0]["block"] = "near"
-
-    rewrite(rewriting_folder, change_config=fewer)
-    mask = NeuronMask.from_pretrained(rewriting_folder)
-    assert all(added.isfinite().all() for added in mask.added.values())

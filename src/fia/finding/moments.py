@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..masks.low_rank import Moment, Response
+from .sums import by_source
 
 MOMENT_COLUMNS = 96  # of Omega
 RESPONSE_COLUMNS = 32  # of Psi
@@ -155,16 +156,11 @@ class GroupSketches:
 
     def receive(self, layer: str, rows: range, inputs: Tensor, outputs: Tensor) -> None:
         """Takes the inputs (rows, tokens, inputs) and outputs (rows, tokens, outputs) of some rows of a layer."""
-        done = 0
-        while done < len(rows):  # each time, up to the last prompt of one concept or of the base prompts
-            source, prompt = divmod(rows[done], self.prompts)
-            number = min(len(rows) - done, self.prompts - prompt)
-            part, prompts = slice(done, done + number), range(prompt, prompt + number)
+        for source, prompts, part in by_source(rows, self.prompts):
             if source == 0:
                 self._add_base(self.layers[layer], prompts, inputs[part], outputs[part])
             else:
                 self._add_concept(self.layers[layer], source - 1, prompts, inputs[part], outputs[part])
-            done += number
 
     def _add_base(self, layer: LayerSketches, prompts: range, inputs: Tensor, outputs: Tensor) -> None:
         places = self._places(inputs)

@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from diffusers import DiffusionPipeline
 from huggingface_hub.constants import HF_HOME
 from jaxtyping import Float
@@ -115,13 +115,16 @@ def retain(
         return sources, {}
     identity = hash_words(plan)
     cached = cache_file(identity)
-    kept = read_cache(cached, plan)
+    is_main = processes is None or processes.is_main_process
+    kept = read_cache(cached, plan) if is_main else None
+    if processes is not None and processes.num_processes > 1:
+        [kept] = broadcast_object_list([kept])  # if only some found it, the others would wait for them for ever
     if kept is None:
         listed = [(word, category, i) for i, (word, category) in enumerate(plan.words)]
         sketches = collect_moments(plan, listed, steps, processes)
         kept = [{layer: sketch.low_rank(WORD_RANK) for layer, sketch in own.items()} for own in sketches]
         kept.append({layer: _sum([own[layer] for own in sketches]).low_rank(LIST_RANK) for layer in plan.layers})
-        if processes is None or processes.is_main_process:
+        if is_main:
             write_cache(cached, kept)
     else:
         steps.skip(steps.total - steps.done)
@@ -152,20 +155,25 @@ def collect_moments(
     found: list[tuple[int, dict[str, MomentSketch]]] = []
     for batch in batches_of(names)[index::number]:
         steps.describe(f"Retaining {names[batch[0]][0]}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else ""))
-        prompts = [text for i in batch for text in retained_prompts(*names[i])]
-        seeds = [FIRST_SEED + PROMPTS_OF_NAME * names[i][2] + k for i in batch for k in range(PROMPTS_OF_NAME)]
-
-        def collect(batch_size: int) -> SourceMoments:
-            moments = SourceMoments(plan.layers, len(prompts) // PROMPTS_OF_NAME, PROMPTS_OF_NAME)  # noqa: B023 (it runs at once)
-            with Observer(plan.layers, only_inputs, moments.receive) as observer:
-                run_prompts(plan, prompts, seeds, observer, batch_size, steps, plan.run_of_names)  # noqa: B023
-            return moments
-
-        moments = with_smaller_batches(plan, collect, steps)
-        found += [(i, {name: own[k].on_cpu() for name, own in moments.layers.items()}) for k, i in enumerate(batch)]
+        moments = moments_of(plan, names[batch.start : batch.stop], steps)
+        found += [(i, {layer: own[k].on_cpu() for layer, own in moments.layers.items()}) for k, i in enumerate(batch)]
     if number > 1:
         found = gather_object(found)
     return [own for _, own in sorted(found, key=lambda pair: pair[0])]
+
+
+def moments_of(plan: FindingPlan, names: Sequence[tuple[str, str, int]], steps: Progress) -> SourceMoments:
+    """Runs the first steps for some names together; see `collect_moments`."""
+    prompts = [text for name in names for text in retained_prompts(*name)]
+    seeds = [FIRST_SEED + PROMPTS_OF_NAME * number + k for _, _, number in names for k in range(PROMPTS_OF_NAME)]
+
+    def collect(batch_size: int) -> SourceMoments:
+        moments = SourceMoments(plan.layers, len(names), PROMPTS_OF_NAME)
+        with Observer(plan.layers, only_inputs, moments.receive) as observer:
+            run_prompts(plan, prompts, seeds, observer, batch_size, steps, plan.run_of_names)
+        return moments
+
+    return with_smaller_batches(plan, collect, steps)
 
 
 def only_inputs(_weight: Tensor, inputs: Tensor, _outputs: Tensor, _bias: Tensor | None) -> Tensor:

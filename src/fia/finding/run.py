@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -138,17 +140,15 @@ def find_planned(
         masks = gather_object(masks)
     by_name = {name: own for mask in masks for name, own in mask.neurons.items()}
     seconds = sum(mask.provenance[0]["seconds"] for mask in masks) + time.perf_counter() - started
-    names = [concept.name for concept, _ in plan.pairs]
     found = [mask.rewriting for mask in masks if mask.rewriting is not None]
     rewriting = None
     if found:
-        moments = {name: own for part in found for name, own in part.moments.items()}
-        responses = {name: own for part in found for name, own in part.responses.items()}
+        joined, names = reduce(or_, found), [concept.name for concept, _ in plan.pairs]
         rewriting = replace(
-            found[0],
-            moments={name: moments[name] for name in names},
-            responses={name: responses[name] for name in names},
-            sources={key: source for part in found for key, source in part.sources.items()} | sources,
+            joined,
+            moments={name: joined.moments[name] for name in names},
+            responses={name: joined.responses[name] for name in names},
+            sources=joined.sources | sources,
             near=near,
         )
     return _mask(plan, plan.pairs, by_name, rewriting, seconds)

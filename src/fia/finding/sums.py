@@ -5,7 +5,7 @@ layer needs the moments of the base prompts, the mean of one concept at a time, 
 concept. Nothing grows with the number of steps or prompts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,24 @@ class LayerStatistics:
         self.base_mean_plus_std: Tensor | None = None  # set while the prompts of concepts arrive
         self.concept = Mean()
         self.integrals = [TemporalIntegral(shape, device) for _ in range(number_of_concepts)]
+
+
+def by_source(rows: range, prompts: int) -> Iterator[tuple[int, range, slice]]:
+    """Splits the rows of a step where the prompts of one source end and those of the next one start.
+
+    Args:
+        rows: consecutive rows. Row r is prompt (r mod P) of source (r // P).
+        prompts: P, the number of prompts of each source.
+
+    Yields:
+        The source, its prompts among the rows, and their places in `rows`.
+    """
+    done = 0
+    while done < len(rows):
+        source, first = divmod(rows[done], prompts)
+        number = min(len(rows) - done, prompts - first)
+        yield source, range(first, first + number), slice(done, done + number)
+        done += number
 
 
 class GroupStatistics:
@@ -67,13 +85,8 @@ class GroupStatistics:
         Raises:
             ValueError: if a layer's saliency is not finite.
         """
-        done = 0
-        while done < len(rows):  # each time, up to the last prompt of one concept or of the base prompts
-            concept, prompt = divmod(rows[done], self.prompts_per_concept)
-            number = min(len(rows) - done, self.prompts_per_concept - prompt)
-            is_last = prompt + number == self.prompts_per_concept
-            self._add(layer, concept - 1, saliency[done : done + number], is_last=is_last)
-            done += number
+        for source, prompts, part in by_source(rows, self.prompts_per_concept):
+            self._add(layer, source - 1, saliency[part], is_last=prompts.stop == self.prompts_per_concept)
 
     def _add(self, layer: str, concept: int, saliency: Tensor, *, is_last: bool) -> None:
         statistics = self.layers[layer]

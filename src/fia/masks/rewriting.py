@@ -166,11 +166,11 @@ class Rewriting:
             change.view(-1)[indices[layer].long()] = solved.double()
             for name, moments in self.moments.items():
                 moment, response = combine([(1, moments[layer])], 0.0), self.responses[name][layer].dense()
-                alone = combine([(1, moments[layer])], self.ridge * moments[layer].mean_square or 1.0)
-                best = solve_whole(alone, response)
-                removed[name] += 2 * float((change * response).sum()) - moment.size(change)
+                ridge = self.ridge * moments[layer].mean_square or 1.0
+                best, moves = solve_whole(replace(moment, shift=moment.shift + ridge), response), moment.size(change)
+                removed[name] += 2 * float((change * response).sum()) - moves
                 possible[name] += 2 * float((best * response).sum()) - moment.size(best)
-                of_concepts += moment.size(change) / len(self.moments)
+                of_concepts += moves / len(self.moments)
             of_retained += combine(self.retained(layer), 0.0).size(change) if self.sources else 0.0
         return Effects(
             {name: removed[name] / possible[name] if possible[name] > 0 else 0.0 for name in self.moments},

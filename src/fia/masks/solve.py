@@ -113,20 +113,20 @@ def _solve_sparse(quadratic: Quadratic, response: Tensor, rows: Tensor, columns:
     order = order[counts[order] > 0]
     solved = torch.empty(len(columns), dtype=response.dtype, device=response.device)
     is_direct = int(counts.max()) <= factor.shape[1]
-    whole = F.pad(quadratic.dense(), (0, 1, 0, 1)) if is_direct else None  # the last row and column are padding
-    rounded = F.pad(factor, (0, 0, 0, 1)).float()
+    # what to gather from: H itself or B, with zeros at the end for padding
+    source = F.pad(quadratic.dense(), (0, 1, 0, 1)) if is_direct else F.pad(factor, (0, 0, 0, 1)).float()
     for batch in _batches(order.tolist(), counts.tolist(), inputs if is_direct else factor.shape[1]):
         place = torch.arange(int(counts[batch].max()), device=rows.device)
         there = place < counts[batch, None]
         at = (starts[batch, None] + place).clamp(max=len(columns) - 1)
         chosen = torch.where(there, columns[at], inputs)
         right = F.pad(response[batch], (0, 1))
-        if whole is not None:
-            square = whole[chosen[:, :, None], chosen[:, None, :]]
+        if not is_direct:
+            result = _solve_batch(quadratic, source[chosen], right, chosen)
+        else:
+            square = source[chosen[:, :, None], chosen[:, None, :]]
             square.diagonal(dim1=1, dim2=2).add_((~there).double())
             result = _solve_positive(square, right.gather(1, chosen))
-        else:
-            result = _solve_batch(quadratic, rounded[chosen], right, chosen)
         solved[at[there]] = result[there]
     return solved
 
