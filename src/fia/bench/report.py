@@ -45,8 +45,9 @@ def cells(scores: Scores, costs: Costs, *, intervals: bool = False) -> list[str]
     """Returns the cells of a method's row, without its name. A cell without a value is empty."""
     overall, drift = scores["overall"], scores.get("perceptual_distance")
     seconds, megabytes = costs.get("seconds"), costs.get("megabytes")
+    proportions = scores["still_detected"], scores.get("empty"), scores["kept"], scores["rest"]
     return [
-        *(_percent(scores[key], intervals=intervals) for key in ("still_detected", "empty", "kept", "rest")),
+        *(_percent(value, intervals=intervals) for value in proportions),
         "" if overall is None else f"{overall:.1f}",
         _percent(scores["remains"]),
         "" if drift is None else f"{drift['mean']:.3f}",
@@ -67,11 +68,19 @@ def markdown(scores: BenchScores, costs: BenchCosts) -> str:
     """Returns every task's table in Markdown."""
     parts = []
     for task, methods in scores.items():
-        lines = [f"### {task}", "", f"| | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
-        for name, row in methods.items():
-            lines.append(f"| {name} | {' | '.join(cells(row, costs[task][name], intervals=True))} |")
-        parts.append("\n".join(lines))
+        parts.append(f"### {task}\n\n{table(methods, costs[task])}")
     return "\n\n".join(parts)
+
+
+def table(rows: Mapping[str, Scores], costs: Mapping[str, Costs]) -> str:
+    """Returns a table in Markdown with a row for each method. It has no column that is empty in every row."""
+    values = {name: cells(scores, costs.get(name, {}), intervals=True) for name, scores in rows.items()}
+    shown = [i for i in range(len(COLUMNS)) if any(row[i] for row in values.values())]
+    lines = [f"| | {' | '.join(COLUMNS[i] for i in shown)} |", f"|{'---|' * (len(shown) + 1)}"]
+    for name, row in values.items():
+        escaped = name.replace("|", "&#124;")
+        lines.append(f"| {escaped} | {' | '.join(row[i] for i in shown)} |")
+    return "\n".join(lines)
 
 
 def where_they_go(scores: BenchScores) -> str:
