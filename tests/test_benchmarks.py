@@ -70,9 +70,8 @@ def test_every_score_and_filter_gives_another_mask(pipe: StableDiffusionPipeline
 def test_the_sum_of_one_solution_is_that_solution(pipe: StableDiffusionPipeline) -> None:
     rewritten = replace(FEW, edit="rewrite", retained_words=0, sites="both")
     summed = Summed(rewritten).unlearn(pipe, CONCEPTS[:1], []).weights
-    before = {
-        f"{name}.weight": layer.weight.clone() for name, layer in maskable_layers(pipe.unet, sites="both").items()
-    }
+    layers = maskable_layers(pipe.unet, sites="both")
+    before = {f"{name}.weight": layer.weight.clone() for name, layer in layers.items()}
     assert any(not torch.equal(summed[name], weight) for name, weight in before.items())
     Untold(rewritten).unlearn(pipe, CONCEPTS[:1], []).apply(pipe)
     for name, layer in layers.items():
