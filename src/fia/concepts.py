@@ -1,11 +1,13 @@
-"""Concepts to forget, and the paper's sets of concepts."""
+"""Concepts to forget, how they are written in one line of text, and the paper's sets of concepts."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
-from .errors import UsageError
+from .errors import ArgumentError, UsageError, did_you_mean
 from .settings import Mode
 
 Kind = Literal["object", "style", "explicit"]
@@ -34,6 +36,8 @@ class Concept:
     prompts: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ArgumentError(f"A concept's name is {self.name!r}; give the words that a prompt would use for it.")
         if not self.name.strip():
             raise UsageError(
                 f"A concept's name is empty ({self.name!r}); give the words that a prompt would use for it."
@@ -42,6 +46,8 @@ class Concept:
             raise UsageError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
         for field in ("temporal_ratio", "spatial_ratio"):
             value = getattr(self, field)
+            if value is not None and not isinstance(value, Real):
+                raise ArgumentError(f"{field}={value!r} of concept {self.name!r} is not a number.")
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{field}={value} of concept {self.name!r} is outside [0, 1].")
         for pair in self.prompts:
@@ -93,7 +99,7 @@ def preset(name: str) -> tuple[Concept, ...]:
         ValueError: if the name is another.
     """
     if name not in PRESETS:
-        raise UsageError(f"preset {name!r} is not one of {', '.join(PRESETS)}.")
+        raise UsageError(f"preset {name!r} is not one of {', '.join(PRESETS)}.{did_you_mean(name, PRESETS)}")
     return PRESETS[name]
 
 
@@ -116,23 +122,80 @@ def _as_in_paper(item: str | Concept) -> Concept:
     return concept
 
 
-def parse_concept(text: str) -> str | Concept:
-    """Returns the concept for NAME:KIND. For NAME alone, returns the name.
+_QUOTED = re.compile(r"""(["'])(.*?)\1(?=\s*(?:[:,]|$))""")
 
-    A colon with a space after it is part of the name: "Star Wars: A New Hope" is a name.
+
+def parse_concepts(text: str) -> list[str | Concept]:
+    """Returns the concepts in a text, separated by commas: "church, Van Gogh:style, naked:explicit:0.01".
+
+    A name in quotes may hold commas: "'Paris, Texas'".
 
     Raises:
-        ValueError: if the kind is unknown.
+        ValueError: see `parse_concept`.
     """
-    name, colon, kind = text.rpartition(":")
-    if not colon or " " in kind:
-        return text
-    if kind not in get_args(Kind):
+    parts, rest = [], text
+    while True:
+        rest = rest.lstrip()
+        quoted = _QUOTED.match(rest)
+        part, comma, rest = _partition(rest, quoted.end() if quoted else 0)
+        parts.append(part)
+        if not comma:
+            return [parse_concept(part) for part in parts]
+
+
+def _partition(text: str, start: int) -> tuple[str, str, str]:
+    """Returns a text in three parts: before the first comma after a position, the comma, and what follows."""
+    before, comma, after = text[start:].partition(",")
+    return text[:start] + before, comma, after
+
+
+def parse_concept(text: str) -> str | Concept:
+    """Returns the concept for NAME:KIND:RATIO, NAME:KIND or NAME:RATIO. For NAME alone, returns the name.
+
+    The ratio is the concept's own r2. A colon with a space after it is part of the name: "Star Wars: A New Hope" is a
+    name. So is any colon in quotes.
+
+    Raises:
+        ValueError: if the name is empty, the kind is unknown, the ratio is outside [0, 1], or a quote is left open.
+    """
+    text = text.strip()
+    quoted = _QUOTED.match(text)
+    if quoted:
+        name, marks = quoted[2], text[quoted.end() :].strip().split(":")[1:]
+    elif text.startswith('"'):
+        raise UsageError(f"The quote in {text!r} is not closed. Close it before the kind, or leave it out.")
+    else:
+        name, marks = text, []
+        while len(marks) < 2 and (mark := re.fullmatch(r"(.*):(\S*)", name, flags=re.DOTALL)):
+            name, marks = mark[1], [mark[2], *marks]
+            if _ratio(mark[2]) is None:
+                break
+    ratio = _ratio(marks[-1]) if marks else None
+    kinds = marks if ratio is None else marks[:-1]
+    if len(kinds) > 1 or any(kind not in get_args(Kind) for kind in kinds):
+        kind = ":".join(kinds)
         raise UsageError(
-            f"kind {kind!r} in {text!r} is not one of {', '.join(get_args(Kind))}. If the colon is part of the name, "
-            f'give the kind too: "{text}:object".'
+            f"kind {kind!r} in {text!r} is not one of {', '.join(get_args(Kind))}.{did_you_mean(kind, get_args(Kind))} "
+            f'If the colon is part of the name, give the kind too: "{text}:object".'
         )
-    return Concept(name, kind)  # type: ignore[arg-type]
+    if ratio is not None and not 0 <= ratio <= 1:
+        raise UsageError(
+            f"The ratio in {text!r} is outside [0, 1]. If the colon is part of the name, give the kind too: "
+            f'"{text}:object".'
+        )
+    if not name.strip():
+        raise UsageError(f"A concept's name is empty ({text!r}); give the words that a prompt would use for it.")
+    if not marks and "," not in name:
+        return name.strip()
+    return Concept(name.strip(), kinds[0] if kinds else "object", spatial_ratio=ratio)  # type: ignore[arg-type]
+
+
+def _ratio(text: str) -> float | None:
+    """Returns the number that a text is, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:
@@ -146,10 +209,10 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
         mode: "default" or "paper".
 
     Raises:
-        ValueError: if there is no concept, or a name is given twice.
+        TypeError: if something is neither a name nor a concept.
+        ValueError: if there is no concept, a name is given twice, or a name holds a comma.
     """
-    if isinstance(concepts, str | Concept):
-        concepts = [concepts]
+    concepts = listed(concepts)
     if mode == "paper":
         result = [_as_in_paper(item) for item in concepts]
     else:
@@ -161,3 +224,37 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
         if names.count(name) > 1:
             raise UsageError(f"Concept {name!r} is given {names.count(name)} times; name it once.")
     return result
+
+
+def listed(concepts: Any) -> list[str | Concept]:
+    """Returns names or concepts in a list.
+
+    Raises:
+        TypeError: if something is neither.
+        ValueError: if a name holds a comma, because it is more likely to be several names.
+    """
+    if isinstance(concepts, Mapping):
+        raise ArgumentError(
+            "The concepts are in a mapping, whose values would be lost. Give a list. A ratio of its own is "
+            "fia.Concept(name, spatial_ratio=...), and a strength is mask.with_strengths({name: ...})."
+        )
+    if isinstance(concepts, str | Concept):
+        concepts = [concepts]
+    elif isinstance(concepts, bytes) or not isinstance(concepts, Iterable):
+        raise ArgumentError(f"{concepts!r} is not a concept. {_REMEDY}")
+    result = list(concepts)
+    for item in result:
+        if isinstance(item, tuple | list) and len(item) == 2 and item[1] in get_args(Kind):
+            raise ArgumentError(f"{item!r} is not a concept. Give fia.Concept({item[0]!r}, kind={item[1]!r}).")
+        if not isinstance(item, str | Concept):
+            raise ArgumentError(f"{item!r} is not a concept. {_REMEDY}")
+        if isinstance(item, str) and "," in item:
+            names = [part.strip() for part in item.split(",")]
+            raise UsageError(
+                f"The name {item!r} holds a comma. Give a list of names, {names!r}, or, if the comma is part of the "
+                f"name, fia.Concept({item!r})."
+            )
+    return result
+
+
+_REMEDY = 'Give a name such as "church", a fia.Concept, or a list of them.'

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tyro.conf import OmitArgPrefixes
 
-from ..concepts import as_concepts, parse_concept, preset
+from ..concepts import as_concepts, preset
 from ..finding.dry_run import estimate
 from ..finding.plan import plan_finding
 from ..finding.run import find_planned
@@ -19,7 +19,8 @@ from ..masks.file import check_folder
 from ..processes import processes
 from ..recommended import REWRITTEN
 from ..settings import Settings
-from .arguments import Concepts, Folder, Json, Model, SettingsFlags, given
+from .arguments import Concepts, File, Folder, Json, Model, SettingsFlags, concepts_in, given
+from .concepts_file import read_concepts
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Forget:
       fia forget testbed church "golf ball" --out masks/two
       fia forget testbed zebra --keep horse --out masks/zebra
       fia forget stable-diffusion-v1-5/stable-diffusion-v1-5 "Van Gogh:style" --out masks/van-gogh
+      fia forget ./my-model church:0.1 "Van Gogh:style:0.03" --concepts-file concepts.txt --out masks/list
       fia forget ./my-model --preset imagenette --out masks/imagenette
       fia forget ./my-model --preset imagenette --out masks/imagenette --dry-run
       torchrun --nproc-per-node 4 -m fia forget ./my-model --preset imagenette --out masks/imagenette
@@ -42,11 +44,18 @@ class Forget:
     concepts: Concepts
     out: Folder
     """Where to save the mask."""
+    concepts_file: File | None = None
+    """A text file of concepts to forget in addition: one on each line, written as here. Empty lines and what follows a
+    # are left out."""
     preset: Literal["imagenette", "explicit", "artists"] | None = None
     """Concepts of the paper to forget in addition, with the paper's ratios. The settings below do not change these."""
     keep: tuple[str, ...] = ()
     """Names that the model must go on drawing, such as neighbours of a concept; kinds as for concepts. A list of common
     things is kept without being named."""
+    height: int | None = None
+    """Height of the images while finding, in pixels; by default the model's usual one."""
+    width: int | None = None
+    """Width of the images while finding, in pixels; by default the model's usual one."""
     settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     dry_run: bool = False
@@ -56,13 +65,16 @@ class Forget:
     def run(self) -> None:
         options = given(self.settings)
         mode = Settings(**options).mode  # refuses values out of range before the model is loaded
-        named = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
+        named = concepts_in(self.concepts)
+        named += read_concepts(self.concepts_file) if self.concepts_file else []
+        named += preset(self.preset) if self.preset else ()
         concepts = as_concepts(named, mode)
         out = self.out.resolve()
         check_folder(out)
         share = processes()
-        keep = list(map(parse_concept, self.keep))
-        plan = plan_finding(self.runtime.load(self.model), concepts, keep=keep, **options)
+        keep = concepts_in(self.keep)
+        call = {name: getattr(self, name) for name in ("height", "width") if getattr(self, name) is not None}
+        plan = plan_finding(self.runtime.load(self.model), concepts, keep=keep, call=call, **options)
         if self.dry_run:
             taken = estimate(plan, share.num_processes)
             if share.is_main_process:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -40,6 +40,7 @@ def forget(
     settings: Settings | None = None,
     *,
     keep: str | Concept | Iterable[str | Concept] = (),
+    call: Mapping[str, Any] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> NeuronMask:
@@ -51,6 +52,8 @@ def forget(
         settings: the settings. None takes those recommended for the model (docs/recommended.md), or else the defaults.
         keep: names of what the model must go on drawing, such as the neighbours of a concept. A list of common things
             is kept without being named.
+        call: further arguments of the pipeline while finding, such as {"height": 512, "width": 768}. They are recorded
+            with the mask.
         progress: whether to show a progress bar.
         **overrides: single settings, such as `spatial_ratio=0.03`.
 
@@ -58,11 +61,11 @@ def forget(
         The mask, already applied. `mask.remove(pipe)` undoes it.
 
     Raises:
-        TypeError: if the pipeline cannot be masked, or a setting does not exist.
+        TypeError: if the pipeline cannot be masked, or a setting or an argument of the pipeline does not exist.
         ValueError: if a setting is out of range, if no concept is given or one is given twice, or if the pipeline
             already carries a mask.
     """
-    mask = find(pipe, concepts, settings, keep=keep, progress=progress, **overrides)
+    mask = find(pipe, concepts, settings, keep=keep, call=call, progress=progress, **overrides)
     mask.apply(pipe)
     return mask
 
@@ -73,6 +76,7 @@ def find(
     settings: Settings | None = None,
     *,
     keep: str | Concept | Iterable[str | Concept] = (),
+    call: Mapping[str, Any] | None = None,
     progress: bool = True,
     on_step: OnStep | None = None,
     unfinished: str | Path | None = None,
@@ -86,6 +90,7 @@ def find(
         concepts: see `forget`.
         settings: see `forget`.
         keep: see `forget`.
+        call: see `forget`.
         progress: whether to show a progress bar.
         on_step: called after each step with the number of steps done and the number of all steps. A step is a step of
             the denoiser for all prompts of a group of concepts. An exception from it stops the run.
@@ -98,7 +103,7 @@ def find(
         **overrides: single settings, such as `spatial_ratio=0.03`.
     """
     return find_planned(
-        plan_finding(pipe, concepts, settings, keep=keep, **overrides),
+        plan_finding(pipe, concepts, settings, keep=keep, call=call, **overrides),
         progress=progress,
         on_step=on_step,
         unfinished=unfinished,

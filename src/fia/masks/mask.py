@@ -20,6 +20,11 @@ from .file import EVIDENCE
 from .file_checks import LARGEST_ALPHA
 from .fit import check_fit, check_same_model
 
+NOTHING_APPLIED = (
+    "No mask is applied to this pipeline, so there is nothing to remove. The original weights stay with the model in "
+    "memory; a model that was saved with the mask and loaded again no longer has them. Load the original model."
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronMask(MaskContents):
@@ -181,7 +186,7 @@ class NeuronMask(MaskContents):
         if self._is_on(denoiser):
             pruning.warn_if_overwritten(denoiser, "They are pruned again, and the values written there are lost.")
         label = ", ".join(self.concepts) or "nothing"
-        pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint)
+        pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint, self)
 
     def remove(self, pipe: DiffusionPipeline) -> None:
         """Gives every pruned weight its original value back, bit for bit.
@@ -192,11 +197,7 @@ class NeuronMask(MaskContents):
         denoiser = self.denoiser_of(pipe)
         present = pruning.current_pruning(denoiser)
         if present is None:
-            raise UsageError(
-                "No mask is applied to this pipeline, so there is nothing to remove. The original weights stay with "
-                "the model in memory; a model that was saved with the mask and loaded again no longer has them. Load "
-                "the original model."
-            )
+            raise UsageError(NOTHING_APPLIED)
         if not self._is_on(denoiser):
             raise UsageError(f"Another mask ({present.label}) is applied to this pipeline; remove that one instead.")
         pruning.warn_if_overwritten(
