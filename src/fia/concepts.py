@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
-from numbers import Real
 from typing import Any, Literal, get_args
 
 from .errors import ArgumentError, UsageError, did_you_mean
@@ -46,7 +45,7 @@ class Concept:
             raise UsageError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
         for field in ("temporal_ratio", "spatial_ratio"):
             value = getattr(self, field)
-            if value is not None and not isinstance(value, Real):
+            if value is not None and not isinstance(value, int | float):
                 raise ArgumentError(f"{field}={value!r} of concept {self.name!r} is not a number.")
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{field}={value} of concept {self.name!r} is outside [0, 1].")

@@ -38,10 +38,10 @@ def read_concepts(file: Path) -> list[str | Concept]:
         try:
             for concept in parse_concepts(written) if written else []:
                 [checked] = as_concepts(concept)
-                name = checked.name.casefold()
-                if name in lines:
-                    raise UsageError(f"{checked.name!r} is in line {lines[name]} already; name it once.")
-                lines[name] = number
+                folded = checked.name.casefold()
+                if folded in lines:
+                    raise UsageError(f"{checked.name!r} is in line {lines[folded]} already; name it once.")
+                lines[folded] = number
                 concepts.append(concept)
         except UsageError as error:
             raise UsageError(f"{file}, line {number}: {error}") from None

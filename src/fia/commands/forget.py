@@ -3,13 +3,14 @@
 import json
 import shlex
 import shutil
-import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from tyro.conf import OmitArgPrefixes
 
+from ..bench.check import MOST_STEPS, Check, verdict
 from ..concepts import as_concepts, preset
+from ..errors import UsageError
 from ..finding.dry_run import estimate
 from ..finding.plan import plan_finding
 from ..finding.run import find_planned
@@ -21,6 +22,7 @@ from ..recommended import REWRITTEN
 from ..settings import Settings
 from .arguments import Concepts, File, Folder, Json, Model, SettingsFlags, concepts_in, given
 from .concepts_file import read_concepts
+from .terminal import told_to_continue
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Forget:
 
     Examples:
       fia forget testbed church "golf ball" --out masks/two
-      fia forget testbed zebra --keep horse --out masks/zebra
+      fia forget testbed zebra --keep horse --check 4 --out masks/zebra
       fia forget stable-diffusion-v1-5/stable-diffusion-v1-5 "Van Gogh:style" --out masks/van-gogh
       fia forget ./my-model church:0.1 "Van Gogh:style:0.03" --concepts-file concepts.txt --out masks/list
       fia forget ./my-model --preset imagenette --out masks/imagenette
@@ -58,11 +60,19 @@ class Forget:
     """Width of the images while finding, in pixels; by default the model's usual one."""
     settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
+    check: int = 0
+    """Generate this many images of each concept before and after, from other prompts and seeds, and say whether it is
+    gone. A picture shows them."""
+    clip: str | None = None
+    """CLIP that judges these images: a folder, or a repository that is on this machine; by default OpenAI's ViT-L/14 if
+    it is. The embedded model has its own judge."""
     dry_run: bool = False
     """Only estimate the denoiser calls, the time and the memory, and write nothing."""
     json: Json = False
 
     def run(self) -> None:
+        if self.check < 0:
+            raise UsageError(f"--check {self.check}: the number of images must be at least 0.")
         options = given(self.settings)
         mode = Settings(**options).mode  # refuses values out of range before the model is loaded
         named = concepts_in(self.concepts)
@@ -80,24 +90,26 @@ class Forget:
             if share.is_main_process:
                 print(json.dumps(asdict(taken), indent=2) if self.json else taken.as_text())
             return
+        checked = [concept for concept, _ in plan.pairs]
+        check = Check(plan.pipe, checked, self.check, clip=self.clip, call=call) if self.check else None
         unfinished = out.with_name(out.name + ".unfinished")
-        try:
+        with told_to_continue(unfinished):
             mask = find_planned(plan, unfinished=unfinished, processes=share)
-        except KeyboardInterrupt:
-            if unfinished.exists():
-                print(
-                    f"What it found so far is in {unfinished}. The same command continues from there.",
-                    file=sys.stderr,
-                )
-            raise
         if share.is_main_process:
             mask.save_pretrained(out)
             if unfinished.exists():
                 shutil.rmtree(unfinished)
+            looks, lines = [], []
+            if check is not None:
+                picture = out.with_name(f"{out.name}-check.png")
+                looks = check.run(mask, min(MOST_STEPS, plan.settings.num_inference_steps), picture)
+                for look, concept in zip(looks, checked, strict=True):
+                    lines.append(verdict(look, concept, mask, plan.spatial_ratio(concept)))
+                lines.append(f"The images are in {self.out.with_name(picture.name)}")
             used = settings_used(self.model, mode, options)
-            effects = describe_effects(mask)
-            written = "\n".join(filter(None, (f"{describe(mask)}\n", effects, used, f"The mask is in {self.out}")))
-            print(json.dumps(describe_json(mask), indent=2) if self.json else written)
+            parts = (f"{describe(mask)}\n", describe_effects(mask), *lines, used, f"The mask is in {self.out}")
+            facts = describe_json(mask) | ({"check": list(map(asdict, looks))} if looks else {})
+            print(json.dumps(facts, indent=2) if self.json else "\n".join(filter(None, parts)))
 
 
 def settings_used(model: str, mode: str, options: dict[str, Any]) -> str:

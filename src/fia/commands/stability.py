@@ -7,7 +7,7 @@ from tyro.conf import OmitArgPrefixes
 
 from ..concepts import as_concepts
 from ..errors import UsageError
-from ..finding.stability import measure_stability
+from ..finding.stability import measure_stability, verdict
 from ..loading import Runtime
 from ..settings import Settings
 from .arguments import Concepts, Json, Model, SettingsFlags, concepts_in, given
@@ -47,3 +47,4 @@ class Stability:
         print(f"\n{'prompts':>7}{'neurons shared with other prompts, %':>38}{'other bases, %':>18}{'chance, %':>12}")
         for row in rows:
             print(f"{row.prompts:>7}{row.other_prompts:>38.1f}{row.other_bases:>18.1f}{row.by_chance:>12.1f}")
+        print(f"\n{verdict(rows)}")
