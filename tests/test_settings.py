@@ -1,8 +1,12 @@
 """Settings: the defaults of the paper, and what is out of range."""
 
+from dataclasses import fields
+from typing import get_type_hints
+
 import pytest
 
 from fia import Settings
+from fia.settings import SettingsByName
 
 
 def test_defaults_are_those_of_the_paper():
@@ -88,3 +92,7 @@ def test_what_is_no_number_is_refused_by_name(given, message):
 def test_more_saliency_steps_name_both_ways_out():
     with pytest.raises(ValueError, match=r"give saliency_steps=4 \(--saliency-steps 4\) or fewer, or more num_inf"):
         Settings(num_inference_steps=4)
+
+
+def test_single_settings_have_the_names_and_types_of_the_fields():
+    assert get_type_hints(SettingsByName) == {own.name: own.type for own in fields(Settings)}

@@ -109,8 +109,8 @@ def check_name(model: str) -> None:
             validate_repo_id(model)
     except HFValidationError:
         raise NotFoundError(
-            f"There is no folder or file {model!r}, and no repository can have such a name. Give 'testbed', the path of "
-            f"a diffusers folder or .safetensors checkpoint, or the id of a repository.{_guess(model)}"
+            f"There is no folder or file {model!r}, and no repository can have such a name. Give 'testbed', the path "
+            f"of a diffusers folder or .safetensors checkpoint, or the id of a repository.{_guess(model)}"
         ) from None
 
 

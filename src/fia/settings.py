@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from math import inf
 from numbers import Integral, Real
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from .errors import ArgumentError, UsageError, did_you_mean
 
@@ -167,3 +167,30 @@ class Settings:
             "agnostic_ratio": agnostic_ratio if zero else UNION,
         }
         return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
+
+
+class SettingsByName(TypedDict, total=False):
+    """Single settings, as keyword arguments. A test keeps them equal to the fields of `Settings`."""
+
+    mode: Mode
+    edit: Value | None
+    sites: Sites | None
+    spatial_ratio: float | None
+    temporal_ratio: float
+    agnostic_ratio: float | None
+    retain_weight: float
+    ridge: float
+    moment_rank: int
+    response_rank: int
+    retained_words: int
+    prompts_per_concept: int
+    seeds_per_prompt: int
+    seed: int
+    num_inference_steps: int
+    saliency_steps: int
+    guidance_scale: float
+    magnitude: Magnitude
+    layers: str | None
+    count_ties: bool
+    concepts_at_once: int
+    batch_size: int

@@ -29,8 +29,8 @@ def read_concepts(file: Path) -> list[str | Concept]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UsageError(f"{file}, line {line}: this is not UTF-8 text. Save the file as UTF-8.") from None
+        lines_before = content[: error.start].count(b"\n")
+        raise UsageError(f"{file}, line {lines_before + 1}: this is not UTF-8 text. Save the file as UTF-8.") from None
     concepts: list[str | Concept] = []
     lines: dict[str, int] = {}
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):

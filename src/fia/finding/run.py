@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -21,7 +21,7 @@ from ..masks.rewriting import Rewriting, Source
 from ..models.layers import count_parameters, layer_shapes
 from ..prompts import ConceptPairs
 from ..provenance import hash_json
-from ..settings import Settings
+from ..settings import Settings, SettingsByName
 from .collect import collect_statistics
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
@@ -42,7 +42,7 @@ def forget(
     keep: str | Concept | Iterable[str | Concept] = (),
     call: Mapping[str, Any] | None = None,
     progress: bool = True,
-    **overrides: Any,
+    **overrides: Unpack[SettingsByName],
 ) -> NeuronMask:
     """Makes a pipeline forget concepts, in place and without training, and returns the mask that does it.
 
@@ -81,7 +81,7 @@ def find(
     on_step: OnStep | None = None,
     unfinished: str | Path | None = None,
     processes: PartialState | None = None,
-    **overrides: Any,
+    **overrides: Unpack[SettingsByName],
 ) -> NeuronMask:
     """Finds the mask that makes a pipeline forget concepts, and leaves the pipeline as it is; see `forget`.
 
