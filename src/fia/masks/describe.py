@@ -104,6 +104,8 @@ def describe(mask: NeuronMask) -> str:
     for settings in mask.settings:
         own = ", ".join(f"{key} {value}" for key, value in settings.items() if key != "agnostic_ratio")
         lines.append(f"settings  {own}")
+    for call in [record["call"] for record in mask.provenance if record.get("call")]:
+        lines.append("call      " + ", ".join(f"{key} {value}" for key, value in call.items()))
     return "\n".join(lines)
 
 
