@@ -157,6 +157,7 @@ def test_a_misspelt_kind_is_not_taken_for_a_part_of_the_name():
         ("'Paris, Texas', cat", [Concept("Paris, Texas"), "cat"]),
         ('"Paris, Texas":style', [Concept("Paris, Texas", "style")]),
         ("'a:b'", ["a:b"]),
+        ("'a, b'|c", [Concept("a, b|c")]),
         ("'s-Hertogenbosch, cat", ["'s-Hertogenbosch", "cat"]),
         ("Star Wars: A New Hope:style:0.1", [Concept("Star Wars: A New Hope", "style", spatial_ratio=0.1)]),
         ("16:9:object", [Concept("16:9")]),
@@ -188,8 +189,15 @@ def test_a_text_that_is_no_concept_is_refused(text, message):
 
 @pytest.mark.usefixtures("any_types")
 @pytest.mark.parametrize(
-    ("values", "message"), [({"name": 5}, "name is 5"), ({"name": "a", "spatial_ratio": "0.1"}, "is not a number")]
+    ("values", "message"),
+    [({"name": 5}, "name=5 is a int"), ({"name": "a", "spatial_ratio": "1"}, "is not a number")],
 )
 def test_values_of_another_type_are_refused(values, message):
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(ValueError, match=message):
         Concept(**values)
+
+
+@pytest.mark.parametrize("text", ["church, cat", "church, Van Gogh:style"])
+def test_one_concept_holds_no_comma_without_quotes(text):
+    with pytest.raises(ValueError, match=f"{text!r} holds a comma"):
+        parse_concept(text)

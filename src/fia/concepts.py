@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal, get_args
 
-from .errors import ArgumentError, UsageError, did_you_mean
+from .errors import UsageError, did_you_mean
 from .settings import Mode
 
 Kind = Literal["object", "style", "explicit"]
@@ -36,7 +36,7 @@ class Concept:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise ArgumentError(f"A concept's name is {self.name!r}; give the words that a prompt would use for it.")
+            raise UsageError(f"name={self.name!r} is a {type(self.name).__name__}; give the words of a prompt.")
         if not self.name.strip():
             raise UsageError(
                 f"A concept's name is empty ({self.name!r}); give the words that a prompt would use for it."
@@ -46,7 +46,7 @@ class Concept:
         for field in ("temporal_ratio", "spatial_ratio"):
             value = getattr(self, field)
             if value is not None and not isinstance(value, int | float):
-                raise ArgumentError(f"{field}={value!r} of concept {self.name!r} is not a number.")
+                raise UsageError(f"{field}={value!r} of concept {self.name!r} is not a number.")
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{field}={value} of concept {self.name!r} is outside [0, 1].")
         for pair in self.prompts:
@@ -121,7 +121,7 @@ def _as_in_paper(item: str | Concept) -> Concept:
     return concept
 
 
-_QUOTED = re.compile(r"""(["'])(.*?)\1(?=\s*(?:[:,]|$))""")
+_QUOTED = re.compile(r"""(["'])(.*?)\1(?=\s*(?:[:,|]|$))""")
 
 
 def parse_concepts(text: str) -> list[str | Concept]:
@@ -155,12 +155,14 @@ def parse_concept(text: str) -> str | Concept:
     name. So is any colon in quotes.
 
     Raises:
-        ValueError: if the name is empty, the kind is unknown, the ratio is outside [0, 1], or a quote is left open.
+        ValueError: if the name is empty or holds a comma without quotes, the kind is unknown, the ratio is outside
+            [0, 1], or a quote is left open.
     """
     text = text.strip()
     quoted = _QUOTED.match(text)
     if quoted:
-        name, marks = quoted[2], text[quoted.end() :].strip().split(":")[1:]
+        synonyms, *marks = text[quoted.end() :].strip().split(":")
+        name = quoted[2] + synonyms
     elif text.startswith('"'):
         raise UsageError(f"The quote in {text!r} is not closed. Close it before the kind, or leave it out.")
     else:
@@ -184,6 +186,8 @@ def parse_concept(text: str) -> str | Concept:
         )
     if not name.strip():
         raise UsageError(f"A concept's name is empty ({text!r}); give the words that a prompt would use for it.")
+    if not quoted and "," in name:
+        raise UsageError(f"{text!r} holds a comma. If it is part of the name, give the name in quotes: '\"a, b\"'.")
     if not marks and "," not in name:
         return name.strip()
     return Concept(name.strip(), kinds[0] if kinds else "object", spatial_ratio=ratio)  # type: ignore[arg-type]
@@ -208,8 +212,8 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
         mode: "default" or "paper".
 
     Raises:
-        TypeError: if something is neither a name nor a concept.
-        ValueError: if there is no concept, a name is given twice, or a name holds a comma.
+        ValueError: if there is no concept, if one is neither a name nor a `Concept`, if a name is given twice, or if it
+            holds a comma.
     """
     concepts = listed(concepts)
     if mode == "paper":
@@ -229,24 +233,25 @@ def listed(concepts: Any) -> list[str | Concept]:
     """Returns names or concepts in a list.
 
     Raises:
-        TypeError: if something is neither.
-        ValueError: if a name holds a comma, because it is more likely to be several names.
+        ValueError: if something is neither, or a name holds a comma, because it is more likely to be several names.
     """
-    if isinstance(concepts, Mapping):
-        raise ArgumentError(
-            "The concepts are in a mapping, whose values would be lost. Give a list. A ratio of its own is "
-            "fia.Concept(name, spatial_ratio=...), and a strength is mask.with_strengths({name: ...})."
-        )
     if isinstance(concepts, str | Concept):
         concepts = [concepts]
-    elif isinstance(concepts, bytes) or not isinstance(concepts, Iterable):
-        raise ArgumentError(f"{concepts!r} is not a concept. {_REMEDY}")
+    if isinstance(concepts, Mapping | bytes) or not isinstance(concepts, Iterable):
+        raise UsageError(
+            f"{concepts!r} is a {type(concepts).__name__}; give a list of names or of fia.Concept. Strengths are "
+            "given after finding: mask.with_strengths({name: 0.5})."
+        )
     result = list(concepts)
     for item in result:
-        if isinstance(item, tuple | list) and len(item) == 2 and item[1] in get_args(Kind):
-            raise ArgumentError(f"{item!r} is not a concept. Give fia.Concept({item[0]!r}, kind={item[1]!r}).")
         if not isinstance(item, str | Concept):
-            raise ArgumentError(f"{item!r} is not a concept. {_REMEDY}")
+            example = "Van Gogh", "style"
+            if isinstance(item, tuple | list) and len(item) == 2 and item[1] in get_args(Kind):
+                example = item[0], item[1]
+            raise UsageError(
+                f"{item!r} is a {type(item).__name__}, not a concept; give a name or a fia.Concept, such as "
+                f'fia.Concept("{example[0]}", kind="{example[1]}").'
+            )
         if isinstance(item, str) and "," in item:
             names = [part.strip() for part in item.split(",")]
             raise UsageError(
@@ -254,6 +259,3 @@ def listed(concepts: Any) -> list[str | Concept]:
                 f"name, fia.Concept({item!r})."
             )
     return result
-
-
-_REMEDY = 'Give a name such as "church", a fia.Concept, or a list of them.'

@@ -99,7 +99,7 @@ class Check:
         self.embedded = embedded_name(pipe)
         self.judge: Judge | None = load_judge() if self.embedded else None
         self.sights = {concept.name: self._sights(concept, number) for concept in concepts}
-        needs_clip = any(sight.question is None for own in self.sights.values() for sight in own)
+        needs_clip = clip is not None or any(one.question is None for own in self.sights.values() for one in own)
         self.clip = local_clip(clip, pipe, self.embedded) if needs_clip else None
 
     def run(self, mask: NeuronMask, num_inference_steps: int, picture: Path) -> list[Look]:
@@ -190,9 +190,11 @@ def local_clip(model: str | None, pipe: DiffusionPipeline, embedded: str) -> Cli
     Raises:
         FileNotFoundError: if a model is given that is not here, or is no CLIP.
     """
-    name = model or (str(FOLDER / "clip") if embedded else USUAL_CLIP)
+    name = model
+    if name is None:
+        name = str(FOLDER / "clip") if embedded else USUAL_CLIP
     try:
-        folder = name if Path(name).is_dir() else snapshot_download(name, local_files_only=True)
+        folder = name if name and Path(name).is_dir() else snapshot_download(name, local_files_only=True)
         return ClipScorer(folder, pipe.device)
     except (OSError, ValueError, HFValidationError) as error:
         if model is None:

@@ -10,7 +10,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from ..errors import ArgumentError, UsageError, did_you_mean
-from ..models.families import family_of, guidance_arguments, is_known
+from ..models.families import guidance_arguments, is_known
 from ..models.pipelines import get_denoiser, longest_prompt
 from ..prompts import ConceptPairs
 
@@ -52,18 +52,6 @@ def check_call(pipe: DiffusionPipeline, call: Mapping[str, Any]) -> None:
             ) from None
         if name in ("height", "width") and (type(value) is not int or value < MULTIPLE or value % MULTIPLE):
             raise UsageError(f"{name}={value!r} is not a multiple of {MULTIPLE}.")
-
-
-def warn_of_guidance(pipe: DiffusionPipeline, guidance_scale: float) -> None:
-    """Warns of a guidance far above the usual one, if the denoiser takes the guidance as an input."""
-    usual = call_parameters(pipe).get("guidance_scale")
-    is_input = family_of(get_denoiser(pipe)).guidance == "distilled"
-    if is_input and usual is not None and usual.default and guidance_scale > 1.5 * usual.default:
-        log.warning(
-            f"guidance_scale={guidance_scale:g} is far from the {usual.default:g} that {type(pipe).__name__} usually "
-            f"gets, and its denoiser takes it as an input. Give guidance_scale={usual.default:g} (--guidance-scale "
-            f"{usual.default:g}) to find as you generate."
-        )
 
 
 def warn_of_guesses(denoiser: nn.Module) -> None:

@@ -22,7 +22,6 @@ from .checks import (
     check_call,
     warn_of_adapters,
     warn_of_guesses,
-    warn_of_guidance,
     warn_of_long_prompts,
 )
 from .memory import MemoryPlan, plan_memory
@@ -186,7 +185,6 @@ def plan_finding(
     refuse_if_pruned(denoiser, "and neurons must be found on the original weights")
     pairs = pair_prompts(wanted, settings)
     warn_of_long_prompts(pipe, pairs)
-    warn_of_guidance(pipe, settings.guidance_scale)
     groups = group_by_base_prompts(pairs, settings.concepts_at_once)
     memory = plan_memory(layers, max(map(len, groups)), pipe._execution_device)
     kept = names_to_keep(keep, wanted, settings)

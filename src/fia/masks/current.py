@@ -4,7 +4,7 @@ from diffusers import DiffusionPipeline
 
 from ..errors import UsageError
 from ..models.pipelines import get_denoiser
-from .mask import NOTHING_APPLIED, NeuronMask
+from .mask import NeuronMask
 from .pruning import current_pruning
 
 
@@ -27,6 +27,9 @@ def remove(pipe: DiffusionPipeline) -> NeuronMask:
     """
     mask = current_mask(pipe)
     if mask is None:
-        raise UsageError(NOTHING_APPLIED)
+        raise UsageError(
+            "No mask is applied to this pipeline, so there is nothing to remove. If it was saved with a mask on, load "
+            "the original model."
+        )
     mask.remove(pipe)
     return mask

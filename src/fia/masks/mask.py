@@ -20,11 +20,6 @@ from .file import EVIDENCE
 from .file_checks import LARGEST_ALPHA
 from .fit import check_fit, check_same_model
 
-NOTHING_APPLIED = (
-    "No mask is applied to this pipeline, so there is nothing to remove. The original weights stay with the model in "
-    "memory; a model that was saved with the mask and loaded again no longer has them. Load the original model."
-)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronMask(MaskContents):
@@ -197,7 +192,11 @@ class NeuronMask(MaskContents):
         denoiser = self.denoiser_of(pipe)
         present = pruning.current_pruning(denoiser)
         if present is None:
-            raise UsageError(NOTHING_APPLIED)
+            raise UsageError(
+                "No mask is applied to this pipeline, so there is nothing to remove. The original weights stay with "
+                "the model in memory; a model that was saved with the mask and loaded again no longer has them. Load "
+                "the original model."
+            )
         if not self._is_on(denoiser):
             raise UsageError(f"Another mask ({present.label}) is applied to this pipeline; remove that one instead.")
         pruning.warn_if_overwritten(
