@@ -1,6 +1,7 @@
 """`fia forget --check`: is the concept gone? And what the command says if it is not."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fia import Concept
 from fia.bench import check
 from fia.bench.check import Check, Look, held_out_prompts, verdict
 from fia.cli import main
+from fia.concepts import parse_concepts
 from fia.finding.plan import plan_finding
 from fia.testbed.pretrained import FOLDER
 
@@ -99,3 +101,11 @@ def test_the_verdict_says_what_to_change(edit, look, expected, pipe) -> None:
     mask = fia.find(pipe, ["church", "chapel"], edit=edit, agnostic_ratio=0.6, retained_words=0, **options)
     said = verdict(Look("church", 8, *look, "judge"), Concept("church"), mask, 0.02)
     assert expected in said
+
+
+def test_the_verdict_writes_a_name_as_it_must_be_typed(pipe) -> None:
+    options = {"num_inference_steps": 4, "saliency_steps": 2, "progress": False, "edit": "zero"}
+    concept = Concept("Paris, Texas", "style")
+    said = verdict(Look(concept.name, 2, 2, 2, "judge"), concept, fia.find(pipe, concept, **options), 0.5)
+    [typed] = re.findall(r'"(.*?)"', said)
+    assert parse_concepts(typed) == [Concept("Paris, Texas", "style", spatial_ratio=1.0)]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
 from fia.drawing import images
 from fia.drawing.gallery import draw_gallery
@@ -87,7 +88,9 @@ def test_the_guidance_is_the_one_recommended_for_the_model(own, expected, pipe, 
     asked: list[float | None] = []
     monkeypatch.setattr(images, "embedded_name", lambda _: own)
     monkeypatch.setattr(
-        images, "draw_batch", lambda _pipe, requests, drawing: asked.append(drawing.guidance_scale) or requests
+        images,
+        "draw_batch",
+        lambda _pipe, _requests, drawing: asked.append(drawing.guidance_scale) or [Image.new("RGB", (8, 8))],
     )
     generate_images(pipe, ["a cat"], [0], progress=False)
     assert asked == [expected]

@@ -157,6 +157,17 @@ def test_python_measures_what_the_command_line_measures(
     ):
         with pytest.raises(error, match=message):
             evaluate(pipe, mask, tmp_path / "three", **wrong)
+    mask.apply(pipe)
+    with pytest.raises(ValueError, match="is applied to this pipeline, and the untouched model has to be measured"):
+        evaluate(pipe, mask, tmp_path / "three", **options)
+
+
+@pytest.mark.usefixtures("any_types")
+def test_python_is_told_what_cannot_be_evaluated(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="pipe is a str, not a pipeline"):
+        evaluate("testbed", "masks/two", tmp_path)
+    with pytest.raises(TypeError, match="edit is a list; give a mask"):
+        evaluate(pipe, [], tmp_path)
 
 
 def test_an_interruption_says_how_to_go_on(own_model: Path, tmp_path: Path, monkeypatch, capsys) -> None:

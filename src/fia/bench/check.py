@@ -27,13 +27,14 @@ from ..masks.mask import NeuronMask
 from ..models.pipelines import embedded_name, hidden_progress_bar
 from ..prompts import TEMPLATES, fill, reworded
 from ..recommended import GUIDANCE_SCALES
+from ..settings import Settings
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import FOLDER
 from .questions import World, ask
 
 USUAL_CLIP = "openai/clip-vit-large-patch14"
 FIRST_SEED = 3_000_000  # far from the seeds that find concepts, and from those of evaluations
-MOST_STEPS = 25
+MOST_STEPS, MOST_AT_ONCE = 25, 8
 MOST_SHOWN = 24  # images in a row of the picture
 
 
@@ -102,15 +103,23 @@ class Check:
         needs_clip = clip is not None or any(one.question is None for own in self.sights.values() for one in own)
         self.clip = local_clip(clip, pipe, self.embedded) if needs_clip else None
 
-    def run(self, mask: NeuronMask, num_inference_steps: int, picture: Path) -> list[Look]:
+    def run(
+        self, mask: NeuronMask, settings: Settings, picture: Path, guidance_scale: float | None = None
+    ) -> list[Look]:
         """Generates the images before and after, judges them, and writes a picture that shows them.
 
         Args:
             mask: the mask, which is not applied.
-            num_inference_steps: denoising steps of every image.
+            settings: those that found the mask. Images take as many denoising steps, but at most 25.
             picture: the file to write.
+            guidance_scale: classifier-free guidance. None takes the one recommended for the model, or else the
+                pipeline's usual one.
         """
-        drawing = Drawing(num_inference_steps, GUIDANCE_SCALES.get(self.embedded), batch_size=8)
+        drawing = Drawing(
+            min(MOST_STEPS, settings.num_inference_steps),
+            GUIDANCE_SCALES.get(self.embedded) if guidance_scale is None else guidance_scale,
+            min(MOST_AT_ONCE, settings.batch_size),
+        )
         requests = [sight.request for own in self.sights.values() for sight in own]
         with (
             hidden_progress_bar(self.pipe),
@@ -225,7 +234,8 @@ def verdict(look: Look, concept: Concept, mask: NeuronMask, spatial_ratio: float
         )
     if look.after == 0:
         return f"{look.concept}: {seen_text}."
-    larger = f"{concept.name}:{concept.kind}:{min(1.0, 2 * spatial_ratio):g}"
+    name = f"'{concept.name}'" if set(concept.name) & set(",:|#") else concept.name
+    larger = f"{name}:{concept.kind}:{min(1.0, 2 * spatial_ratio):g}"
     remedies = [f'a larger r2 of its own, "{larger}"']
     if mask.rewriting is not None:
         remedies.append(f"--retain-weight {mask.rewriting.retain_weight / 2:g}")

@@ -20,8 +20,9 @@ from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit, St
 from ..evaluation.tasks import Task
 from ..files import write_json
 from ..masks.mask import NeuronMask
+from ..masks.pruning import refuse_if_pruned
 from ..masks.random_control import random_mask
-from ..models.pipelines import embedded_name, model_name, without_safety_checker
+from ..models.pipelines import embedded_name, get_denoiser, model_name, without_safety_checker
 from ..processes import processes
 from ..provenance import Identity, environment, hash_file, hash_folder, hash_pipeline
 from ..recommended import GUIDANCE_SCALES
@@ -67,10 +68,13 @@ def evaluate(
         scores.
 
     Raises:
-        TypeError: if an option does not exist.
-        ValueError: if a task is unknown, `forgotten` is missing, the edit does not fit the pipeline, or `out` holds an
-            evaluation of something else.
+        TypeError: if `pipe` or `edit` is something else, or an option does not exist.
+        ValueError: if a task is unknown, `forgotten` is missing, the edit does not fit the pipeline or is applied to it
+            already, or `out` holds an evaluation of something else.
     """
+    get_denoiser(pipe)
+    if not isinstance(edit, NeuronMask | str | Path):
+        raise ArgumentError(f"edit is a {type(edit).__name__}; give a mask, or the path of what another tool made.")
     kinds = (Drawing, World if embedded_name(pipe) else build.Sources)
     known = {own.name: kind for kind in kinds for own in fields(kind)}
     for name in options:
@@ -104,6 +108,7 @@ def measure(
     if unknown:
         known = ", ".join((*testbed_tasks.KINDS, "quality"))
         raise UsageError(f"There is no task {unknown[0]!r}; give some of: {known}.")
+    refuse_if_pruned(get_denoiser(pipe), "and the untouched model has to be measured, too")
     gone = forgotten_concepts(mask, forgotten)
     made = mask if mask is not None else load_edited(Path(edit))  # type: ignore[arg-type]
     checker = getattr(pipe, "safety_checker", None)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tyro.conf import OmitArgPrefixes
 
-from ..bench.check import MOST_STEPS, Check, verdict
+from ..bench.check import Check, verdict
 from ..concepts import as_concepts, preset
 from ..errors import UsageError
 from ..finding.dry_run import estimate
@@ -17,6 +17,7 @@ from ..finding.run import find_planned
 from ..loading import Runtime
 from ..masks.describe import describe, describe_effects, describe_json
 from ..masks.file import check_folder
+from ..models.pipelines import without_safety_checker
 from ..processes import processes
 from ..recommended import REWRITTEN
 from ..settings import Settings
@@ -102,7 +103,8 @@ class Forget:
             looks, lines = [], []
             if check is not None:
                 picture = out.with_name(f"{out.name}-check.png")
-                looks = check.run(mask, min(MOST_STEPS, plan.settings.num_inference_steps), picture)
+                without_safety_checker(plan.pipe)
+                looks = check.run(mask, plan.settings, picture, options.get("guidance_scale"))
                 for look, concept in zip(looks, checked, strict=True):
                     lines.append(verdict(look, concept, mask, plan.spatial_ratio(concept)))
                 lines.append(f"The images are in {self.out.with_name(picture.name)}")
