@@ -1,11 +1,9 @@
 """Compares a mask with the untouched model and a random mask of equal size: what is still detected and what is kept."""
 
 import fia
-from fia.drawing.images import Request, generate_images
+from fia.drawing.images import Request
 from fia.edits.interface import NoEdit
 from fia.evaluation.questions import Question, score
-from fia.masks.random_control import random_mask
-from fia.testbed.judge import load_judge
 
 FORGOTTEN, KEPT, PLACES = ["church", "golf ball"], ["cat", "bus", "banana"], ["forest", "road"]
 
@@ -20,12 +18,12 @@ questions = [
 ]
 prompts, seeds = [q.request.prompt for q in questions], [q.request.seed for q in questions]
 
-pipe, judge = fia.load_testbed(), load_judge()
+pipe, judge = fia.load_testbed(), fia.load_judge()
 mask = fia.find(pipe, FORGOTTEN)
 
 print(f"{'detected, %':<16}{'forgotten':>12}{'kept':>8}")
-for name, edit in {"untouched": NoEdit(), "masked": mask, "random mask": random_mask(mask)}.items():
+for name, edit in {"untouched": NoEdit(), "masked": mask, "random mask": fia.random_mask(mask)}.items():
     with edit.applied(pipe):
-        images = generate_images(pipe, prompts, seeds, num_inference_steps=20, guidance_scale=4)
+        images = fia.generate_images(pipe, prompts, seeds, num_inference_steps=20)
     scores = score(questions, judge.answer(images))
     print(f"{name:<16}{scores['still_detected']['percent']:>12.0f}{scores['kept']['percent']:>8.0f}")

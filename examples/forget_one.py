@@ -6,7 +6,6 @@ from PIL.Image import Image
 
 import fia
 from fia.drawing.figure import Column, comparison_figure
-from fia.drawing.images import generate_images
 
 PROMPTS = ["a church in a forest", "a church on a lawn", "a cat in a forest"]
 OUT = Path("runs/examples/forget_one")
@@ -15,7 +14,7 @@ pipe = fia.load_testbed()  # or StableDiffusionPipeline.from_pretrained("stable-
 
 
 def generate() -> list[Image]:
-    return generate_images(pipe, PROMPTS, [0, 1, 2], num_inference_steps=20, guidance_scale=4, progress=False)
+    return fia.generate_images(pipe, PROMPTS, [0, 1, 2], num_inference_steps=20, progress=False)
 
 
 before = generate()

@@ -1,8 +1,6 @@
 """Forgets smoking, but not the smokers. Smoking is neither an object nor a style, so it needs its own prompt pairs."""
 
 import fia
-from fia.drawing.images import generate_images
-from fia.testbed.judge import load_judge
 
 PERSONS = ("man", "woman", "grandmother", "worker")
 
@@ -18,8 +16,8 @@ prompts = [f"a smoking {person} on a beach" for person in PERSONS]  # other prom
 states = {"untouched": mask.without("smoking"), "without smoking": mask}
 for name, state in states.items():
     with state.applied(pipe):
-        images = generate_images(pipe, prompts, [10, 11, 12, 13], num_inference_steps=20, guidance_scale=4)
-    seen = load_judge().answer(images)
+        images = fia.generate_images(pipe, prompts, [10, 11, 12, 13], num_inference_steps=20)
+    seen = fia.load_judge().answer(images)
     smoke = seen["attribute"].count("smoking")
     right = sum(person == subject for person, subject in zip(PERSONS, seen["subject"], strict=True))
     print(f"{name}: {smoke} of 4 smoke, {right} of 4 persons recognised")

@@ -1,6 +1,7 @@
 """Every command of the command line, and what its help says."""
 
 import inspect
+import re
 from importlib import import_module
 
 import pytest
@@ -16,9 +17,9 @@ def command_class(name: str) -> type:
 
 
 def examples(name: str) -> list[str]:
-    """Returns the examples in a command's docstring that this command line runs itself."""
+    """Returns the examples of a command in its docstring."""
     lines = inspect.cleandoc(command_class(name).__doc__ or "").splitlines()
-    return [line.strip() for line in lines if line.strip().startswith("fia ")]
+    return [line.strip() for line in lines if re.match(rf"fia {name}\b", line.strip())]
 
 
 def help_of(name: str, capsys: pytest.CaptureFixture[str]) -> str:

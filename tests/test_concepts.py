@@ -3,7 +3,7 @@
 import pytest
 
 from fia import Concept, preset
-from fia.concepts import as_concepts, paper_agnostic_ratio, parse_concept
+from fia.concepts import as_concepts, paper_agnostic_ratio, parse_concept, parse_concepts
 
 
 def test_a_name_alone_is_an_object_with_the_settings_ratios():
@@ -146,3 +146,58 @@ def test_a_misspelt_kind_is_not_taken_for_a_part_of_the_name():
         parse_concept("Van Gogh:sytle")
     with pytest.raises(ValueError, match="name is empty"):
         parse_concept(":style")
+
+
+@pytest.mark.parametrize(
+    ("text", "concepts"),
+    [
+        ("church,golf ball", ["church", "golf ball"]),
+        (" church , Van Gogh:style:0.1 ", ["church", Concept("Van Gogh", "style", spatial_ratio=0.1)]),
+        ("church:0.15", [Concept("church", spatial_ratio=0.15)]),
+        ("'Paris, Texas', cat", [Concept("Paris, Texas"), "cat"]),
+        ('"Paris, Texas":style', [Concept("Paris, Texas", "style")]),
+        ("'a:b'", ["a:b"]),
+        ("'a, b'|c", [Concept("a, b|c")]),
+        ("'s-Hertogenbosch, cat", ["'s-Hertogenbosch", "cat"]),
+        ("Star Wars: A New Hope:style:0.1", [Concept("Star Wars: A New Hope", "style", spatial_ratio=0.1)]),
+        ("16:9:object", [Concept("16:9")]),
+    ],
+)
+def test_a_text_holds_concepts_with_kinds_and_ratios_between_commas(text, concepts):
+    assert parse_concepts(text) == concepts
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("church,", "name is empty"),
+        ("church,,cat", "name is empty"),
+        ("", "name is empty"),
+        ("church:", "kind ''"),
+        ('"church, cat', "is not closed"),
+        ("church:style:2", r"outside \[0, 1\]"),
+        ("church:nan", r"outside \[0, 1\]"),
+        ("16:9", r'outside \[0, 1\]\. If the colon is part of the name, give the kind too: "16:9:object"'),
+        ("Van Gogh:sytle:0.1", "kind 'sytle' .* Did you mean 'style'"),
+        ("church:0.1:0.2", "kind '0.1'"),
+    ],
+)
+def test_a_text_that_is_no_concept_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_concepts(text)
+
+
+@pytest.mark.usefixtures("any_types")
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"name": 5}, "name=5 is a int"), ({"name": "a", "spatial_ratio": "1"}, "is not a number")],
+)
+def test_values_of_another_type_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        Concept(**values)
+
+
+@pytest.mark.parametrize("text", ["church, cat", "church, Van Gogh:style"])
+def test_one_concept_holds_no_comma_without_quotes(text):
+    with pytest.raises(ValueError, match=f"{text!r} holds a comma"):
+        parse_concept(text)

@@ -22,7 +22,9 @@ def test_the_testbed_loads_in_any_type():
     [
         ("testbed", {"dtype": "int8"}, "dtype 'int8' is not one of auto, float32, float16, bfloat16"),
         ("testbed", {"device": "abacus"}, "device 'abacus' cannot be used here"),
-        ("no/such/folder", {}, "There is no folder 'no/such/folder'"),
+        ("no/such/folder", {}, "There is no folder or file 'no/such/folder'"),
+        ("./testbed", {}, "There is no folder or file './testbed'.*Did you mean 'testbed'"),
+        ("", {}, "The name of the model is empty"),
     ],
 )
 def test_errors_name_the_value(model, options, message):

@@ -1,8 +1,12 @@
 """Settings: the defaults of the paper, and what is out of range."""
 
+from dataclasses import fields
+from typing import get_type_hints
+
 import pytest
 
 from fia import Settings
+from fia.settings import SettingsByName
 
 
 def test_defaults_are_those_of_the_paper():
@@ -62,3 +66,33 @@ def test_an_unknown_magnitude_is_refused():
 def test_settings_do_not_change_once_made():
     with pytest.raises(AttributeError, match="cannot assign"):
         Settings().seed = 1
+
+
+@pytest.mark.usefixtures("any_types")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"guidance_scale": float("nan")}, "guidance_scale=nan is outside"),
+        ({"guidance_scale": -1}, "guidance_scale=-1 is outside"),
+        ({"guidance_scale": True}, "guidance_scale=True is not a number"),
+        ({"saliency_steps": float("nan")}, "saliency_steps=nan is not a whole number"),
+        ({"saliency_steps": 2.5}, "saliency_steps=2.5 is not a whole number"),
+        ({"prompts_per_concept": "5"}, "prompts_per_concept='5' is not a whole number"),
+        ({"spatial_ratio": "0.1"}, "spatial_ratio='0.1' is not a number"),
+        ({"seed": 2**64}, "seed=18446744073709551616 is outside"),
+        ({"seed": -1}, "seed=-1 is outside"),
+        ({"ridge": None}, "ridge=None is not a number"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(given, message):
+    with pytest.raises(ValueError, match=message):
+        Settings(**given)
+
+
+def test_more_saliency_steps_name_both_ways_out():
+    with pytest.raises(ValueError, match=r"give saliency_steps=4 \(--saliency-steps 4\) or fewer, or more num_inf"):
+        Settings(num_inference_steps=4)
+
+
+def test_single_settings_have_the_names_and_types_of_the_fields():
+    assert get_type_hints(SettingsByName) == {own.name: own.type for own in fields(Settings)}

@@ -16,10 +16,17 @@ _HOMES = {
     "NeuronMask": "masks.mask",
     "Policy": "masks.policy",
     "Settings": "settings",
+    "adapters": "masks.adapters",
+    "current_mask": "masks.current",
+    "evaluate": "bench.evaluate",
     "find": "finding.run",
     "forget": "finding.run",
+    "generate_images": "drawing.images",
+    "load_judge": "testbed.judge",
     "load_testbed": "testbed",
     "preset": "concepts",
+    "random_mask": "masks.random_control",
+    "remove": "masks.current",
 }
 __all__ = [*_HOMES]
 

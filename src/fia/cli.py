@@ -20,6 +20,7 @@ HELP = ("-h", "--help")
 ABOUT = "Makes text-to-image diffusion models forget concepts, without training."
 FIRST_TRY = """
 A first try, with the model that comes along:
+  fia demo
   fia forget testbed church --out masks/church
   fia generate testbed "a church in a forest" --mask masks/church --out images
 """

@@ -1,11 +1,12 @@
-"""Concepts to forget, and the paper's sets of concepts."""
+"""Concepts to forget, how they are written in one line of text, and the paper's sets of concepts."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from .errors import UsageError
+from .errors import UsageError, did_you_mean
 from .settings import Mode
 
 Kind = Literal["object", "style", "explicit"]
@@ -34,6 +35,8 @@ class Concept:
     prompts: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise UsageError(f"name={self.name!r} is a {type(self.name).__name__}; give the words of a prompt.")
         if not self.name.strip():
             raise UsageError(
                 f"A concept's name is empty ({self.name!r}); give the words that a prompt would use for it."
@@ -42,6 +45,8 @@ class Concept:
             raise UsageError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
         for field in ("temporal_ratio", "spatial_ratio"):
             value = getattr(self, field)
+            if value is not None and not isinstance(value, int | float):
+                raise UsageError(f"{field}={value!r} of concept {self.name!r} is not a number.")
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{field}={value} of concept {self.name!r} is outside [0, 1].")
         for pair in self.prompts:
@@ -93,7 +98,7 @@ def preset(name: str) -> tuple[Concept, ...]:
         ValueError: if the name is another.
     """
     if name not in PRESETS:
-        raise UsageError(f"preset {name!r} is not one of {', '.join(PRESETS)}.")
+        raise UsageError(f"preset {name!r} is not one of {', '.join(PRESETS)}.{did_you_mean(name, PRESETS)}")
     return PRESETS[name]
 
 
@@ -116,23 +121,84 @@ def _as_in_paper(item: str | Concept) -> Concept:
     return concept
 
 
-def parse_concept(text: str) -> str | Concept:
-    """Returns the concept for NAME:KIND. For NAME alone, returns the name.
+_QUOTED = re.compile(r"""(["'])(.*?)\1(?=\s*(?:[:,|]|$))""")
 
-    A colon with a space after it is part of the name: "Star Wars: A New Hope" is a name.
+
+def parse_concepts(text: str) -> list[str | Concept]:
+    """Returns the concepts in a text, separated by commas: "church, Van Gogh:style, naked:explicit:0.01".
+
+    A name in quotes may hold commas: "'Paris, Texas'".
 
     Raises:
-        ValueError: if the kind is unknown.
+        ValueError: see `parse_concept`.
     """
-    name, colon, kind = text.rpartition(":")
-    if not colon or " " in kind:
-        return text
-    if kind not in get_args(Kind):
+    parts, rest = [], text
+    while True:
+        rest = rest.lstrip()
+        quoted = _QUOTED.match(rest)
+        part, comma, rest = _partition(rest, quoted.end() if quoted else 0)
+        parts.append(part)
+        if not comma:
+            return [parse_concept(part) for part in parts]
+
+
+def _partition(text: str, start: int) -> tuple[str, str, str]:
+    """Returns a text in three parts: before the first comma after a position, the comma, and what follows."""
+    before, comma, after = text[start:].partition(",")
+    return text[:start] + before, comma, after
+
+
+def parse_concept(text: str) -> str | Concept:
+    """Returns the concept for NAME:KIND:RATIO, NAME:KIND or NAME:RATIO. For NAME alone, returns the name.
+
+    The ratio is the concept's own r2. A colon with a space after it is part of the name: "Star Wars: A New Hope" is a
+    name. So is any colon in quotes.
+
+    Raises:
+        ValueError: if the name is empty or holds a comma without quotes, the kind is unknown, the ratio is outside
+            [0, 1], or a quote is left open.
+    """
+    text = text.strip()
+    quoted = _QUOTED.match(text)
+    if quoted:
+        synonyms, *marks = text[quoted.end() :].strip().split(":")
+        name = quoted[2] + synonyms
+    elif text.startswith('"'):
+        raise UsageError(f"The quote in {text!r} is not closed. Close it before the kind, or leave it out.")
+    else:
+        name, marks = text, []
+        while len(marks) < 2 and (mark := re.fullmatch(r"(.*):(\S*)", name, flags=re.DOTALL)):
+            name, marks = mark[1], [mark[2], *marks]
+            if _ratio(mark[2]) is None:
+                break
+    ratio = _ratio(marks[-1]) if marks else None
+    kinds = marks if ratio is None else marks[:-1]
+    if len(kinds) > 1 or any(kind not in get_args(Kind) for kind in kinds):
+        kind = ":".join(kinds)
         raise UsageError(
-            f"kind {kind!r} in {text!r} is not one of {', '.join(get_args(Kind))}. If the colon is part of the name, "
-            f'give the kind too: "{text}:object".'
+            f"kind {kind!r} in {text!r} is not one of {', '.join(get_args(Kind))}.{did_you_mean(kind, get_args(Kind))} "
+            f'If the colon is part of the name, give the kind too: "{text}:object".'
         )
-    return Concept(name, kind)  # type: ignore[arg-type]
+    if ratio is not None and not 0 <= ratio <= 1:
+        raise UsageError(
+            f"The ratio in {text!r} is outside [0, 1]. If the colon is part of the name, give the kind too: "
+            f'"{text}:object".'
+        )
+    if not name.strip():
+        raise UsageError(f"A concept's name is empty ({text!r}); give the words that a prompt would use for it.")
+    if not quoted and "," in name:
+        raise UsageError(f"{text!r} holds a comma. If it is part of the name, give the name in quotes: '\"a, b\"'.")
+    if not marks and "," not in name:
+        return name.strip()
+    return Concept(name.strip(), kinds[0] if kinds else "object", spatial_ratio=ratio)  # type: ignore[arg-type]
+
+
+def _ratio(text: str) -> float | None:
+    """Returns the number that a text is, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = "default") -> list[Concept]:
@@ -146,10 +212,10 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
         mode: "default" or "paper".
 
     Raises:
-        ValueError: if there is no concept, or a name is given twice.
+        ValueError: if there is no concept, if one is neither a name nor a `Concept`, if a name is given twice, or if it
+            holds a comma.
     """
-    if isinstance(concepts, str | Concept):
-        concepts = [concepts]
+    concepts = listed(concepts)
     if mode == "paper":
         result = [_as_in_paper(item) for item in concepts]
     else:
@@ -160,4 +226,36 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"Concept {name!r} is given {names.count(name)} times; name it once.")
+    return result
+
+
+def listed(concepts: Any) -> list[str | Concept]:
+    """Returns names or concepts in a list.
+
+    Raises:
+        ValueError: if something is neither, or a name holds a comma, because it is more likely to be several names.
+    """
+    if isinstance(concepts, str | Concept):
+        concepts = [concepts]
+    if isinstance(concepts, Mapping | bytes) or not isinstance(concepts, Iterable):
+        raise UsageError(
+            f"{concepts!r} is a {type(concepts).__name__}; give a list of names or of fia.Concept. Strengths are "
+            "given after finding: mask.with_strengths({name: 0.5})."
+        )
+    result = list(concepts)
+    for item in result:
+        if not isinstance(item, str | Concept):
+            example = "Van Gogh", "style"
+            if isinstance(item, tuple | list) and len(item) == 2 and item[1] in get_args(Kind):
+                example = item[0], item[1]
+            raise UsageError(
+                f"{item!r} is a {type(item).__name__}, not a concept; give a name or a fia.Concept, such as "
+                f'fia.Concept("{example[0]}", kind="{example[1]}").'
+            )
+        if isinstance(item, str) and "," in item:
+            names = [part.strip() for part in item.split(",")]
+            raise UsageError(
+                f"The name {item!r} holds a comma. Give a list of names, {names!r}, or, if the comma is part of the "
+                f"name, fia.Concept({item!r})."
+            )
     return result

@@ -4,6 +4,9 @@ The command line prints only the message, and exits with the error's exit code. 
 package and shows its traceback.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class FIAError(Exception):
     """Something went wrong. The message says what, and what to do about it.
@@ -17,6 +20,12 @@ class FIAError(Exception):
 
 class UsageError(FIAError, ValueError):
     """An argument has a value that cannot be used."""
+
+    exit_code = 2
+
+
+class ArgumentError(FIAError, TypeError):
+    """An argument has a type that cannot be used, or does not exist."""
 
     exit_code = 2
 
@@ -39,3 +48,9 @@ class DataError(FIAError, ValueError):
 
 class OutOfMemoryError(FIAError, MemoryError):
     """There is not enough memory."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns a question that names the known word closest to another, after a space; nothing if none is close."""
+    close = get_close_matches(word, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

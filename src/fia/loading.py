@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
-from .errors import DataError, NotFoundError, UsageError
+from .errors import DataError, NotFoundError, UsageError, did_you_mean
 from .models.pipelines import get_denoiser
 from .processes import processes
 from .testbed import load_testbed
@@ -58,6 +58,7 @@ def load_pipeline(
         ValueError: if the dtype or device is unknown, if a checkpoint is not a safetensors file or does not hold a
             whole model, or if a config is given for a model that needs none.
     """
+    check_name(model)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         if "LOCAL_RANK" in os.environ:
@@ -83,16 +84,40 @@ def load_pipeline(
             f"{model} is not a diffusers model: there is no model_index.json in it. Give the folder of a pipeline."
         )
     try:
-        if not Path(model).exists():
-            validate_repo_id(model)
         return DiffusionPipeline.from_pretrained(model, dtype=chosen).to(device)
     except (HFValidationError, HfHubHTTPError, OSError) as error:
         if Path(model).exists():
             raise NotFoundError(f"{model} cannot be loaded: {error}. Save or download it again.") from None
         raise NotFoundError(
             f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "
-            f"path of a diffusers folder or .safetensors checkpoint, or the id of a repository. ({error})"
+            f"path of a diffusers folder or .safetensors checkpoint, or the id of a repository.{_guess(model)} "
+            f"({error})"
         ) from None
+
+
+def check_name(model: str) -> None:
+    """Checks, without the Hub, whether a model can have this name.
+
+    Raises:
+        FileNotFoundError: if there is no such file or folder, and no repository can have the name.
+        ValueError: if the name is empty.
+    """
+    if not model.strip():
+        raise UsageError("The name of the model is empty. Give 'testbed', a folder, a checkpoint, or a repository.")
+    try:
+        if not Path(model).exists():
+            validate_repo_id(model)
+    except HFValidationError:
+        raise NotFoundError(
+            f"There is no folder or file {model!r}, and no repository can have such a name. Give 'testbed', the path "
+            f"of a diffusers folder or .safetensors checkpoint, or the id of a repository.{_guess(model)}"
+        ) from None
+
+
+def _guess(model: str) -> str:
+    """Returns a question that names an embedded model, or a folder beside the one that is not there."""
+    folders = [str(file.parent) for file in Path(model).parent.glob("*/model_index.json")]
+    return did_you_mean(model, [*NAMES, *folders])
 
 
 def outline_denoiser(model: str) -> ModelMixin:
@@ -102,6 +127,7 @@ def outline_denoiser(model: str) -> ModelMixin:
         FileNotFoundError: if there is no such model.
         ValueError: if the model is a single file, or its denoiser is not one of diffusers'.
     """
+    check_name(model)
     if model in NAMES:
         return get_denoiser(load_testbed(architecture=NAMES[model]))
     if Path(model).is_file():

@@ -62,6 +62,12 @@ def fill(template: str, **words: str) -> str:
     return re.sub(r"\ba \{(\w+)\}", inflect, template).format(**words)
 
 
+def reworded(prompt: str) -> str:
+    """Returns a prompt in other words: adds "a photo of", or removes it if it is there."""
+    start = "a photo of "
+    return prompt.removeprefix(start) if prompt.startswith(start) else start + prompt
+
+
 def check_slots(template: str, *slots: str) -> None:
     """Raises ValueError if a template does not have exactly these slots."""
     if set(re.findall(r"\{(\w*)\}", template)) != set(slots):

@@ -1,9 +1,12 @@
 """Every setting of the method, with its default. A mask records the settings it was found with."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from math import inf
+from numbers import Integral, Real
+from typing import Any, Literal, TypedDict, get_args
 
-from .errors import UsageError
+from .errors import ArgumentError, UsageError, did_you_mean
 
 Magnitude = Literal["raw", "max"]
 Mode = Literal["default", "paper"]
@@ -11,6 +14,16 @@ Value = Literal["rewrite", "zero"]
 Sites = Literal["both", "feed-forward", "cross-attention"]
 UNION = 1.01  # an alpha above 1 spares nothing
 LARGEST_WEIGHT = 1e9
+LARGEST_SEED = 2**63  # torch takes twice as much, but seeds count up from it
+SYMBOLS = {
+    "r1": "temporal_ratio",
+    "r2": "spatial_ratio",
+    "alpha": "agnostic_ratio",
+    "mu": "retain_weight",
+    "ratio": "spatial_ratio",
+    "steps": "num_inference_steps",
+}
+"""Names of settings that people know from the paper or from elsewhere."""
 LARGEST_MOMENT_RANK, LARGEST_RESPONSE_RANK = 48, 16  # half of what the sketches of docs/method.md, section 9, hold
 
 
@@ -19,6 +32,28 @@ def check_at_least_one(config: object, *names: str) -> None:
     for name in names:
         if getattr(config, name) < 1:
             raise UsageError(f"{name}={getattr(config, name)}; it must be at least 1.")
+
+
+def check_numbers(config: object) -> None:
+    """Raises ValueError if a field of a dataclass that should be a number is not one."""
+    for own in fields(config):  # type: ignore[arg-type]
+        kinds, value = get_args(own.type) or (own.type,), getattr(config, own.name)
+        if value is None and type(None) in kinds:
+            continue
+        if int in kinds and (isinstance(value, bool) or not isinstance(value, Integral)):
+            raise UsageError(f"{own.name}={value!r} is not a whole number.")
+        if float in kinds and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise UsageError(f"{own.name}={value!r} is not a number.")
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises TypeError if one of the names is not that of a setting; the message says which is close."""
+    known = [own.name for own in fields(Settings)]
+    for name in names:
+        if name not in known:
+            symbol = SYMBOLS.get(name.lower())
+            guess = f" Did you mean {symbol!r}?" if symbol else did_you_mean(name, known)
+            raise ArgumentError(f"There is no setting {name!r}.{guess} fia.Settings lists all of them.")
 
 
 @dataclass(frozen=True)
@@ -81,6 +116,11 @@ class Settings:
     """Rows in the denoiser at a time. It is halved if the memory runs out. It changes the result only by rounding."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise UsageError(f"seed={self.seed} is outside [0, {LARGEST_SEED}].")
+        if not 0 <= self.guidance_scale < inf:
+            raise UsageError(f"guidance_scale={self.guidance_scale} is outside [0, inf); up to 1 it is no guidance.")
         for name in ("spatial_ratio", "temporal_ratio"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}={getattr(self, name)} is outside [0, 1].")
@@ -98,8 +138,9 @@ class Settings:
         check_at_least_one(self, *numbers, "concepts_at_once", "batch_size")
         if self.saliency_steps > self.num_inference_steps:
             raise UsageError(
-                f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}; give at "
-                "most that many."
+                f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}; give "
+                f"saliency_steps={self.num_inference_steps} (--saliency-steps {self.num_inference_steps}) or fewer, or "
+                "more num_inference_steps."
             )
         choices = {"magnitude": get_args(Magnitude), "mode": get_args(Mode)}
         choices |= {"edit": (None, *get_args(Value)), "sites": (None, *get_args(Sites))}
@@ -126,3 +167,30 @@ class Settings:
             "agnostic_ratio": agnostic_ratio if zero else UNION,
         }
         return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
+
+
+class SettingsByName(TypedDict, total=False):
+    """Single settings, as keyword arguments. A test keeps them equal to the fields of `Settings`."""
+
+    mode: Mode
+    edit: Value | None
+    sites: Sites | None
+    spatial_ratio: float | None
+    temporal_ratio: float
+    agnostic_ratio: float | None
+    retain_weight: float
+    ridge: float
+    moment_rank: int
+    response_rank: int
+    retained_words: int
+    prompts_per_concept: int
+    seeds_per_prompt: int
+    seed: int
+    num_inference_steps: int
+    saliency_steps: int
+    guidance_scale: float
+    magnitude: Magnitude
+    layers: str | None
+    count_ties: bool
+    concepts_at_once: int
+    batch_size: int

@@ -128,7 +128,7 @@ def test_the_command_names_what_there_is(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    small = ["--images-per-object", "1", "--images-per-other", "1", "--num-inference-steps", "2"]
+    small = ["--world.images-per-object", "1", "--world.images-per-other", "1", "--num-inference-steps", "2"]
     arguments = ["bench", "--out", str(tmp_path), "--tasks", "forget 1 object", "--methods", "UCE", *small]
     assert main(arguments) == 0
     printed = capsys.readouterr().out

@@ -150,3 +150,31 @@ def test_numbers_of_prompts_that_are_none(capsys) -> None:
 def test_weights_that_are_not_there(command: list[str], tmp_path: Path, capsys) -> None:
     assert main([*command, "--out", str(tmp_path / "out"), "--weights", str(tmp_path)]) == 2
     assert f"fia: {tmp_path} holds no embedded model: there is no model in it." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["forget", "", "church", "--out", "{out}"], "The name of the model is empty"),
+        (["forget", "testbed", "", "--out", "{out}"], "A concept's name is empty"),
+        (["forget", "testbed", "church", "--keep", "", "--out", "{out}"], "A concept's name is empty"),
+        (["forget", "testbed", "church", "--layers", "", "--out", "{out}"], "No linear of UNet2DConditionModel has a"),
+        (["forget", "testbed", "church", "--clip", "", "--check", "1", "--out", "{out}"], "There is no CLIP ''"),
+        (["show", ""], "The name of the mask is empty"),
+        (["show", " "], "The name of the mask is empty"),
+        (["generate", "", "a church", "--out", "{out}"], "The name of the model is empty"),
+        (["generate", "testbed", "a church", "--mask", "", "--out", "{out}"], "The name of the mask is empty"),
+        (["evaluate", "testbed", "--mask", "", "--out", "{out}"], "The name of the mask is empty"),
+        (["layers", ""], "The name of the model is empty"),
+        (["layers", "testbed", "--layers", ""], "--layers '' matches no linear of testbed"),
+        (["apply", "testbed", "", "--out", "{out}"], "The name of the mask is empty"),
+        (["library", "add", "{out}", ""], "The name of the mask is empty"),
+        (["stability", "", "church"], "The name of the model is empty"),
+        (["serve", ""], "The name of the model is empty"),
+        (["bench", "--out", "{out}", "--tasks", ""], "There is no task ''"),
+    ],
+)
+def test_empty_words_are_refused_and_write_nothing(words: list[str], message: str, tmp_path: Path, capsys) -> None:
+    assert main([word.format(out=tmp_path / "out") for word in words]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

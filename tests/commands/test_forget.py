@@ -46,5 +46,5 @@ def test_only_what_is_given_goes_before_what_is_recommended(
     tiny_sd().save_pretrained(tmp_path / "tiny")
     assert main(["forget", str(tmp_path / "tiny"), "church", "--out", str(tmp_path / "mask"), *FAST]) == 0
     expected = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2}
-    assert planned == [{"settings": None, "keep": []} | expected]
+    assert planned == [{"settings": None, "keep": [], "call": {}} | expected]
     assert "Settings: the defaults, except --prompts-per-concept 2 --num-inference-steps 4" in capsys.readouterr().out

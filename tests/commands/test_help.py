@@ -23,7 +23,6 @@ def test_it_shows_examples_that_can_be_read(name: str, capsys: pytest.CaptureFix
     shown = help_of(name, capsys).splitlines()
     assert examples(name)
     for line in examples(name):
-        assert line.startswith(f"fia {name}")
         assert f"  {line}" in shown
         assert type(parse(shlex.split(line, comments=True)[1:])) is command_class(name)
 

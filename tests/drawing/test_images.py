@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
+from fia.drawing import images
 from fia.drawing.gallery import draw_gallery
 from fia.drawing.images import Drawing, Request, batches, generate_images
 
@@ -27,8 +29,8 @@ def test_batches_are_neighbours_with_the_same_guidance() -> None:
 
 def test_a_gallery_holds_what_is_drawn_in_memory(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
     prompts, seeds = [request.prompt for request in REQUESTS[:3]], [request.seed for request in REQUESTS[:3]]
-    images = generate_images(pipe, prompts, seeds, num_inference_steps=2, batch_size=2, progress=False)
-    assert draw(pipe, tmp_path)[:3] == [image.tobytes() for image in images]
+    expected = generate_images(pipe, prompts, seeds, num_inference_steps=2, batch_size=2, progress=False)
+    assert draw(pipe, tmp_path)[:3] == [image.tobytes() for image in expected]
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"{i:05d}.png" for i in range(5)]
 
 
@@ -66,3 +68,38 @@ def test_a_gallery_can_be_cut(pipe: StableDiffusionPipeline, tmp_path: Path) -> 
 def test_numbers_that_make_no_sense_are_refused(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field}=0; it must be at least 1"):
         Drawing(**{field: 0})
+
+
+@pytest.mark.usefixtures("any_types")
+@pytest.mark.parametrize(
+    ("prompts", "seeds", "error", "message"),
+    [
+        ("a cat", [0], TypeError, "prompts is one text, 'a cat'; give a list"),
+        (["a cat", "a dog"], [0], ValueError, "There are 2 prompts but 1 seeds"),
+    ],
+)
+def test_prompts_and_seeds_go_together(prompts, seeds, error, message, pipe) -> None:
+    with pytest.raises(error, match=message):
+        generate_images(pipe, prompts, seeds)
+
+
+@pytest.mark.parametrize(("own", "expected"), [("testbed", 4.0), ("", None)])
+def test_the_guidance_is_the_one_recommended_for_the_model(own, expected, pipe, monkeypatch) -> None:
+    asked: list[float | None] = []
+    monkeypatch.setattr(images, "embedded_name", lambda _: own)
+    monkeypatch.setattr(
+        images,
+        "draw_batch",
+        lambda _pipe, _requests, drawing: asked.append(drawing.guidance_scale) or [Image.new("RGB", (8, 8))],
+    )
+    generate_images(pipe, ["a cat"], [0], progress=False)
+    assert asked == [expected]
+
+
+def test_an_image_is_timed_by_its_second_step(pipe) -> None:
+    steps: list[int] = []
+    pipe.unet.register_forward_hook(lambda *_: steps.append(1))
+    for number in (1, 9):
+        assert images.seconds_per_image(pipe, REQUESTS, Drawing(number, batch_size=2)) > 0
+    assert len(steps) == 1 + 2
+    assert vars(pipe).get("_progress_bar_config", {}) == {}

@@ -1,6 +1,7 @@
 """`fia evaluate`: on the test-bed, on a model of one's own, in one process and in two."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -13,9 +14,10 @@ import pytest
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from fia import Concept, Settings, find, load_testbed
+from fia import Concept, NeuronMask, Settings, current_mask, evaluate, find, load_testbed
 from fia.bench.questions import SMOKING_CONCEPT
 from fia.cli import main
+from fia.loading import load_pipeline
 from fia.models.pipelines import without_safety_checker
 from fia.testbed.pretrained import FOLDER
 
@@ -126,6 +128,56 @@ def test_a_process_that_is_killed_three_times_goes_on(everything: Path, uninterr
         assert not (tmp_path / "results.json").exists()
     assert run(everything, tmp_path).wait() == 0
     assert (tmp_path / "results.json").read_bytes() == uninterrupted
+
+
+def test_python_measures_what_the_command_line_measures(
+    own_model: Path, classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(own_model / "model"), "--mask", str(own_model / "mask"), "--out", str(tmp_path / "one")]
+    words += ["--keep", "tench, chain saw", "--images-per-concept", "1", "--classifier", str(classifier), *FEW]
+    assert main(words) == 0
+    shown = capsys.readouterr().err
+    assert re.search(r"^Generating 9 images in 3 states, about \d+ (s|min) in all\.$", shown, flags=re.MULTILINE)
+    pipe = load_pipeline(str(own_model / "model"))
+    checker = pipe.safety_checker = object()
+    options = {"images_per_concept": 1, "classifier": str(classifier), "num_inference_steps": 2}
+    mask = NeuronMask.from_pretrained(own_model / "mask")
+    result = evaluate(pipe, mask, tmp_path / "two", keep=["tench", "chain saw"], **options)
+    assert result == json.loads((tmp_path / "one" / "results.json").read_text())
+    assert (tmp_path / "two" / "report.html").exists()
+    assert (pipe.safety_checker, current_mask(pipe)) == (checker, None)
+    capsys.readouterr()
+    assert evaluate(pipe, mask, tmp_path / "two", keep=["tench", "chain saw"], **options) == result
+    assert "Generating" not in capsys.readouterr().err
+    for wrong, error, message in (
+        ({"images_per_concpt": 1}, TypeError, "no option 'images_per_concpt' for this model. Did you mean 'images_per"),
+        ({"tasks": "object"}, ValueError, "There is no task 'object'; give some of: objects, styles"),
+    ):
+        with pytest.raises(error, match=message):
+            evaluate(pipe, mask, tmp_path / "three", **wrong)
+    mask.apply(pipe)
+    with pytest.raises(ValueError, match="is applied to this pipeline, and the untouched model has to be measured"):
+        evaluate(pipe, mask, tmp_path / "three", **options)
+
+
+@pytest.mark.usefixtures("any_types")
+def test_python_is_told_what_cannot_be_evaluated(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="pipe is a str, not a pipeline"):
+        evaluate("testbed", "masks/two", tmp_path)
+    with pytest.raises(TypeError, match="edit is a list; give a mask"):
+        evaluate(pipe, [], tmp_path)
+
+
+def test_an_interruption_says_how_to_go_on(own_model: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    def stop(*_: object) -> None:
+        (tmp_path / "out").mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fia.commands.evaluate.measure", stop)
+    words = ["evaluate", str(own_model / "model"), "--mask", str(own_model / "mask"), "--out", str(tmp_path / "out")]
+    assert main(words) == 130
+    said = f"What is done so far is in {tmp_path / 'out'}. The same command continues from there.\nfia: interrupted.\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 @pytest.fixture(scope="module")

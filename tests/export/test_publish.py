@@ -141,3 +141,19 @@ def test_the_command(folder, evidence, tmp_path, hub, capsys):
     assert main(["publish", str(folder), "--out", out, "--repo", "somebody/two", *options]) == 0
     assert capsys.readouterr().out == f"Written to {out}\nhttps://hub/somebody/two\n"
     assert hub[1] == ("create", "somebody/two", {"private": None, "exist_ok": True})
+
+
+@pytest.mark.parametrize("damage", [{"tasks": None}, {"drawing": []}, {"environment": {}}, {"tasks": {"objects": {}}}])
+def test_evidence_that_is_not_whole_is_refused_and_nothing_written(damage, mask, evidence, tmp_path):
+    file = evidence / "results.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | damage))
+    with pytest.raises(ValueError, match=r"results.json is not a whole evaluation \(.*\)\. Run fia evaluate again"):
+        publish.write(mask, tmp_path / "out", evidence)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", [[], {"edit": 5}, "text", {}])
+def test_something_else_is_no_evidence(content, mask, evidence, tmp_path):
+    (evidence / "results.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="is the evaluation of another edit"):
+        publish.write(mask, tmp_path / "out", evidence)

@@ -7,7 +7,8 @@ from diffusers import StableDiffusionPipeline
 from fia import Concept, NeuronMask, Settings
 from fia.cli import main
 from fia.finding import stability
-from fia.finding.stability import mean_overlap, mean_overlap_by_chance, measure_stability, other_base, split
+from fia.finding.stability import mean_overlap, mean_overlap_by_chance, measure_stability, split
+from fia.prompts import reworded
 
 FAST = Settings(num_inference_steps=4, saliency_steps=1)
 
@@ -41,7 +42,7 @@ def test_halves_share_no_prompt_and_bases_differ() -> None:
     assert [prompt for prompt, _ in first.prompts] == [prompt for prompt, _ in rebased.prompts]
     assert first.prompts[0][1] == "a beach"
     assert rebased.prompts[0][1] == "a photo of a beach"
-    assert other_base("a photo of a man") == "a man"
+    assert reworded("a photo of a man") == "a man"
 
 
 def test_too_few_prompts_are_an_error() -> None:
@@ -79,3 +80,17 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--num-inference-steps", "4", "--saliency-steps", "1", "--prompts", "1"]
     assert main(["stability", "testbed", "church", *few]) == 0
     assert "neurons shared with other prompts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(1, 20.0), (8, 60.0)], "share 75 % of their neurons (2 % by chance): most of them. 8 prompts are enough"),
+        ([(1, 10.0), (8, 30.0)], "46 % of their neurons (2 % by chance): some of them. More prompts still help: raise"),
+        ([(1, 18.0), (8, 18.6)], "31 % of their neurons (2 % by chance): few of them. More prompts hardly help."),
+        ([(8, 18.0), (1, 18.6)], "With 8 prompts, two choices of prompts share 31 %"),
+        ([(2, 18.0)], "few of them. More prompts still help"),
+    ],
+)
+def test_the_verdict_says_whether_the_choice_of_prompts_matters(rows, said) -> None:
+    assert said in stability.verdict([stability.Stability(n, iou, iou, 1.0) for n, iou in rows])

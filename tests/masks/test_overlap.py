@@ -59,3 +59,19 @@ def test_the_command_shows_and_draws_it(folder, tmp_path, capsys):
     assert (tmp_path / "overlap.svg").read_text().startswith("<?xml")
     assert main(["show", str(folder), "--heat-map", str(tmp_path / "overlap.txt")]) == 2
     assert "overlap.txt is not the name of a picture; end it in .png" in capsys.readouterr().err
+
+
+def test_one_concept_shares_nothing_to_draw(mask, tmp_path):
+    with pytest.raises(ValueError, match="this mask holds fewer than two concepts"):
+        draw_heat_map(mask.only("church"), tmp_path / "overlap.png")
+    assert not (tmp_path / "overlap.png").exists()
+
+
+def test_a_description_does_not_contradict_itself(mask):
+    from fia.masks.describe import describe
+
+    found = replace(mask, provenance=[mask.provenance[0] | {"settings": {"seed": 0, "agnostic_ratio": 0.8}}])
+    union = describe(found.with_agnostic_ratio(1.01))
+    assert "spared    nothing (alpha 1.01)" in union
+    assert "0.8" not in union
+    assert f"spared    {mask.number_spared:,} that 3 or more of the 3 concepts share (alpha 0.9)" in describe(mask)

@@ -75,3 +75,9 @@ def test_what_does_not_fit_is_refused_at_once(pipe, mask):
     mask.apply(pipe)
     with pytest.raises(ValueError, match=r"A mask \(church, golf ball, Van Gogh\) is applied to this pipeline"):
         Policy(pipe, {"all": mask})
+
+
+@pytest.mark.usefixtures("any_types")
+def test_masks_without_names_are_refused(pipe, mask):
+    with pytest.raises(TypeError, match="masks is a list; give the masks by name"):
+        Policy(pipe, [mask])

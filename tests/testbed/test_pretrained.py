@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fia.prompts import fill
-from fia.testbed import load_classifier, load_clip
+from fia.testbed import load_classifier, load_clip, load_testbed
 from fia.testbed.classifier import UNRECOGNISABLE, classify, ruin
 from fia.testbed.pretrained import FOLDER
 from fia.testbed.scenes import Scenes
@@ -64,3 +64,12 @@ def test_the_clip_finds_the_caption_of_a_picture(scenes: Scenes) -> None:
     with torch.no_grad():
         guesses = clip(**tokens, pixel_values=batch.images).logits_per_image.argmax(dim=1)
     assert (guesses == batch.subjects).float().mean() >= 0.9
+
+
+def test_it_loads_without_bars_and_leaves_those_of_others_on(capfd):
+    from diffusers.utils import logging
+
+    logging.enable_progress_bar()
+    load_testbed()
+    assert "%|" not in capfd.readouterr().err
+    assert logging.is_progress_bar_enabled()

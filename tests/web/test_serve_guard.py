@@ -67,6 +67,28 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(client):
         assert set(addresses) <= {"http://www.w3.org/2000/svg"}, file.name  # the name of a format, never fetched
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status"),
+    [
+        ("GET", "/api/nothing", None, 404),
+        ("GET", "/nothing", None, 404),
+        ("DELETE", "/api/sessions", None, 405),
+        ("POST", "/api/sessions/none/find", b"\xff", 400),
+    ],
+)
+def test_what_the_framework_refuses_is_answered_as_the_page_expects(client, method, path, content, status):
+    answer = client.request(method, path, content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    [error] = answer.json()["errors"]
+    assert error["field"] is None
+    assert error["message"]
+
+
+def test_a_model_that_cannot_exist_is_refused_before_the_page_is_up(capsys):
+    assert main(["serve", "./nope"]) == 2
+    assert "There is no folder or file './nope'" in capsys.readouterr().err
+
+
 def test_only_the_testbed_and_the_named_models_are_offered(client, tmp_path):
     (tmp_path / "mine").mkdir()
     offers = make_offers((str(tmp_path / "mine"), "owner/name", "testbed"), 8)

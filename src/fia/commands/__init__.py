@@ -7,6 +7,7 @@ Entry = namedtuple("Entry", ("module", "command", "help"))
 
 # In the order in which a newcomer needs them.
 COMMANDS = {
+    "demo": Entry("testbed", "Demo", "Forgets five of ten objects and shows what happens to the rest."),
     "forget": Entry("forget", "Forget", "Finds the mask that makes a model forget concepts, and saves it."),
     "generate": Entry("generate", "Generate", "Generates images; with --mask, both before and after forgetting."),
     "show": Entry("show", "Show", "Shows what a mask holds: concepts, layers, counts, settings."),

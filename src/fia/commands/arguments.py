@@ -1,12 +1,13 @@
 """Arguments that several commands share, each explained once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import field, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from tyro.conf import Positional, arg
 
+from ..concepts import Concept, parse_concepts
 from ..settings import Settings
 from .flags import field_docs
 
@@ -25,13 +26,19 @@ Concepts = Annotated[
     Positional[tuple[str, ...]],
     arg(
         metavar="CONCEPT ...",
-        help='What to forget: the words of a prompt, with the kind if it is not an object: church, "Van Gogh:style", '
-        '"naked:explicit".',
+        help="What to forget: the words of a prompt, with the kind if it is not an object, and an r2 of its own if it "
+        'needs one: church, "Van Gogh:style", naked:explicit:0.01, church:0.1. A comma separates concepts; a name that '
+        "holds one goes into quotes of its own: '\"Paris, Texas\"'.",
     ),
 ]
 Folder = Annotated[Path, arg(metavar="FOLDER")]
 File = Annotated[Path, arg(metavar="FILE")]
 Json = Annotated[bool, arg(help="Print the result as JSON.")]
+
+
+def concepts_in(texts: Iterable[str]) -> list[str | Concept]:
+    """Returns the concepts in some texts, each of which may hold several."""
+    return [concept for text in texts for concept in parse_concepts(text)]
 
 
 def optional(config: type) -> Callable[[type[T]], type[T]]:

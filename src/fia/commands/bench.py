@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..processes import processes
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
 from .arguments import Folder, Json
+from .terminal import told_to_continue
 
 QUICK_TASKS = 2  # the first of TASKS
 Known = TypeVar("Known")
@@ -43,7 +44,7 @@ class BenchCommand:
     """Names of the tasks to run; all by default, with --quick the first two."""
     methods: tuple[str, ...] = ()
     """Names of the methods to run; all by default. The untouched model always runs. The random mask runs with FIA."""
-    world: OmitArgPrefixes[World] = field(default_factory=World)
+    world: World = field(default_factory=World)
     drawing: OmitArgPrefixes[Drawing] = field(default_factory=lambda: Drawing(25, GUIDANCE_SCALE))
     weights: Folder = FOLDER
     """Folder that `fia testbed train` wrote; the weights of the package by default."""
@@ -59,9 +60,10 @@ class BenchCommand:
         if self.quick:
             world = replace(world, images_per_object=6, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
-        scores, costs = Bench(self.out, world, drawing, self.weights).run(
-            chosen, lambda task: {name: method for name, method in methods_for(task).items() if name in names}
-        )
+        with told_to_continue(self.out):
+            scores, costs = Bench(self.out, world, drawing, self.weights).run(
+                chosen, lambda task: {name: method for name, method in methods_for(task).items() if name in names}
+            )
         if not processes().is_main_process:
             return
         if self.json:

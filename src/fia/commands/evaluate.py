@@ -1,39 +1,22 @@
 """`fia evaluate`."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-import torch
-from diffusers import DiffusionPipeline
 from tyro.conf import OmitArgPrefixes
 
-from ..bench import evaluation_tasks as testbed_tasks
+from ..bench.evaluate import TaskName, forgotten_concepts, measure
 from ..bench.questions import World
-from ..concepts import Concept, as_concepts, parse_concept
 from ..drawing.images import Drawing
 from ..edits.edited import load_edited
-from ..edits.interface import Edit, NoEdit
 from ..errors import UsageError
 from ..evaluation import build, summary
-from ..evaluation.records import EditName, EvaluationResult, TaskResult
-from ..evaluation.report import write_report
-from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit, State
-from ..evaluation.tasks import Task
-from ..files import write_json
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
-from ..masks.random_control import random_mask
-from ..models.pipelines import model_name, without_safety_checker
 from ..processes import processes
-from ..provenance import Identity, environment, hash_file, hash_folder, hash_pipeline
-from ..recommended import GUIDANCE_SCALES
-from ..testbed.pretrained import FOLDER, NAMES
-from .arguments import Folder, Json, MaskFlag, Model
-
-TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
+from .arguments import Folder, Json, MaskFlag, Model, concepts_in
+from .terminal import told_to_continue
 
 
 @dataclass
@@ -75,83 +58,26 @@ class Evaluate:
     def run(self) -> None:
         if (self.mask is None) == (self.edited is None):
             raise UsageError("Give either --mask or --edited, the edit of the model to evaluate.")
-        mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
-        edit = mask if mask is not None else load_edited(self.edited)  # type: ignore[arg-type]
-        forgotten = self.forgotten_concepts(mask)
-        pipe = without_safety_checker(self.runtime.load(self.model))
-        edit.check(pipe)
-        tasks = [self.build(name, forgotten, pipe.device) for name in dict.fromkeys(self.task)]
-        evaluation = Evaluation(self.out, pipe, self.usual(self.drawing), self.identify(pipe))
-        edit_name = self.edit_name(mask)
-        result: EvaluationResult = {
-            "model": self.identify(pipe),
-            "edit": edit_name,
-            "forgotten": [asdict(concept) | {"prompts": []} for concept in forgotten],
-            "drawing": asdict(evaluation.drawing),
-            "seed": self.world.seed if self.model in NAMES else self.sources.seed,
-            "environment": environment(pipe.device),
-            "tasks": {task.name: self.measure(evaluation, task, edit, edit_name) for task in tasks},
-        }
+        mask = NeuronMask.from_pretrained(self.mask) if self.mask is not None else None
+        forgotten = forgotten_concepts(mask, concepts_in(self.forgotten))
+        if self.edited is not None:
+            load_edited(self.edited)  # refused before the model is loaded
+        edit = mask or self.edited
+        assert edit is not None
+        pipe = self.runtime.load(self.model)
+        with told_to_continue(self.out):
+            result = measure(
+                pipe,
+                edit,
+                self.out,
+                self.task,
+                forgotten,
+                concepts_in(self.keep),
+                self.control,
+                self.drawing,
+                self.sources,
+                self.world,
+            )
         if processes().is_main_process:
-            write_json(self.out / "results.json", result)
-            write_report(evaluation, result, tasks, mask)
             message = f"\n{summary.text(result['tasks'])}\n\nThe report is {self.out / 'report.html'}"
             print(json.dumps(result, indent=2) if self.json else message)
-
-    def forgotten_concepts(self, mask: NeuronMask | None) -> list[Concept]:
-        """Returns what should be gone."""
-        if self.forgotten:
-            return as_concepts(map(parse_concept, self.forgotten))
-        if mask is None:
-            raise UsageError(
-                'Say what the edited model should have forgotten, such as: --forgotten church "Van Gogh:style".'
-            )
-        return [Concept(name, kind) for name, kind in mask.kinds.items()]
-
-    def build(self, name: str, forgotten: list[Concept], device: torch.device) -> Task:
-        """Returns the task for this model."""
-        keep = as_concepts(map(parse_concept, self.keep)) if self.keep else []
-        if self.model in NAMES:
-            return testbed_tasks.build_task(name, self.world, forgotten, keep, FOLDER)
-        return build.build_task(name, self.sources, forgotten, keep, device)
-
-    def usual(self, drawing: Drawing) -> Drawing:
-        """Returns how to generate. If no guidance is given, it is the one recommended for the model."""
-        if drawing.guidance_scale is None:
-            return replace(drawing, guidance_scale=GUIDANCE_SCALES.get(self.model))
-        return drawing
-
-    def identify(self, pipe: DiffusionPipeline) -> Identity:
-        """Returns what identifies the model, without its path."""
-        return {
-            "name": model_name(pipe),
-            "hash": hash_pipeline(pipe),
-            "dtype": str(pipe.dtype).removeprefix("torch."),
-            "scheduler": type(pipe.scheduler).__name__,
-        }
-
-    def edit_name(self, mask: NeuronMask | None) -> EditName:
-        """Returns what identifies the edit."""
-        if mask is not None:
-            return {"mask": list(mask.concepts), "fingerprint": mask.fingerprint}
-        assert self.edited is not None
-        digest = hash_folder(self.edited) if self.edited.is_dir() else hash_file(self.edited)
-        return {"edited": self.edited.name, "hash": digest}
-
-    def measure(self, evaluation: Evaluation, task: Task, edit: Edit, edit_name: EditName) -> TaskResult:
-        """Returns a task's scores in every state, including the comparison with the untouched model."""
-        edits: dict[str, Callable[[], MadeEdit]] = {UNTOUCHED: lambda: MadeEdit(NoEdit())}
-        edits[MASKED if isinstance(edit, NeuronMask) else "edited"] = lambda: MadeEdit(edit)
-        if isinstance(edit, NeuronMask) and self.control:
-            edits[RANDOM] = lambda: MadeEdit(random_mask(edit))
-        states: dict[str, State] = {}
-        for name, make in edits.items():
-            made_with = {"state": name} | (edit_name if name != UNTOUCHED else {})
-            before = states[UNTOUCHED].images if name != UNTOUCHED else None
-            states[name] = evaluation.state(task, name, make, made_with, before)
-        return {
-            "measured_with": task.measured_with,
-            "images": len(task.questions),
-            "prompts": task.digest,
-            "states": {name: state.scores for name, state in states.items()},
-        }

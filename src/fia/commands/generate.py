@@ -55,7 +55,7 @@ class Generate:
 
     def run(self) -> None:
         drawing = self.check()
-        mask = NeuronMask.from_pretrained(self.mask) if self.mask else None
+        mask = NeuronMask.from_pretrained(self.mask) if self.mask is not None else None
         pipe = self.runtime.load(self.model)
         if drawing.guidance_scale is None:
             drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(self.model))

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, field
 
 from tyro.conf import OmitArgPrefixes
 
-from ..concepts import as_concepts, parse_concept
+from ..concepts import as_concepts
 from ..errors import UsageError
-from ..finding.stability import measure_stability
+from ..finding.stability import measure_stability, verdict
 from ..loading import Runtime
 from ..settings import Settings
-from .arguments import Concepts, Json, Model, SettingsFlags, given
+from .arguments import Concepts, Json, Model, SettingsFlags, concepts_in, given
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Stability:
     def run(self) -> None:
         options = given(self.settings)
         mode = Settings(**options).mode  # refuses values out of range before the model is loaded
-        concepts = as_concepts(map(parse_concept, self.concepts), mode)
+        concepts = as_concepts(concepts_in(self.concepts), mode)
         if not self.prompts:
             raise UsageError("--prompts has no number; give at least one, or leave it out.")
         pipe = self.runtime.load(self.model)
@@ -47,3 +47,4 @@ class Stability:
         print(f"\n{'prompts':>7}{'neurons shared with other prompts, %':>38}{'other bases, %':>18}{'chance, %':>12}")
         for row in rows:
             print(f"{row.prompts:>7}{row.other_prompts:>38.1f}{row.other_bases:>18.1f}{row.by_chance:>12.1f}")
+        print(f"\n{verdict(rows)}")

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # the exit codes that shells use for SIGINT and SIGPIPE
 INTERRUPTION = "fia: interrupted."
@@ -61,6 +62,17 @@ def ended_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def told_to_continue(folder: Path) -> Iterator[None]:
+    """If the `with` block is interrupted and its folder exists, says that the same command continues from there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder.exists():
+            print(f"What is done so far is in {folder}. The same command continues from there.", file=sys.stderr)
+        raise
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, Architecture
 from ..testbed.recipe import TrainingRecipe
 from ..testbed.train import train_testbed
 from .arguments import File, Folder, Json, SettingsFlags, given
+from .terminal import told_to_continue
 
 
 @dataclass
@@ -40,7 +41,8 @@ class Train:
 
     def run(self) -> None:
         device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-        train_testbed(self.out, self.recipe, torch.device(device), self.parts)
+        with told_to_continue(self.out):
+            train_testbed(self.out, self.recipe, torch.device(device), self.parts)
         kind = self.recipe.architecture
         print(f"The model is in {self.out}. To see it: fia testbed sheet --weights {self.out} --architecture {kind}")
 
@@ -49,9 +51,11 @@ class Train:
 class Demo:
     """Forgets five of ten objects and shows what happens to the rest.
 
-    The embedded model generates every object before and after, and under a random mask of equal size.
+    The embedded model generates every object before and after, and under a random mask of equal size. That takes some
+    minutes; if you start it again with the same folder, it continues. `fia testbed demo` is the same.
 
     Examples:
+      fia demo
       fia testbed demo --out runs/demo
     """
 
@@ -64,7 +68,8 @@ class Demo:
     json: Json = False
 
     def run(self) -> None:
-        result = run_demo(self.out, self.evaluation, given(self.settings), self.weights)
+        with told_to_continue(self.out):
+            result = run_demo(self.out, self.evaluation, given(self.settings), self.weights)
         if self.json:
             print(json.dumps(result, indent=2))
             return

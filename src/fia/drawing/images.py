@@ -1,7 +1,10 @@
 """Generates images, each from its own seed."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -9,9 +12,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..errors import OutOfMemoryError
+from ..errors import ArgumentError, OutOfMemoryError, UsageError
 from ..models.families import guidance_arguments
-from ..models.pipelines import get_denoiser, hidden_progress_bar
+from ..models.pipelines import embedded_name, get_denoiser, hidden_progress_bar
+from ..recommended import GUIDANCE_SCALES
 from ..settings import check_at_least_one
 
 
@@ -60,6 +64,7 @@ def draw_batch(
     requests: Sequence[Request],
     drawing: Drawing,
     on_step: Callable[[], None] | None = None,
+    call: Mapping[str, Any] | None = None,
 ) -> list[Image.Image]:
     """Returns an image for each request.
 
@@ -68,13 +73,14 @@ def draw_batch(
         requests: what to generate. All have the same guidance.
         drawing: how to generate.
         on_step: called after each denoising step. An exception from it stops the pipeline.
+        call: further arguments of the pipeline, such as height and width.
 
     Raises:
         MemoryError: if the GPU's memory runs out.
     """
     own = requests[0].guidance_scale
     scale = drawing.guidance_scale if own is None else own
-    options: dict[str, object] = {}
+    options: dict[str, object] = dict(call or {})
     if scale is not None:
         options |= guidance_arguments(get_denoiser(pipe), scale, len(requests))
     if on_step is not None:
@@ -103,13 +109,47 @@ def _as_callback(on_step: Callable[[], None]) -> Callable[..., dict[str, Tensor]
     return callback
 
 
+class _TimedError(Exception):
+    """Leaves the pipeline after the steps that were timed."""
+
+
+def seconds_per_image(pipe: DiffusionPipeline, requests: Sequence[Request], drawing: Drawing) -> float | None:
+    """Returns about how long an image takes, from the second step of the first batch; None if that cannot be timed.
+
+    The first step warms up, and decoding is left out.
+
+    Args:
+        pipe: the pipeline.
+        requests: the images to generate, at least one.
+        drawing: how to generate them.
+    """
+    if "callback_on_step_end" not in signature(pipe.__call__).parameters:
+        return None
+    first, device = next(batches(requests, drawing)), pipe._execution_device
+    times = [time.perf_counter()]
+
+    def on_step() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter())
+        if len(times) == 3:
+            raise _TimedError
+
+    with hidden_progress_bar(pipe):
+        try:
+            draw_batch(pipe, [requests[i] for i in first], drawing, on_step)
+        except _TimedError:
+            pipe.maybe_free_model_hooks()
+    return (times[-1] - times[-2]) * drawing.num_inference_steps / len(first)
+
+
 def generate_images(
     pipe: DiffusionPipeline,
     prompts: Sequence[str],
     seeds: Sequence[int],
     *,
     num_inference_steps: int = 50,
-    guidance_scale: float = 7.5,
+    guidance_scale: float | None = None,
     batch_size: int = 16,
     description: str = "Generating",
     progress: bool = True,
@@ -121,11 +161,22 @@ def generate_images(
         prompts: n prompts.
         seeds: n seeds. Equal prompts and seeds give equal images in any batch, up to rounding.
         num_inference_steps: denoising steps of every image.
-        guidance_scale: classifier-free guidance scale.
+        guidance_scale: classifier-free guidance scale. None takes the one recommended for the model, or else the
+            pipeline's usual one.
         batch_size: images generated at a time.
         description: text of the progress bar.
         progress: whether to show a progress bar.
+
+    Raises:
+        TypeError: if the prompts are one text.
+        ValueError: if there are not as many seeds as prompts.
     """
+    if isinstance(prompts, str):
+        raise ArgumentError(f"prompts is one text, {prompts!r}; give a list of prompts.")
+    if len(prompts) != len(seeds):
+        raise UsageError(f"There are {len(prompts)} prompts but {len(seeds)} seeds; give one seed for each prompt.")
+    if guidance_scale is None:
+        guidance_scale = GUIDANCE_SCALES.get(embedded_name(pipe))
     drawing = Drawing(num_inference_steps, guidance_scale, batch_size)
     requests = [Request(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
     images: list[Image.Image] = []

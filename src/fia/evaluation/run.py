@@ -4,17 +4,20 @@ Each state of a task has a folder with its images and, when it is complete, `res
 on interruptions, on the number of processes, or on the machine's speed, except for the costs of making the edit.
 """
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
 from diffusers import DiffusionPipeline
+from tqdm.auto import tqdm
 
 from ..drawing.gallery import Gallery, draw_gallery
-from ..drawing.images import Drawing
+from ..drawing.images import Drawing, Request, seconds_per_image
 from ..edits.interface import Edit
 from ..files import claim, read_json, slug, write_json
+from ..finding.dry_run import in_words
 from ..processes import processes
 from ..provenance import Identity, machine
 from .records import Costs, Scores
@@ -110,6 +113,29 @@ class Evaluation:
         result: StateResult = {"format": FORMAT, "scores": scores, "cost": made.costs}
         write_json(finished, result)
         return State(images, scores, made.costs)
+
+    def announce(self, tasks: Sequence[Task], states: Sequence[str]) -> None:
+        """Prints to stderr how many images are still to generate, and about how long that takes.
+
+        Args:
+            tasks: the tasks.
+            states: names of the states of each.
+        """
+        missing = [request for task in tasks for state in states for request in self._missing(task, state)]
+        if not missing or not processes().is_main_process:
+            return
+        seconds = seconds_per_image(self.pipe, missing, self.drawing)
+        share = len(missing) / processes().num_processes
+        takes = "" if seconds is None else f", about {in_words(share * seconds)} in all"
+        tqdm.write(f"Generating {len(missing):,} images in {len(states)} states{takes}.", file=sys.stderr)
+
+    def _missing(self, task: Task, state: str) -> list[Request]:
+        """Returns the images of a state that are not there yet."""
+        folder = self.folder(task, state)
+        if (folder / "result.json").exists():
+            return []
+        files = Gallery.numbered(folder, len(task.questions)).files
+        return [request for request, file in zip(task.requests, files, strict=True) if not file.exists()]
 
     def folder(self, task: Task, state: str) -> Path:
         """Returns the folder of a state of a task."""

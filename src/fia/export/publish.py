@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..errors import NotFoundError, UsageError
+from ..errors import DataError, NotFoundError, UsageError
 from ..evaluation import summary
 from ..files import read_json
 from ..masks import file as maskfile
@@ -33,7 +33,13 @@ def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence:
         (folder / EVIDENCE).unlink(missing_ok=True)  # it belongs to a mask that was here before
         return
     result = read_evidence(mask, evidence)
-    card = model_card(mask, evidence_text(result), licence)
+    try:
+        text = evidence_text(result)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{evidence / 'results.json'} is not a whole evaluation ({error!r}). Run fia evaluate again."
+        ) from None
+    card = model_card(mask, text, licence)
     maskfile.save(mask, folder, card=card, others={EVIDENCE: json.dumps(result, indent=2) + "\n"})
 
 
@@ -70,10 +76,11 @@ def read_evidence(mask: NeuronMask, folder: Path) -> dict[str, Any]:
     path = folder / "results.json"
     if not path.is_file():
         raise NotFoundError(f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first.")
-    result: dict[str, Any] = read_json(path)
-    if result.get("edit", {}).get("fingerprint") != mask.fingerprint:
+    result = read_json(path)
+    edit = result.get("edit") if isinstance(result, dict) else None
+    if not isinstance(edit, dict) or edit.get("fingerprint") != mask.fingerprint:
         raise UsageError(f"{path} is the evaluation of another edit, not of this mask. Run fia evaluate on this mask.")
-    return result
+    return dict(result)
 
 
 def evidence_text(result: dict[str, Any]) -> str:

@@ -138,5 +138,6 @@ def run_prompts(
         observer,
         batch_size=batch_size,
         on_step=steps.advance,
+        call=plan.call,
         **run._asdict(),
     )

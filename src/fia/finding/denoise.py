@@ -7,7 +7,7 @@ pass, it comes second at its timestep, and only the first pass is observed.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import BoundArguments, signature
 from typing import Any
@@ -38,6 +38,7 @@ def run_first_steps(
     guidance_scale: float,
     batch_size: int,
     on_step: Callable[[], None],
+    call: Mapping[str, Any] | None = None,
 ) -> None:
     """Runs `first_steps` of `num_inference_steps` for all prompts, and tells the observer which rows it sees.
 
@@ -55,6 +56,7 @@ def run_first_steps(
         guidance_scale: scale of the guidance.
         batch_size: rows in the denoiser at a time.
         on_step: called after each step.
+        call: further arguments of the pipeline.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     guidance = guidance_arguments(denoiser, guidance_scale, len(prompts))
@@ -71,6 +73,7 @@ def run_first_steps(
                 num_inference_steps=num_inference_steps,
                 output_type="latent",
                 **guidance,
+                **(call or {}),
             )
         except _StepsDoneError:
             pass

@@ -2,22 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from diffusers import DiffusionPipeline, ModelMixin
 
-from ..concepts import Concept, as_concepts, paper_agnostic_ratio
-from ..errors import UsageError
+from ..concepts import Concept, as_concepts, listed, paper_agnostic_ratio
+from ..errors import ArgumentError, UsageError
 from ..masks.pruning import refuse_if_pruned
 from ..models.families import Guidance, family_of
 from ..models.layers import MaskableLayer, hash_weights, maskable_layers
 from ..models.pipelines import embedded_name, get_denoiser, get_known_denoiser
 from ..prompts import ConceptPairs, prompt_pairs
 from ..recommended import recommend
-from ..settings import Settings
-from .checks import warn_of_adapters, warn_of_guesses, warn_of_long_prompts
+from ..settings import Settings, check_names
+from .checks import (
+    call_parameters,
+    check_call,
+    warn_of_adapters,
+    warn_of_guesses,
+    warn_of_long_prompts,
+)
 from .memory import MemoryPlan, plan_memory
 from .words import usable_words
 
@@ -53,6 +59,7 @@ class FindingPlan:
         memory: where the running sums are kept.
         keep: what the user names to be kept.
         words: the words to retain, with their categories.
+        call: further arguments of the pipeline, such as height and width.
     """
 
     pipe: DiffusionPipeline
@@ -64,6 +71,7 @@ class FindingPlan:
     memory: MemoryPlan
     keep: tuple[Concept, ...] = ()
     words: tuple[tuple[str, str], ...] = ()
+    call: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -160,10 +168,13 @@ def plan_finding(
     settings: Settings | None = None,
     *,
     keep: str | Concept | Iterable[str | Concept] = (),
+    call: Mapping[str, Any] | None = None,
     **overrides: Any,
 ) -> FindingPlan:
     """Returns the plan for `find`, after all of its checks and warnings; see `find` for the arguments."""
     denoiser = get_denoiser(pipe)
+    call = dict(call or {})
+    check_call(pipe, call)
     wanted, settings = choose_settings(pipe, concepts, settings, overrides)
     if settings.layers is None:
         denoiser = get_known_denoiser(pipe)
@@ -178,7 +189,7 @@ def plan_finding(
     memory = plan_memory(layers, max(map(len, groups)), pipe._execution_device)
     kept = names_to_keep(keep, wanted, settings)
     words = () if settings.is_zero else tuple(usable_words(pipe, settings.retained_words))
-    return FindingPlan(pipe, denoiser, settings, layers, pairs, groups, memory, kept, words)
+    return FindingPlan(pipe, denoiser, settings, layers, pairs, groups, memory, kept, words, call)
 
 
 def names_to_keep(
@@ -189,7 +200,7 @@ def names_to_keep(
     Raises:
         ValueError: if one of the names is to be forgotten, or the neurons become zero, which keeps nothing by name.
     """
-    names = dict.fromkeys([keep] if isinstance(keep, str | Concept) else keep)
+    names = dict.fromkeys(listed(keep))
     kept = {concept.name: concept for concept in as_concepts(names)} if names else {}
     if kept and settings.is_zero:
         raise UsageError(
@@ -213,7 +224,22 @@ def choose_settings(
 
     If `settings` is None, takes the settings recommended for the model, or else the paper's. In "paper" mode it takes
     the paper's. A concept gets its recommended r2, unless `overrides` has a `spatial_ratio`.
+
+    Raises:
+        TypeError: if a setting does not exist, or `settings` are none.
     """
+    if settings is not None and not isinstance(settings, Settings):
+        raise ArgumentError(
+            f"settings={settings!r} is a {type(settings).__name__}; give fia.Settings(...), or single settings by "
+            "name, such as spatial_ratio=0.03."
+        )
+    for name in overrides:
+        if name in call_parameters(pipe) and name not in vars(Settings()):
+            raise ArgumentError(
+                f"{name!r} is no setting, but an argument of {type(pipe).__name__}. Give "
+                f"call={{{name!r}: {overrides[name]!r}}}."
+            )
+    check_names(overrides)
     mode = overrides.get("mode", "default" if settings is None else settings.mode)
     wanted = as_concepts(concepts, mode)
     if settings is None and mode == "default":

@@ -26,6 +26,7 @@ def record(plan: FindingPlan, pairs: ConceptPairs, seconds: float) -> dict[str, 
         "device": pipe._execution_device.type,
         "seconds": round(seconds, 2),
         "settings": asdict(plan.settings),
+        "call": dict(plan.call),
         "keep": [{"name": concept.name, "kind": concept.kind} for concept in plan.keep],
         "words": [word for word, _ in plan.words],
         "concepts": [

@@ -194,6 +194,7 @@ def hash_words(plan: FindingPlan) -> str:
         "words": plan.words,
         "layers": list(plan.layers),
         "run": plan.run_of_names,
+        "call": dict(plan.call),
         "prompts": PROMPTS_OF_NAME,
         "seed": FIRST_SEED,
         "ranks": (WORD_RANK, LIST_RANK),

@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -21,7 +21,7 @@ from ..masks.rewriting import Rewriting, Source
 from ..models.layers import count_parameters, layer_shapes
 from ..prompts import ConceptPairs
 from ..provenance import hash_json
-from ..settings import Settings
+from ..settings import Settings, SettingsByName
 from .collect import collect_statistics
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
@@ -40,8 +40,9 @@ def forget(
     settings: Settings | None = None,
     *,
     keep: str | Concept | Iterable[str | Concept] = (),
+    call: Mapping[str, Any] | None = None,
     progress: bool = True,
-    **overrides: Any,
+    **overrides: Unpack[SettingsByName],
 ) -> NeuronMask:
     """Makes a pipeline forget concepts, in place and without training, and returns the mask that does it.
 
@@ -51,6 +52,8 @@ def forget(
         settings: the settings. None takes those recommended for the model (docs/recommended.md), or else the defaults.
         keep: names of what the model must go on drawing, such as the neighbours of a concept. A list of common things
             is kept without being named.
+        call: further arguments of the pipeline while finding, such as {"height": 512, "width": 768}. They are recorded
+            with the mask.
         progress: whether to show a progress bar.
         **overrides: single settings, such as `spatial_ratio=0.03`.
 
@@ -58,11 +61,11 @@ def forget(
         The mask, already applied. `mask.remove(pipe)` undoes it.
 
     Raises:
-        TypeError: if the pipeline cannot be masked, or a setting does not exist.
+        TypeError: if the pipeline cannot be masked, or a setting or an argument of the pipeline does not exist.
         ValueError: if a setting is out of range, if no concept is given or one is given twice, or if the pipeline
             already carries a mask.
     """
-    mask = find(pipe, concepts, settings, keep=keep, progress=progress, **overrides)
+    mask = find(pipe, concepts, settings, keep=keep, call=call, progress=progress, **overrides)
     mask.apply(pipe)
     return mask
 
@@ -73,11 +76,12 @@ def find(
     settings: Settings | None = None,
     *,
     keep: str | Concept | Iterable[str | Concept] = (),
+    call: Mapping[str, Any] | None = None,
     progress: bool = True,
     on_step: OnStep | None = None,
     unfinished: str | Path | None = None,
     processes: PartialState | None = None,
-    **overrides: Any,
+    **overrides: Unpack[SettingsByName],
 ) -> NeuronMask:
     """Finds the mask that makes a pipeline forget concepts, and leaves the pipeline as it is; see `forget`.
 
@@ -86,6 +90,7 @@ def find(
         concepts: see `forget`.
         settings: see `forget`.
         keep: see `forget`.
+        call: see `forget`.
         progress: whether to show a progress bar.
         on_step: called after each step with the number of steps done and the number of all steps. A step is a step of
             the denoiser for all prompts of a group of concepts. An exception from it stops the run.
@@ -98,7 +103,7 @@ def find(
         **overrides: single settings, such as `spatial_ratio=0.03`.
     """
     return find_planned(
-        plan_finding(pipe, concepts, settings, keep=keep, **overrides),
+        plan_finding(pipe, concepts, settings, keep=keep, call=call, **overrides),
         progress=progress,
         on_step=on_step,
         unfinished=unfinished,

@@ -16,7 +16,7 @@ from ..concepts import Concept
 from ..errors import UsageError
 from ..masks.mask import NeuronMask
 from ..masks.overlap import overlap, overlap_by_chance
-from ..prompts import prompt_pairs
+from ..prompts import prompt_pairs, reworded
 from ..settings import Settings
 from .plan import choose_settings
 from .run import find
@@ -76,6 +76,30 @@ def measure_stability(
     return result
 
 
+def verdict(rows: Sequence[Stability]) -> str:
+    """Returns in words whether the choice of prompts matters, from the row with the most prompts.
+
+    Two equal sets with the IoU s share 2s / (1 + s) of their neurons. Below a third we call that few, above two thirds
+    most.
+    """
+    most = max(rows, key=lambda row: row.prompts)
+    same, chance = (100 * 2 * iou / (100 + iou) for iou in (most.other_prompts, most.by_chance))
+    word = "most" if same > 200 / 3 else "few" if same < 100 / 3 else "some"
+    start = (
+        f"With {most.prompts} prompts, two choices of prompts share {same:.0f} % of their neurons ({chance:.0f} % by "
+        f"chance): {word} of them."
+    )
+    if word == "most":
+        return f"{start} {most.prompts} prompts are enough; another choice would change little."
+    fewer = [row.other_prompts for row in rows if row.prompts < most.prompts]
+    grows = not fewer or most.other_prompts > 1.1 * max(fewer)
+    more = "More prompts still help: raise --prompts-per-concept." if grows else "More prompts hardly help."
+    return (
+        f"{start} {more} Other neurons may forget as well: evaluate masks with two values of --seed before you rely on "
+        "one."
+    )
+
+
 def split(concept: Concept, number: int) -> tuple[Concept, Concept, Concept]:
     """Returns a concept with its first n prompts, with the next n, and with the first n and other base prompts.
 
@@ -90,14 +114,8 @@ def split(concept: Concept, number: int) -> tuple[Concept, Concept, Concept]:
     pairs = prompt_pairs(concept, prompts_per_concept=2 * number, seeds_per_prompt=1, seed=0)
     texts = [(pair.concept_prompt, pair.base_prompt) for pair in pairs]
     first, second = texts[:number], texts[number : 2 * number]
-    rebased = [(prompt, other_base(base)) for prompt, base in first]
+    rebased = [(prompt, reworded(base)) for prompt, base in first]
     return tuple(replace(concept, prompts=tuple(half)) for half in (first, second, rebased))  # type: ignore[return-value]
-
-
-def other_base(base: str) -> str:
-    """Returns a base prompt in other words: adds "a photo of", or removes it if it is there."""
-    start = "a photo of "
-    return base.removeprefix(start) if base.startswith(start) else start + base
 
 
 def mean_overlap(one: NeuronMask, two: NeuronMask) -> float:

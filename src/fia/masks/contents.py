@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any, get_args
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from .pruning import fingerprint
 from .rewriting import Effects, Rewriting
 
 MOST_NAMED = 5  # concepts in the short description
+MOST_LISTED = 20  # concepts in the table for notebooks
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,4 +170,19 @@ class MaskContents:
         return (
             f"<{type(self).__name__} without {named}{more}: {self.sparsity:.2%} of {len(self.shapes)} layers, "
             f"{self.denoiser_sparsity:.3%} of the {self.architecture} of {self.model}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Returns a short table for notebooks: each concept with its kind, neurons and strength."""
+        counts, kinds = self.neuron_counts, self.kinds
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{kinds[name]}</td><td>{counts[name]:,}</td>"
+            f"<td>{self.strengths.get(name, 1):g}</td></tr>"
+            for name in self.concepts[:MOST_LISTED]
+        )
+        more = len(self.concepts) - MOST_LISTED
+        rows += f"<tr><td>and {more:,} more</td></tr>" if more > 0 else ""
+        return (
+            "<table><tr><th>concept</th><th>kind</th><th>neurons</th><th>strength</th></tr>"
+            f"{rows}</table><p>{escape(repr(self))}</p>"
         )

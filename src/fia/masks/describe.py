@@ -94,8 +94,7 @@ def describe(mask: NeuronMask) -> str:
         "",
         f"{verb:<10}{mask.number_pruned:,} connections: {mask.sparsity:.2%} of the maskable layers, "
         f"{mask.denoiser_sparsity:.3%} of the {mask.architecture}",
-        f"spared    {mask.number_spared:,} that {mask.agnostic_threshold} or more of the {len(mask.concepts)} concepts "
-        f"share (alpha {mask.agnostic_ratio:g})",
+        f"spared    {_spared(mask)} (alpha {mask.agnostic_ratio:g})",
         f"model     {mask.model}, weights {mask.weights_hash[:12]}",
     ]
     if mask.rewriting is not None:
@@ -103,5 +102,15 @@ def describe(mask: NeuronMask) -> str:
         words = f"{mask.rewriting.number_of_words} common words" if mask.rewriting.number_of_words else ""
         lines.append(f"retained  {', '.join(filter(None, ('the base prompts', named, words)))}")
     for settings in mask.settings:
-        lines.append("settings  " + ", ".join(f"{key} {value}" for key, value in settings.items()))
+        own = ", ".join(f"{key} {value}" for key, value in settings.items() if key != "agnostic_ratio")
+        lines.append(f"settings  {own}")
+    for call in [record["call"] for record in mask.provenance if record.get("call")]:
+        lines.append("call      " + ", ".join(f"{key} {value}" for key, value in call.items()))
     return "\n".join(lines)
+
+
+def _spared(mask: NeuronMask) -> str:
+    """Returns how many connections are spared, and why."""
+    if mask.agnostic_threshold > len(mask.concepts):
+        return "nothing"
+    return f"{mask.number_spared:,} that {mask.agnostic_threshold} or more of the {len(mask.concepts)} concepts share"

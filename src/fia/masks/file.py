@@ -143,6 +143,8 @@ def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
     Raises:
         FileNotFoundError: if neither has such a mask.
     """
+    if not str(folder_or_repo).strip():
+        raise NotFoundError("The name of the mask is empty. Give its folder, or owner/name of a repository.")
     folder = Path(folder_or_repo)
     if not folder.is_dir():
         try:

@@ -181,7 +181,7 @@ class NeuronMask(MaskContents):
         if self._is_on(denoiser):
             pruning.warn_if_overwritten(denoiser, "They are pruned again, and the values written there are lost.")
         label = ", ".join(self.concepts) or "nothing"
-        pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint)
+        pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint, self)
 
     def remove(self, pipe: DiffusionPipeline) -> None:
         """Gives every pruned weight its original value back, bit for bit.

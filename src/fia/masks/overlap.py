@@ -106,8 +106,10 @@ def draw_heat_map(mask: NeuronMask, file: Path) -> None:
     """Writes the heat map as a picture. The file's name decides the kind: .png, .svg, .pdf or .webp.
 
     Raises:
-        ValueError: if the name ends in something else.
+        ValueError: if the name ends in something else, or the mask holds fewer than two concepts.
     """
+    if len(mask.concepts) < 2:
+        raise UsageError("A heat map shows what pairs of concepts share; this mask holds fewer than two concepts.")
     kind = file.suffix.lstrip(".").lower()
     if kind not in ("png", "svg", "pdf", "webp"):
         raise UsageError(f"{file} is not the name of a picture; end it in .png, .svg, .pdf or .webp.")

@@ -12,7 +12,7 @@ from threading import Lock, get_ident
 
 from diffusers import DiffusionPipeline
 
-from ..errors import UsageError
+from ..errors import ArgumentError, UsageError
 from ..models.pipelines import get_denoiser
 from .fit import check_fit
 from .mask import NeuronMask
@@ -35,6 +35,8 @@ class Policy:
 
     def __init__(self, pipe: DiffusionPipeline, masks: Mapping[str, NeuronMask], *, check_weights: bool = True) -> None:
         denoiser = get_denoiser(pipe)
+        if not isinstance(masks, Mapping):
+            raise ArgumentError(f"masks is a {type(masks).__name__}; give the masks by name: {{'kids': mask}}.")
         refuse_if_pruned(denoiser, "and a policy needs the original weights")
         for name, mask in masks.items():
             try:

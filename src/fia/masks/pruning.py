@@ -37,11 +37,13 @@ class Pruning:
         fingerprint: hash of the connections and of what is left of their weights.
         label: name of what was pruned, for messages.
         layers: the pruned layers, by name.
+        mask: the mask that pruned, if it was one.
     """
 
     fingerprint: str
     label: str
     layers: dict[str, PrunedLayer]
+    mask: object = None
 
 
 def fingerprint(pruned: Mapping[str, Tensor], remaining: Mapping[str, Tensor] | None = None) -> str:
@@ -82,6 +84,7 @@ def prune(
     remaining: Mapping[str, Tensor] | None = None,
     added: Mapping[str, Tensor] | None = None,
     known_as: str | None = None,
+    mask: object = None,
 ) -> None:
     """Sets the weights of the given connections to zero, to a part of their values, or to new ones. All or none.
 
@@ -97,12 +100,13 @@ def prune(
             nothing is left.
         added: for each layer, what to add to its pruned weights instead, float32.
         known_as: the fingerprint to record. None takes that of `pruned` and `remaining`.
+        mask: the mask to record.
 
     Raises:
         ValueError: if the denoiser carries another mask, because its original values would be lost; or if a new value
             does not fit the model's type of numbers. Nothing is changed then.
     """
-    pruning = Pruning(known_as or fingerprint(pruned, remaining), label, {})
+    pruning = Pruning(known_as or fingerprint(pruned, remaining), label, {}, mask)
     present = current_pruning(denoiser)
     if present is not None and present.fingerprint == pruning.fingerprint:
         _write_after(layers, present)

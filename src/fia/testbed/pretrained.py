@@ -1,11 +1,15 @@
 """Loads the models that ship with the package: the pipeline, its CLIP and the judge."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
 from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
+from transformers.utils import logging as transformers_logging
 
 from ..errors import NotFoundError
 from ..models.pipelines import EMBEDDED
@@ -40,14 +44,28 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
             raise NotFoundError(
                 f"{folder} holds no embedded model: there is no {part} in it. fia testbed train makes one."
             )
-    pipe = StableDiffusionPipeline.from_pretrained(folder / "model")
-    if architecture in TRANSFORMERS:
-        shared = {name: pipe.components[name] for name in SHARED}
-        shared |= dict.fromkeys(ABSENT) if architecture == "mmdit" else {}
-        pipe = TRANSFORMERS[architecture].from_pretrained(folder / architecture, **shared)
+    with _no_loading_bars():
+        pipe = StableDiffusionPipeline.from_pretrained(folder / "model")
+        if architecture in TRANSFORMERS:
+            shared = {name: pipe.components[name] for name in SHARED}
+            shared |= dict.fromkeys(ABSENT) if architecture == "mmdit" else {}
+            pipe = TRANSFORMERS[architecture].from_pretrained(folder / architecture, **shared)
     name = "testbed" if architecture == "unet" else f"testbed-{architecture}"
     pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name})
     return pipe
+
+
+@contextmanager
+def _no_loading_bars() -> Iterator[None]:
+    """Hides the loading bars of the libraries, which take longer to read than the model to load."""
+    shown = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bar()
 
 
 def load_clip(folder: Path = FOLDER) -> tuple[CLIPModel, CLIPTokenizer]:

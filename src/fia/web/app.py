@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from ..files import slug
 from ..loading import Runtime
@@ -123,6 +124,7 @@ def create_app(offers: Sequence[Offer], *, host: str = "127.0.0.1", runtime: Run
     app.middleware("http")(make_guard(allowed_hosts(host)))
     app.add_exception_handler(Refused, _answer_refused)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
     _add_routes(app, server)
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app
@@ -208,6 +210,13 @@ def _own_job(session: Session, job_id: str) -> Job:
 def _answer_refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
     return JSONResponse({"errors": [{"field": error.field, "message": str(error)}]}, error.status)
+
+
+def _answer_http(_request: Request, error: Exception) -> JSONResponse:
+    """Answers with what the framework says itself: a path that is not there, a method or a body that it cannot use."""
+    assert isinstance(error, HTTPException)
+    body = {"errors": [{"field": None, "message": f"{error.detail}."}]}
+    return JSONResponse(body, error.status_code, headers=error.headers)
 
 
 def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:

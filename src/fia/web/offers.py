@@ -10,7 +10,7 @@ from diffusers import DiffusionPipeline
 from ..concepts import Concept
 from ..drawing.images import Drawing
 from ..errors import UsageError
-from ..loading import Runtime
+from ..loading import Runtime, check_name
 from ..models.pipelines import without_safety_checker
 from ..prompts import fill
 from ..recommended import GUIDANCE_SCALES, REWRITTEN, recommend
@@ -98,10 +98,12 @@ def make_offers(models: Sequence[str], batch_size: int, keeps_safety_checker: bo
         keeps_safety_checker: whether their safety checkers stay on.
 
     Raises:
+        FileNotFoundError: if there is no folder of a model's name, and no repository can have it.
         ValueError: if two models would have the same name on the page.
     """
     offers: list[Offer] = []
     for model in (TESTBED, *(model for model in models if model != TESTBED)):
+        check_name(model)
         label = Path(model).resolve().name if model not in NAMES and Path(model).exists() else model
         if label in [offer.label for offer in offers]:
             raise UsageError(f"Two models are called {label!r}. Name each model once, or rename a folder.")
