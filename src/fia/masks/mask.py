@@ -8,15 +8,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from diffusers import DiffusionPipeline, ModelMixin
+
 from ..errors import UsageError
 from ..models.lock import held
 from ..models.pipelines import get_denoiser, get_known_denoiser
-from ..settings import LARGEST_WEIGHT, Value
+from ..settings import LARGEST_ALPHA, LARGEST_WEIGHT, Value
 from . import file, hub, pruning
 from .card import model_card
 from .contents import MaskContents
 from .file import EVIDENCE
-from .file_checks import LARGEST_ALPHA
 from .fit import check_fit, check_same_model
 
 
