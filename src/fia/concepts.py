@@ -213,8 +213,8 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
         concepts = [concepts]
     if isinstance(concepts, Mapping) or not isinstance(concepts, Iterable):
         raise UsageError(
-            f"{concepts!r} is a {type(concepts).__name__}; give a list of names or of fia.Concept. Strengths follow after "
-            "finding: mask.with_strengths({name: 0.5})."
+            f"{concepts!r} is a {type(concepts).__name__}; give a list of names or of fia.Concept. Strengths are "
+            "given after finding: mask.with_strengths({name: 0.5})."
         )
     items = list(concepts)
     for item in items:

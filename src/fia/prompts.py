@@ -80,8 +80,8 @@ def slots_of(concept: Concept) -> list[str]:
     place = next((slot for slot in slots if concept.is_in(slot) and slot not in OBJECTS), None)
     if concept.kind == "object" and place is not None:
         raise UsageError(
-            f"{place!r} is a place, and the base prompts of objects show places, such as {fill('a {slot}', slot=place)!r}. "
-            f'Say that it is a place: Concept("{concept.name}", kind="place"), or {concept.name}:place.'
+            f"{place!r} is a place, and the base prompts of objects show places alone. Say that it is one: "
+            f'Concept("{concept.name}", kind="place"), or {concept.name}:place.'
         )
     return [slot for slot in slots if not concept.is_in(slot)]
 

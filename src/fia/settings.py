@@ -102,7 +102,7 @@ class Settings:
         if self.saliency_steps > self.num_inference_steps:
             raise UsageError(
                 f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}; give at "
-                f"most that many: saliency_steps={self.num_inference_steps} (--saliency-steps {self.num_inference_steps})."
+                f"most that many: --saliency-steps {self.num_inference_steps}."
             )
         choices = {"magnitude": get_args(Magnitude), "mode": get_args(Mode)}
         choices |= {"edit": (None, *get_args(Value)), "sites": (None, *get_args(Sites))}

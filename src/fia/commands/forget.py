@@ -95,7 +95,7 @@ class Forget:
 
 
 def save(mask: NeuronMask, out: Path) -> None:
-    """Saves a mask. If its folder cannot be written any more, saves it elsewhere, so that nothing that took long is lost.
+    """Saves a mask. If its folder cannot be written any more, saves it elsewhere, so that nothing is lost.
 
     Raises:
         FIAError: if it is elsewhere; it says where.

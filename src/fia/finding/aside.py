@@ -48,8 +48,8 @@ def check_pipeline(pipe: DiffusionPipeline, denoiser: nn.Module) -> None:
     channels, out = config.get("in_channels"), config.get("out_channels")
     if hasattr(denoiser, "conv_in") and channels and out and channels != out:
         raise UnsupportedError(
-            f"The {type(denoiser).__name__} takes {channels} channels and gives {out}: it is made for inpainting, or to "
-            "edit images. Find on the text-to-image model that it was made from, and apply the mask with "
+            f"The {type(denoiser).__name__} takes {channels} channels and gives {out}: it is made to inpaint or edit "
+            "images. Find on the text-to-image model that it was made from, and apply the mask with "
             "check_weights=False."
         )
     if getattr(denoiser, "image_proj", None) is not None or config.get("encoder_hid_dim_type") == "ip_image_proj":

@@ -33,8 +33,8 @@ def warn_of_unknown(plan: FindingPlan) -> None:
     for name, figure in answers(plan, [word for concept in objects for word in concept.words]).items():
         if figure < LEAST:
             log.warning(
-                f"The model answers to {name!r} only {figure:.2f} times as much as to a made-up word, so it may not know "
-                "it. Check the spelling, and generate an image of it. If the image shows it, all is well."
+                f"The model answers to {name!r} only {figure:.2f} times as much as to a made-up word, so it may not "
+                "know it. Check the spelling, and generate an image of it. If the image shows it, all is well."
             )
 
 
@@ -62,8 +62,8 @@ def contrasts(plan: FindingPlan, concepts: Sequence[Concept]) -> list[float]:
         for concept in concepts
     ]
     first, whole, guidance = plan.run_of_names
-    run = {"saliency_steps": first, "num_inference_steps": whole, "guidance_scale": guidance}
-    brief, layers = replace(plan, settings=replace(plan.settings, **run)), plan.memory.parts[0]
+    settings = replace(plan.settings, saliency_steps=first, num_inference_steps=whole, guidance_scale=guidance)
+    brief, layers = replace(plan, settings=settings), plan.memory.parts[0]
 
     def collect(batch_size: int) -> list[float]:
         ratios = [0.0] * len(concepts)  # which connections are active does not matter

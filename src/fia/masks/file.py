@@ -79,13 +79,13 @@ def stage(
     contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: card.encode()}
     if int.from_bytes(contents[NEURONS][:8], "little") > LARGEST_HEADER:
         raise UsageError(
-            f"A mask of {len(mask.concepts)} concepts is too large for one file; save them in parts: only()."
+            f"A mask of {len(mask.concepts)} concepts is too large for a file; save parts of it: only(...)."
         )
     contents |= {name: text.encode() for name, text in (others or {}).items()}
     for name, content in contents.items():  # the last to get its name is the first that was entered
         files.enter_context(written_whole(folder / name)).write_bytes(content)
     if EVIDENCE not in contents:
-        files.callback((folder / EVIDENCE).unlink, missing_ok=True)
+        files.push(lambda error, *_: None if error else (folder / EVIDENCE).unlink(missing_ok=True))
 
 
 def check_folder(folder: Path, *, replaces: bool = True) -> None:
@@ -130,8 +130,8 @@ def load(folder_or_repo: str | Path, **hub: Any) -> MaskContents:
         )
     if not _repeats(folder / CONFIG, settings):
         log.warning(
-            f"{folder / CONFIG} differs from the settings inside {NEURONS}, which are the ones that count. Save the mask "
-            f"again to update {CONFIG}."
+            f"{folder / CONFIG} differs from the settings inside {NEURONS}, which are the ones that count. Save the "
+            f"mask again to update {CONFIG}."
         )
     config = parse_settings(settings, path)
     content = np.memmap(path, dtype=np.uint8, mode="r")  # read where it is used, once its size is checked

@@ -69,9 +69,7 @@ class Library:
         if is_there and not replace:
             raise UsageError(f"{name!r} is already in {self.folder}; replace it (--replace), or remove it first.")
         if entry.is_symlink():
-            raise UsageError(
-                f"{entry} is a link, and a library writes only into its own folder. Remove {name!r} first."
-            )
+            raise UsageError(f"{entry} is a link, and a library writes only into its own folder; remove it first.")
         check_folder(entry)
 
     def remove(self, *names: str) -> None:

@@ -120,7 +120,7 @@ def draw_heat_map(mask: NeuronMask, file: Path) -> None:
         raise UsageError(f"{file} is not the name of a picture; end it in .png, .svg, .pdf or .webp.")
     if len(mask.concepts) > MOST_COMPARED:
         raise UsageError(
-            f"The mask holds {len(mask.concepts)} concepts, too many for a heat map; take at most {MOST_COMPARED} of them: "
+            f"The mask holds {len(mask.concepts)} concepts, too many for a heat map; take at most {MOST_COMPARED}: "
             "mask.only(...)."
         )
     with written_whole(file) as partial:
