@@ -47,6 +47,12 @@ def any_types() -> Iterator[None]:
     config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(autouse=True)
+def without_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finds without a look at the words first, which takes time; see tests/finding/test_checks.py."""
+    monkeypatch.setattr("fia.finding.run.warn_of_unknown", lambda _: None)
+
+
 @pytest.fixture
 def few_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the recommended settings find with a few prompts: where we look whether code runs, that is as good."""

@@ -27,8 +27,9 @@ Concepts = Annotated[
     arg(
         metavar="CONCEPT ...",
         help="What to forget: the words of a prompt, with the kind if it is not an object, and an r2 of its own if it "
-        'needs one: church, "Van Gogh:style", naked:explicit:0.01, church:0.1. A comma separates concepts; a name that '
-        "holds one goes into quotes of its own: '\"Paris, Texas\"'.",
+        'needs one: church, "Van Gogh:style", naked:explicit:0.01, church:0.1, forest:place. Synonyms are one concept: '
+        '"church|chapel". A comma separates concepts; a name that holds one goes into quotes of its own: '
+        "'\"Paris, Texas\"'.",
     ),
 ]
 Folder = Annotated[Path, arg(metavar="FOLDER")]

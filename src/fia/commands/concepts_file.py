@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ..concepts import Concept, as_concepts, parse_concepts
+from ..concepts import Concept, as_concepts, comparable, parse_concepts
 from ..errors import NotFoundError, UsageError
 
 LARGEST_FILE = 1_000_000  # bytes
@@ -38,10 +38,10 @@ def read_concepts(file: Path) -> list[str | Concept]:
         try:
             for concept in parse_concepts(written) if written else []:
                 [checked] = as_concepts(concept)
-                folded = checked.name.casefold()
-                if folded in lines:
-                    raise UsageError(f"{checked.name!r} is in line {lines[folded]} already; name it once.")
-                lines[folded] = number
+                for word in checked.words:
+                    known = lines.setdefault(comparable(word), number)
+                    if known != number:
+                        raise UsageError(f"{word!r} is in line {known} already; name it once.")
                 concepts.append(concept)
         except UsageError as error:
             raise UsageError(f"{file}, line {number}: {error}") from None

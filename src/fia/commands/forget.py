@@ -4,19 +4,22 @@ import json
 import shlex
 import shutil
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Literal
 
 from tyro.conf import OmitArgPrefixes
 
 from ..bench.check import Check, verdict
 from ..concepts import as_concepts, preset
-from ..errors import UsageError
+from ..errors import FIAError, UsageError
 from ..finding.dry_run import estimate
 from ..finding.plan import plan_finding
 from ..finding.run import find_planned
 from ..loading import Runtime
 from ..masks.describe import describe, describe_effects, describe_json
 from ..masks.file import check_folder
+from ..masks.mask import NeuronMask
 from ..models.pipelines import without_safety_checker
 from ..processes import processes
 from ..recommended import REWRITTEN
@@ -67,6 +70,8 @@ class Forget:
     clip: str | None = None
     """CLIP that judges these images: a folder, or a repository that is on this machine; by default OpenAI's ViT-L/14 if
     it is. The embedded model has its own judge."""
+    replace: bool = False
+    """Replace a mask that is there already."""
     dry_run: bool = False
     """Only estimate the denoiser calls, the time and the memory, and write nothing."""
     json: Json = False
@@ -81,7 +86,7 @@ class Forget:
         named += preset(self.preset) if self.preset else ()
         concepts = as_concepts(named, mode)
         out = self.out.resolve()
-        check_folder(out)
+        check_folder(out, replaces=self.replace or self.dry_run)
         share = processes()
         keep = concepts_in(self.keep)
         call = {name: getattr(self, name) for name in ("height", "width") if getattr(self, name) is not None}
@@ -97,7 +102,7 @@ class Forget:
         with told_to_continue(unfinished):
             mask = find_planned(plan, unfinished=unfinished, processes=share)
         if share.is_main_process:
-            mask.save_pretrained(out)
+            save(mask, out)
             if unfinished.exists():
                 shutil.rmtree(unfinished)
             looks, lines = [], []
@@ -112,6 +117,22 @@ class Forget:
             parts = (f"{describe(mask)}\n", describe_effects(mask), *lines, used, f"The mask is in {self.out}")
             facts = describe_json(mask) | ({"check": list(map(asdict, looks))} if looks else {})
             print(json.dumps(facts, indent=2) if self.json else "\n".join(filter(None, parts)))
+
+
+def save(mask: NeuronMask, out: Path) -> None:
+    """Saves a mask. If its folder cannot be written any more, saves it elsewhere, so that nothing is lost.
+
+    Raises:
+        FIAError: if it is elsewhere; it says where.
+    """
+    try:
+        mask.save_pretrained(out)
+    except (OSError, UsageError) as error:
+        elsewhere = mkdtemp(prefix="fia-mask-")
+        mask.save_pretrained(elsewhere)
+        raise FIAError(
+            f"The mask cannot be saved to {out} ({error}) It is in {elsewhere}; move it from there."
+        ) from None
 
 
 def settings_used(model: str, mode: str, options: dict[str, Any]) -> str:

@@ -30,7 +30,6 @@ def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence:
     """
     if evidence is None:
         maskfile.save(mask, folder, card=model_card(mask, licence=licence))
-        (folder / EVIDENCE).unlink(missing_ok=True)  # it belongs to a mask that was here before
         return
     result = read_evidence(mask, evidence)
     try:

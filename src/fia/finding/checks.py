@@ -1,20 +1,26 @@
-"""Checks and warnings that come before a run."""
+"""Checks, warnings and refusals that come before a run."""
 
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any
 
 from diffusers import DiffusionPipeline
 from torch import nn
 
+from ..concepts import Concept, comparable
 from ..errors import ArgumentError, UsageError, did_you_mean
-from ..models.families import guidance_arguments, is_known
-from ..models.pipelines import get_denoiser, longest_prompt
+from ..models.families import family_of, guidance_arguments, is_known
+from ..models.pipelines import active_adapters, get_denoiser, known_names, longest_prompt
 from ..prompts import ConceptPairs
+from ..settings import Settings
 
 log = logging.getLogger("fia")
+
+USUAL_DISTILLED = 5.0  # FLUX.1-dev is used with 3 to 4
 
 
 # What finding gives a pipeline itself, and what would change the number of rows.
@@ -79,12 +85,43 @@ def warn_of_long_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
             )
 
 
-def warn_of_adapters(denoiser: nn.Module) -> None:
-    """Warns if an adapter (a LoRA) is loaded: it affects which neurons are found, and can undo the pruning."""
-    adapters = getattr(denoiser, "peft_config", None)
+def warn_of_adapters(pipe: DiffusionPipeline) -> None:
+    """Warns if an adapter (a LoRA) is active: it affects which neurons are found, and can undo the pruning."""
+    adapters = active_adapters(pipe)
     if adapters:
         log.warning(
-            f"Adapters are loaded ({', '.join(adapters)}). They affect which neurons are found. The mask prunes only "
+            f"Adapters are active ({', '.join(adapters)}). They affect which neurons are found. The mask prunes only "
             "the model's own weights, not what an adapter adds, and another adapter can bring the concept back. To "
-            "find neurons of the model alone, call pipe.unload_lora_weights() first."
+            "find neurons of the model alone, call pipe.disable_lora() first, or pipe.unload_lora_weights()."
         )
+
+
+def warn_of_guidance(denoiser: nn.Module, settings: Settings) -> None:
+    """Warns if a model that guides itself is told of a scale that it was hardly trained with."""
+    if family_of(denoiser).guidance == "distilled" and settings.guidance_scale > USUAL_DISTILLED:
+        log.warning(
+            f"guidance_scale={settings.guidance_scale:g}, but {type(denoiser).__name__} guides itself, and is mostly "
+            "used with about 3.5. Give what you generate with: guidance_scale=3.5 (--guidance-scale 3.5)."
+        )
+
+
+def read_words(pipe: DiffusionPipeline, concept: Concept) -> Concept:
+    """Returns a concept without the synonyms that an embedded model was not trained with, and warns of them.
+
+    Raises:
+        ValueError: if it was not trained with the name: that would be found in noise. The message suggests one like it.
+    """
+    known = known_names(pipe)
+    learned = {word for name in known for word in name.casefold().split()}
+    by_form = {comparable(name): name for name in known}
+    if not known or concept.prompts:
+        return concept
+    unknown = [word for word in concept.words if not set(comparable(word).split()) <= learned]
+    for word in unknown:
+        close = get_close_matches(comparable(word), by_form, n=1)
+        guess = f" Did you mean {by_form[close[0]]!r}?" if close else ""
+        said = f"The embedded model does not know {word!r}.{guess}"
+        if word == concept.name:
+            raise UsageError(f"{said} It knows {', '.join(known)}. For other words, give another model.")
+        log.warning(f"{said} {concept.name!r} is found without this synonym.")
+    return replace(concept, synonyms=tuple(word for word in concept.synonyms if word not in unknown))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +18,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from ..errors import UsageError, did_you_mean
+from ..models.lock import held
 from ..models.pipelines import get_denoiser
 from .current import current_mask
 from .fit import check_same_model
@@ -30,13 +30,11 @@ class Shelf:
     """What belongs to a denoiser, whichever pipeline it is used through.
 
     Attributes:
-        lock: held while the weights change, and by whoever generates.
         masks: the loaded masks, by name.
         chosen: the weights of the names that were set last.
         mask: the mask of `chosen`.
     """
 
-    lock: RLock = field(default_factory=RLock)
     masks: dict[str, NeuronMask] = field(default_factory=dict)
     chosen: dict[str, float] = field(default_factory=dict)
     mask: NeuronMask | None = None
@@ -49,8 +47,9 @@ class Adapters:
     """The named masks of a pipeline. `fia.adapters(pipe)` gives them."""
 
     def __init__(self, pipe: DiffusionPipeline) -> None:
-        self._pipe = pipe
-        self._shelf = _SHELVES.setdefault(get_denoiser(pipe), Shelf())
+        self._pipe, self._denoiser = pipe, get_denoiser(pipe)
+        with held(self._denoiser):
+            self._shelf = _SHELVES.setdefault(self._denoiser, Shelf())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,7 +78,7 @@ class Adapters:
         if not isinstance(mask, NeuronMask):
             mask = NeuronMask.from_pretrained(mask, **hub)
         mask.check(self._pipe, check_weights=check_weights)
-        with self._shelf.lock:
+        with held(self._denoiser):
             for other in [own for key, own in self._shelf.masks.items() if key != name][:1] if check_weights else []:
                 check_same_model(other, mask)  # under a mask, the weights themselves cannot be compared
             masks = self._shelf.masks | {name: mask}
@@ -104,7 +103,7 @@ class Adapters:
         if len(each) != len(listed):
             raise UsageError(f"There are {len(listed)} names but {len(each)} weights; give one weight for each name.")
         self._check_loaded(listed)
-        with self._shelf.lock:
+        with held(self._denoiser):
             self._put_on(self._shelf.masks, dict(zip(listed, each, strict=True)))
 
     def active(self) -> dict[str, float]:
@@ -115,14 +114,14 @@ class Adapters:
 
     def disable(self) -> None:
         """Takes the masks off the pipeline, and keeps in mind which they were."""
-        with self._shelf.lock:
+        with held(self._denoiser):
             if self.active():
                 assert self._shelf.mask is not None
                 self._shelf.mask.remove(self._pipe)
 
     def enable(self) -> None:
         """Puts the masks back that were set last. If they are on the pipeline, nothing changes."""
-        with self._shelf.lock:
+        with held(self._denoiser):
             self._put_on(self._shelf.masks, self._shelf.chosen)
 
     def delete(self, *names: str) -> None:
@@ -132,7 +131,7 @@ class Adapters:
             ValueError: if no mask of a name is loaded.
         """
         self._check_loaded(names)
-        with self._shelf.lock:
+        with held(self._denoiser):
             left = {name: weight for name, weight in self._shelf.chosen.items() if name not in names}
             if left != self._shelf.chosen and self.active():
                 self._put_on(self._shelf.masks, left)
@@ -147,7 +146,7 @@ class Adapters:
         A server generates within such blocks, and swaps masks at any time from any thread: the swap waits for the image
         that is being generated. For another mask with every request, use `fia.Policy`.
         """
-        with self._shelf.lock:
+        with held(self._denoiser):
             yield self._pipe
 
     def _put_on(self, masks: dict[str, NeuronMask], chosen: dict[str, float]) -> None:

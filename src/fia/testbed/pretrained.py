@@ -12,9 +12,10 @@ from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 from transformers.utils import logging as transformers_logging
 
 from ..errors import NotFoundError
-from ..models.pipelines import EMBEDDED
+from ..models.pipelines import EMBEDDED, KNOWN
 from .mmdit import ABSENT, MiniatureSD3Pipeline
 from .transformer import MiniaturePixArtPipeline
+from .world import KNOWN_NAMES
 
 Architecture = Literal["unet", "dit", "mmdit"]
 NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit"}  # those that ship
@@ -51,7 +52,7 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
             shared |= dict.fromkeys(ABSENT) if architecture == "mmdit" else {}
             pipe = TRANSFORMERS[architecture].from_pretrained(folder / architecture, **shared)
     name = "testbed" if architecture == "unet" else f"testbed-{architecture}"
-    pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name})
+    pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name, KNOWN: "|".join(KNOWN_NAMES)})
     return pipe
 
 
