@@ -9,8 +9,8 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline, ModelMixin
 from diffusers.loaders.single_file_utils import SingleFileComponentError, fetch_diffusers_config
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
 from .errors import DataError, NotFoundError, UsageError
@@ -19,6 +19,9 @@ from .processes import processes
 from .testbed import load_testbed
 from .testbed.pretrained import NAMES
 
+GIVE = (
+    "Give 'testbed', the path of a diffusers folder or .safetensors checkpoint, or the id of a repository on the Hub."
+)
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -37,6 +40,38 @@ class Runtime:
     def load(self, model: str) -> DiffusionPipeline:
         """Returns the pipeline with this name; see `load_pipeline`."""
         return load_pipeline(model, device=self.device, dtype=self.dtype, config=self.config)
+
+
+def check_model(model: str) -> None:
+    """Raises an error if there is no such model. Reads no weights, and of a repository only its index.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: if it is a single file in a format that is not read.
+    """
+    path = Path(model)
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise UsageError(
+                f"{path} is not a .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code "
+                "when they are loaded; convert it to .safetensors with a tool that you trust."
+            )
+    elif model in NAMES:
+        return
+    elif path.exists():
+        if not (path / "model_index.json").is_file():
+            raise NotFoundError(
+                f"{model} is not a diffusers model: there is no model_index.json in it. Give the folder of a pipeline."
+            )
+    else:
+        try:
+            hf_hub_download(model, DiffusionPipeline.config_name)
+        except HFValidationError:
+            raise NotFoundError(f"There is no folder {model!r}, and no repository can have this id. {GIVE}") from None
+        except (HfHubHTTPError, OSError) as error:
+            raise NotFoundError(
+                f"There is no folder {model!r}, and no such model could be fetched from the Hub. {GIVE} ({error})"
+            ) from None
 
 
 def load_pipeline(
@@ -68,6 +103,7 @@ def load_pipeline(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {device!r} cannot be used here ({error}); use auto or cpu.") from None
+    check_model(model)
     chosen = DTYPES.get(dtype, torch.float32 if torch.device(device).type == "cpu" else torch.float16)
     if Path(model).is_file():
         return _load_single_file(Path(model), config, chosen).to(device)
@@ -78,21 +114,10 @@ def load_pipeline(
         )
     if model in NAMES:
         return load_testbed(architecture=NAMES[model]).to(device, chosen)
-    if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
-        raise NotFoundError(
-            f"{model} is not a diffusers model: there is no model_index.json in it. Give the folder of a pipeline."
-        )
     try:
-        if not Path(model).exists():
-            validate_repo_id(model)
         return DiffusionPipeline.from_pretrained(model, dtype=chosen).to(device)
-    except (HFValidationError, HfHubHTTPError, OSError) as error:
-        if Path(model).exists():
-            raise NotFoundError(f"{model} cannot be loaded: {error}. Save or download it again.") from None
-        raise NotFoundError(
-            f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "
-            f"path of a diffusers folder or .safetensors checkpoint, or the id of a repository. ({error})"
-        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise NotFoundError(f"{model} cannot be loaded: {error}. Save or download it again.") from None
 
 
 def outline_denoiser(model: str) -> ModelMixin:
@@ -128,11 +153,6 @@ def outline_denoiser(model: str) -> ModelMixin:
 
 def _load_single_file(file: Path, config: str | None, dtype: torch.dtype) -> DiffusionPipeline:
     """Returns the pipeline of a checkpoint. Everything but the weights comes from a diffusers folder or repository."""
-    if file.suffix != ".safetensors":
-        raise UsageError(
-            f"{file} is not a .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code when "
-            "they are loaded; convert it to .safetensors with a tool that you trust."
-        )
     try:
         with safe_open(file, framework="pt") as opened:  # names and shapes show the kind of model; weights come later
             shapes = {key: opened.get_slice(key).get_shape() for key in opened.keys()}  # noqa: SIM118 (not a dict)
