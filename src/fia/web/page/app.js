@@ -100,7 +100,6 @@ class Page {
 
   async generate(form, isFirst = false) {
     const forgotten = Object.keys(form.strengths);
-    byId("results").setAttribute("aria-busy", "true");
     const job = await this.start("/draw", form, (reply) => {
       this.drawn = form;
       this.formChanged();
@@ -111,15 +110,14 @@ class Page {
       if (isFirst && isOutOfSight) byId("compare").scrollIntoView();
       return reply.job;
     });
-    if (!job) return;
-    byId("results").removeAttribute("aria-busy");
-    if (job.state === "done") this.showFused(job.result, forgotten);
-    else showVerdict(null);
+    if (job?.state === "done") this.showFused(job.result, forgotten);
+    else if (job) showVerdict(null); // there are no images for it
   }
 
   // Starts a job, follows it to its end and shows its errors. Returns the job, or null if it never ended.
   async start(path, form, jobOf = (reply) => reply) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
+    byId("results").setAttribute("aria-busy", "true");
     try {
       const reply = await this.post(path, form);
       if (turn !== this.turn) return null; // a newer job was started meanwhile
@@ -129,6 +127,8 @@ class Page {
       if (!(error instanceof ApiError)) throw error;
       showErrors(error.errors);
       return null;
+    } finally {
+      if (turn === this.turn) byId("results").removeAttribute("aria-busy");
     }
   }
 
