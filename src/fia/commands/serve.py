@@ -62,10 +62,8 @@ class Serve:
         for model in self.models:
             check_model(model)
         try:
-            import uvicorn
-
             from ..web.app import create_app
-            from ..web.connections import ACCEPTED_AT_ONCE, Connection
+            from ..web.connections import as_server
         except ModuleNotFoundError as error:
             if error.name not in ("fastapi", "uvicorn", "starlette", "pydantic"):
                 raise
@@ -83,15 +81,8 @@ class Serve:
                     "models, and the connection is not encrypted. --host 127.0.0.1 lets this computer in alone."
                 )
             print(f"The page is at {address(self.host, listener.getsockname()[1], token)} (Ctrl-C ends it)", flush=True)
-            config = uvicorn.Config(
-                app,
-                http=Connection,
-                backlog=ACCEPTED_AT_ONCE,
-                log_level="warning",
-                timeout_graceful_shutdown=3,
-            )
             with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after it has ended
-                uvicorn.Server(config).run(sockets=[listener])
+                as_server(app).run(sockets=[listener])
 
 
 def is_local(host: str) -> bool:
