@@ -99,6 +99,10 @@ def test_prompts_are_suggested_for_what_goes_and_for_what_stays() -> None:
         "a horse on a road",
         "a cat in a desert",
     ]
+    assert (
+        suggest_prompts([Concept(name) for name in ("cat", "zebra", "car", "umbrella")])[-1]
+        == "an umbrella on a mountain"
+    )
     many = [Concept(f"thing {i}") for i in range(20)]
     assert len(suggest_prompts(many)) == 12
     assert suggest_prompts(many)[9:] == ["a thing 9 in a desert", "a cat on a mountain", "a zebra in a room"]

@@ -172,6 +172,6 @@ def suggest_prompts(concepts: Sequence[Concept], keep: Sequence[Concept] = ()) -
     kept = [*keep, *(Concept(name) for name in others[: max(0, 2 - len(keep))])]
     asked = concepts[: MOST_PROMPTS - 2]
     return [
-        fill(templates[concept.kind], concept=concept.name, other=others[0], scene=SCENES[i % len(SCENES)])
+        fill(templates[concept.kind], concept=concept.name, other=(others or OTHERS)[0], scene=SCENES[i % len(SCENES)])
         for i, concept in enumerate([*asked, *kept][:MOST_PROMPTS])
     ]
