@@ -9,8 +9,8 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline, ModelMixin
 from diffusers.loaders.single_file_utils import SingleFileComponentError, fetch_diffusers_config
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
 from .errors import DataError, NotFoundError, UsageError, did_you_mean
@@ -19,6 +19,9 @@ from .processes import processes
 from .testbed import load_testbed
 from .testbed.pretrained import NAMES
 
+GIVE = (
+    "Give 'testbed', the path of a diffusers folder or .safetensors checkpoint, or the id of a repository on the Hub."
+)
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -37,6 +40,43 @@ class Runtime:
     def load(self, model: str) -> DiffusionPipeline:
         """Returns the pipeline with this name; see `load_pipeline`."""
         return load_pipeline(model, device=self.device, dtype=self.dtype, config=self.config)
+
+
+def check_model(model: str) -> None:
+    """Raises an error if there is no such model. Reads no weights, and of a repository only its index.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: if the name is empty, or it is a single file in a format that is not read.
+    """
+    if not model.strip():
+        raise UsageError(f"The name of the model is empty. {GIVE}")
+    path = Path(model)
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise UsageError(
+                f"{path} is not a .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code "
+                "when they are loaded; convert it to .safetensors with a tool that you trust."
+            )
+    elif model in NAMES:
+        return
+    elif path.exists():
+        if not (path / "model_index.json").is_file():
+            raise NotFoundError(
+                f"{model} is not a diffusers model: there is no model_index.json in it. Give the folder of a pipeline."
+            )
+    else:
+        try:
+            hf_hub_download(model, DiffusionPipeline.config_name)
+        except HFValidationError:
+            raise NotFoundError(
+                f"There is no folder or file {model!r}, and no repository can have such a name. {GIVE}{_guess(model)}"
+            ) from None
+        except (HfHubHTTPError, OSError) as error:
+            raise NotFoundError(
+                f"There is no folder {model!r}, and no such model could be fetched from the Hub. {GIVE}{_guess(model)} "
+                f"({error})"
+            ) from None
 
 
 def load_pipeline(
@@ -58,7 +98,6 @@ def load_pipeline(
         ValueError: if the dtype or device is unknown, if a checkpoint is not a safetensors file or does not hold a
             whole model, or if a config is given for a model that needs none.
     """
-    check_name(model)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         if "LOCAL_RANK" in os.environ:
@@ -69,6 +108,7 @@ def load_pipeline(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {device!r} cannot be used here ({error}); use auto or cpu.") from None
+    check_model(model)
     chosen = DTYPES.get(dtype, torch.float32 if torch.device(device).type == "cpu" else torch.float16)
     if Path(model).is_file():
         return _load_single_file(Path(model), config, chosen).to(device)
@@ -79,39 +119,10 @@ def load_pipeline(
         )
     if model in NAMES:
         return load_testbed(architecture=NAMES[model]).to(device, chosen)
-    if Path(model).exists() and not (Path(model) / "model_index.json").is_file():
-        raise NotFoundError(
-            f"{model} is not a diffusers model: there is no model_index.json in it. Give the folder of a pipeline."
-        )
     try:
         return DiffusionPipeline.from_pretrained(model, dtype=chosen).to(device)
-    except (HFValidationError, HfHubHTTPError, OSError) as error:
-        if Path(model).exists():
-            raise NotFoundError(f"{model} cannot be loaded: {error}. Save or download it again.") from None
-        raise NotFoundError(
-            f"There is no folder {model!r}, and no such model could be fetched from the Hub. Give 'testbed', the "
-            f"path of a diffusers folder or .safetensors checkpoint, or the id of a repository.{_guess(model)} "
-            f"({error})"
-        ) from None
-
-
-def check_name(model: str) -> None:
-    """Checks, without the Hub, whether a model can have this name.
-
-    Raises:
-        FileNotFoundError: if there is no such file or folder, and no repository can have the name.
-        ValueError: if the name is empty.
-    """
-    if not model.strip():
-        raise UsageError("The name of the model is empty. Give 'testbed', a folder, a checkpoint, or a repository.")
-    try:
-        if not Path(model).exists():
-            validate_repo_id(model)
-    except HFValidationError:
-        raise NotFoundError(
-            f"There is no folder or file {model!r}, and no repository can have such a name. Give 'testbed', the path "
-            f"of a diffusers folder or .safetensors checkpoint, or the id of a repository.{_guess(model)}"
-        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise NotFoundError(f"{model} cannot be loaded: {error}. Save or download it again.") from None
 
 
 def _guess(model: str) -> str:
@@ -127,7 +138,7 @@ def outline_denoiser(model: str) -> ModelMixin:
         FileNotFoundError: if there is no such model.
         ValueError: if the model is a single file, or its denoiser is not one of diffusers'.
     """
-    check_name(model)
+    check_model(model)
     if model in NAMES:
         return get_denoiser(load_testbed(architecture=NAMES[model]))
     if Path(model).is_file():
@@ -154,11 +165,6 @@ def outline_denoiser(model: str) -> ModelMixin:
 
 def _load_single_file(file: Path, config: str | None, dtype: torch.dtype) -> DiffusionPipeline:
     """Returns the pipeline of a checkpoint. Everything but the weights comes from a diffusers folder or repository."""
-    if file.suffix != ".safetensors":
-        raise UsageError(
-            f"{file} is not a .safetensors file. Other checkpoints (.ckpt, .pt) are pickles, which can run code when "
-            "they are loaded; convert it to .safetensors with a tool that you trust."
-        )
     try:
         with safe_open(file, framework="pt") as opened:  # names and shapes show the kind of model; weights come later
             shapes = {key: opened.get_slice(key).get_shape() for key in opened.keys()}  # noqa: SIM118 (not a dict)

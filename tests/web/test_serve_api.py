@@ -146,14 +146,18 @@ def test_progress_counts_every_step_of_every_picture(page, monkeypatch):
         ({"concepts": [{"name": " "}]}, "concepts", "A concept's name is empty"),
         ({"concepts": [{"name": "cat"}, {"name": " cat\n"}]}, "concepts", "'cat' is given 2 times; name it once"),
         ({"concepts": [{"name": "?!"}]}, "concepts", "'?!' has no letters"),
-        ({"concepts": [{"name": "cat", "kind": "mood"}]}, "concepts", "'object', 'style' or 'explicit'"),
+        ({"concepts": [{"name": "cat", "kind": "mood"}]}, "concepts", "'object', 'style', 'explicit' or 'place'"),
         ({"concepts": [{"name": "a" * 99}]}, "concepts", "has 99 characters; a name has at most 60"),
-        ({"concepts": [{"name": f"cat {i}"} for i in range(21)]}, "concepts", "21 concepts; forget at most 20"),
-        ({"spatial_ratio": 2}, "spatial_ratio", "spatial_ratio=2.0 is outside [0, 1]"),
-        ({"spatial_ratio": "much"}, "spatial_ratio", "valid number"),
-        ({"prompts_per_concept": 0}, "prompts_per_concept", "it must be at least 1"),
+        ({"concepts": [{"name": f"cat {i}"} for i in range(21)]}, "concepts", "21 names; give at most 20"),
+        ({"spatial_ratio": 2}, "spatial_ratio", "Give at most 1.0; 2 was given."),
+        ({"spatial_ratio": "much"}, "spatial_ratio", "Give a number; 'much' was given."),
+        ({"prompts_per_concept": 0}, "prompts_per_concept", "Give at least 1; 0 was given."),
         ({"model": "/etc"}, "model", "'/etc' is not offered here; this server has tiny."),
-        ({"folder": "/etc"}, "folder", "not permitted"),
+        ({"folder": "/etc"}, "folder", "There is no such field"),
+        ({"edit": "blur"}, "edit", "Give 'rewrite' or 'zero'; 'blur' was given."),
+        ({"keep": [{"name": "Cat"}]}, "keep", "'Cat' cannot be forgotten and kept at once"),
+        ({"keep": [{"name": "?!"}]}, "keep", "'?!' has no letters"),
+        ({"keep": [{"name": "dog"}], "edit": "zero"}, "keep", "Zeros keep nothing by name"),
     ],
 )
 def test_what_cannot_be_found_is_refused_beside_its_field(page, form, field, message):
@@ -171,10 +175,10 @@ def test_what_cannot_be_found_is_refused_beside_its_field(page, form, field, mes
         ({"prompts": ["a" * 301]}, "prompts", "has 301 characters; a prompt has at most 300"),
         ({"prompts": [str(i) for i in range(13)]}, "prompts", "13 prompts; give at most 12"),
         ({"prompts": [str(i) for i in range(5)], "pictures": 8}, "pictures", "5 prompts with 8 images each"),
-        ({"pictures": 0}, "pictures", "greater than or equal to 1"),
+        ({"pictures": 0}, "pictures", "Give at least 1; 0 was given."),
         ({"pictures": None}, "pictures", "nothing was given"),
-        ({"first_seed": -1}, "first_seed", "greater than or equal to 0"),
-        ({"num_inference_steps": 10_000}, "num_inference_steps", "less than or equal to 200"),
+        ({"first_seed": -1}, "first_seed", "Give at least 0"),
+        ({"num_inference_steps": 10_000}, "num_inference_steps", "Give at most 200"),
         ({"agnostic_ratio": -1}, "agnostic_ratio", "agnostic_ratio=-1.0; it must be at least 0"),
         ({"strengths": {"church": 0}}, "strengths", "strength 0.0 of 'church' is not in (0, 1]"),
         ({"strengths": {"dog": 1}}, "strengths", "'dog' is not in this mask"),
@@ -203,7 +207,7 @@ def test_a_model_that_cannot_be_loaded_says_so_beside_its_name(page, offer):
     offer.pipe = None
     job = page.ended(page.find("church").json())
     assert job["error"]["field"] == "model"
-    assert "There is no folder 'no such folder'" in job["error"]["message"]
+    assert "There is no folder or file 'no such folder'" in job["error"]["message"]
 
 
 @pytest.mark.usefixtures("any_types")
@@ -221,3 +225,75 @@ def test_nothing_is_drawn_before_something_was_found(page):
     answer = page.draw(strengths={})
     assert answer.status_code == 409
     assert "Find & forget" in answer.json()["errors"][0]["message"]
+
+
+def test_what_is_kept_and_which_values_are_given_reach_the_mask(page, tmp_path):
+    job = page.ended(page.find("church", keep=[{"name": "cat"}]).json())
+    assert job["result"]["form"]["keep"] == [{"name": "cat", "kind": "object"}]
+    page.ended(page.draw(strengths={"church": 1.0}).json()["job"])
+    kept = saved_mask(page, tmp_path / "rewritten")
+    assert kept.provenance[0]["keep"] == [{"name": "cat", "kind": "object"}]
+    assert kept.rewriting is not None
+    page.ended(page.find("church", edit="zero").json())
+    page.ended(page.draw(strengths={"church": 1.0}).json()["job"])
+    assert saved_mask(page, tmp_path / "zero").rewriting is None
+
+
+class Sees:
+    """A judge that sees a church in every image, and the prompts' places in none."""
+
+    identity = {"name": "fake", "hash": None}  # noqa: RUF012
+
+    def answer(self, images):
+        said = {"subject": "church", "place": "road", "style": "no style", "attribute": "not smoking"}
+        return {kind: [word] * len(images) for kind, word in said.items()}
+
+
+def test_a_judge_says_what_it_sees_in_every_picture_and_in_all_of_them(page, offer):
+    offer.judge, offer.known = Sees(), {"object": ("church", "cat")}
+    page.ended(page.find("church", keep=[{"name": "cat"}]).json())
+    answer = page.draw(strengths={"church": 1.0}, pictures=2).json()
+    job = page.ended(answer["job"])
+    assert job["ready"] == {picture[state]: "church" for picture in answer["pictures"] for state in ("before", "after")}
+    verdict = job["result"]["verdict"]
+    assert verdict["sentence"] == "church: gone from 0 of 2 images; cat still there in 0 of 2 (0 before)."
+    assert [(row["name"], row["group"]) for row in verdict["rows"]] == [("church", "forgotten"), ("cat", "kept")]
+    again = page.ended(page.draw(strengths={"church": 1.0}, pictures=2).json()["job"])
+    assert again["ready"] == job["ready"]  # it remembers what it saw
+    assert again["result"]["verdict"] == verdict
+
+
+def test_without_a_judge_there_is_no_verdict(page):
+    page.found("church")
+    job = page.ended(page.draw(strengths={"church": 1.0}).json()["job"])
+    assert set(job["ready"].values()) == {""}
+    assert job["result"]["verdict"] is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("GET", "/api/nothing", 404, "There is nothing at this address."),
+        ("GET", "/nothing.html", 404, "There is nothing at this address."),
+        ("DELETE", "/api/models", 405, "This address does not take such a request."),
+        ("POST", "/index.html", 405, "This address does not take such a request."),
+        ("POST", "/api/suggestions", 400, "There was an error parsing the body."),
+        ("POST", "/api/suggestions", 422, "The request is not JSON"),
+    ],
+)
+def test_every_error_has_the_documented_form(client, method, path, status, message):
+    body = {400: b"\xff", 422: b"{"}.get(status)
+    answer = client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status
+    assert list(answer.json()) == ["errors"]
+    (error,) = answer.json()["errors"]
+    assert message in error["message"]
+
+
+def test_names_are_checked_when_they_are_added(page, offer):
+    offer.known = {"object": ("church", "cat")}
+    form = {"model": "tiny", "concepts": [], "keep": [{"name": "cta"}]}
+    answer = page.client.post("/api/suggestions", json=form)
+    assert answer.json()["errors"] == [{"field": "keep", "message": "tiny does not know 'cta'. Did you mean cat?"}]
+    answer = page.client.post("/api/suggestions", json=form | {"keep": [{"name": "cat"}]})
+    assert answer.json()[0] == "a cat in a forest"

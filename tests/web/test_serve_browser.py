@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -13,6 +14,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from fia import NeuronMask
+from fia.web.app import create_app
+from fia.web.connections import as_server
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NO_BROWSER = BROWSER is None and os.environ.get("CI") != "true"  # there, it is an error that none is installed
@@ -93,10 +96,28 @@ def wait_for_pictures(page, number):
         time.sleep(0.05)
 
 
+@pytest.fixture(scope="module")
+def told(browser, address):
+    """A page that was reloaded while it found what an example names, and shows the images."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    expect.set_options(timeout=WAIT)
+    page.goto(address)
+    draw_little(page, "")
+    page.get_by_role("button", name="Forget zebra").click()
+    expect(page.locator("#progress-text")).to_contain_text("Finding zebra", timeout=WAIT)
+    page.reload()
+    expect(page.locator("#concept-chips li")).to_have_count(1)
+    assert page.locator("#mask").is_hidden()  # it still finds them
+    yield page
+    context.close()
+
+
 def test_the_whole_story(page, tmp_path):
     page.locator("#concept").press_sequentially("church, golf ball")
     page.locator("#concept").press("Enter")
-    expect(page.locator("#chips li")).to_have_text([re.compile("church"), re.compile("golf ball")])
+    expect(page.locator("#concept-chips li")).to_have_text([re.compile("church"), re.compile("golf ball")])
     expect(page.locator("#prompts")).to_have_value(re.compile("a church in a .*\na golf ball on a "))
     draw_little(page)
     page.click("#find")
@@ -109,6 +130,7 @@ def test_the_whole_story(page, tmp_path):
     expect(page.locator("#pictures .gone")).to_have_text("church should go")
     expect(page.locator("#numbers")).to_contain_text("connections")
     expect(page.locator("#layers svg g")).to_have_count(3)  # two concepts and the mask
+    expect(page.locator("#verdict")).to_contain_text("no prompt asks for golf ball")
     expect(page.locator("#overlap tbody tr")).to_have_count(2)
     pruned = page.locator("#numbers dd").first.inner_text()
 
@@ -169,7 +191,7 @@ def test_with_the_keyboard_alone_on_a_phone(page):
     page.keyboard.type("zebra")
     page.keyboard.press("Enter")
     page.keyboard.press("Backspace")  # in the empty field it takes the last one out
-    expect(page.locator("#chips li")).to_have_count(0)
+    expect(page.locator("#concept-chips li")).to_have_count(0)
     page.keyboard.type("duck")
     page.keyboard.press("Enter")
     draw_little(page, "a duck on a lawn")
@@ -198,13 +220,20 @@ def test_bad_input_is_explained_next_to_its_field(page):
     page.click("#find")
     expect(page.locator("#concepts-error")).to_contain_text("does not know 'unicorn'")
     page.get_by_role("button", name="Remove unicorn").click()
+    expect(page.locator("#concepts-error")).to_be_hidden()
     page.fill("#concept", "church")
     page.locator("form summary", has_text="How to find").click()
     page.fill("#spatial_ratio", "300")
     page.locator("form summary", has_text="How to find").click()
     page.click("#find")
-    expect(page.locator("#spatial_ratio-error")).to_contain_text("outside [0, 1]")
-    expect(page.locator("#concepts-error")).to_be_hidden()
+    expect(page.locator("#spatial_ratio-error")).to_have_text("Give a number from 0.01 to 100.")
+    expect(page.locator("#spatial_ratio")).to_be_focused()
+    page.fill("#spatial_ratio", "3")
+    expect(page.locator("#spatial_ratio-error")).to_be_hidden()
+    expect(page.locator("#spatial_ratio")).not_to_have_attribute("aria-invalid", "true")
+    page.fill("#pictures_each", "2.5")
+    page.press("#pictures_each", "Tab")
+    expect(page.locator("#pictures-error")).to_have_text("Give a whole number from 1 to 8.")
 
 
 def test_two_people_wait_for_each_other(page, browser, address):
@@ -225,14 +254,14 @@ def test_two_people_wait_for_each_other(page, browser, address):
 
 def test_the_kind_of_what_the_model_knows_is_chosen_by_itself(page):
     page.locator("#concept").press_sequentially("Lumenza, cat,")
-    expect(page.locator("#chips li")).to_have_text([re.compile("Lumenza ?style"), re.compile("^cat ?.$")])
+    expect(page.locator("#concept-chips li")).to_have_text([re.compile("Lumenza ?style"), re.compile("^cat ?.$")])
 
 
 def test_suggestions_that_come_late_do_not_replace_newer_ones(page):
     held = []
     page.route("**/api/suggestions", lambda route: route.continue_() if held else held.append(route))
     page.locator("#concept").press_sequentially("church,")
-    expect(page.locator("#chips li")).to_have_count(1)
+    expect(page.locator("#concept-chips li")).to_have_count(1)
     page.locator("#concept").press_sequentially("golf ball,")
     both = re.compile("a church in a .*\na golf ball on a ")
     expect(page.locator("#prompts")).to_have_value(both)
@@ -248,3 +277,101 @@ def test_it_says_when_the_server_is_gone(page):
     page.fill("#concept", "church")
     page.click("#find")
     expect(page.locator("#problem")).to_have_text("The server does not answer. Is fia serve still running?")
+
+
+def test_the_first_screen_offers_examples(page):
+    expect(page.get_by_role("button", name="Forget ")).to_have_count(5)
+    assert page.locator("#empty img").evaluate("image => image.complete && image.naturalWidth > 100")
+    assert page.locator("#empty").bounding_box()["height"] > 300
+
+
+def test_the_form_survives_a_reload_while_it_finds(told):
+    expect(told.locator("#concept-chips li span")).to_have_text(["zebra"])
+    expect(told.locator("#keep-chips li span")).to_have_text(["horse"])
+    expect(told.locator("#num_inference_steps")).to_have_value("4")
+    expect(told.locator("#prompts")).to_have_value("a zebra in a forest\na horse on a road\na cat in a desert")
+    wait_for_pictures(told, 6)
+    expect(told.locator("#stale")).to_be_hidden()
+
+
+def test_the_judge_speaks_under_every_picture_and_about_all_of_them(told):
+    wait_for_pictures(told, 6)
+    words = told.locator("#pictures figcaption").all_inner_texts()
+    assert len(words) == 6
+    assert all(words)
+    verdict = r"^zebra: gone from [01] of 1 images.*; horse still there in [01] of 1.*; cat still there in .*\.$"
+    expect(told.locator("#verdict")).to_have_text(re.compile(verdict))
+    rows = told.locator("#counts tbody tr")
+    expect(rows).to_have_text(
+        [re.compile("zebra ?should go"), re.compile("horse ?named to keep"), re.compile("cat ?should")]
+    )
+
+
+def test_old_pictures_are_marked_until_the_form_fits_them_again(told):
+    wait_for_pictures(told, 6)
+    told.fill("#keep", "duck")
+    told.press("#keep", "Enter")
+    expect(told.locator("#stale")).to_contain_text("These images are old: press Find & forget again.")
+    told.get_by_role("button", name="Remove duck").click()
+    expect(told.locator("#stale")).to_be_hidden()
+    told.fill("#first_seed", "7")
+    expect(told.locator("#stale")).to_contain_text("press Generate these")
+    told.fill("#first_seed", "0")
+    expect(told.locator("#stale")).to_be_hidden()
+
+
+def test_zeros_are_a_choice_that_keeps_nothing_by_name(told):
+    wait_for_pictures(told, 6)
+    if not told.locator("#edit").is_visible():
+        told.locator("form summary", has_text="How to find").click()
+    expect(told.locator("#edit")).to_have_value("rewrite")
+    told.select_option("#edit", "zero")
+    told.click("#find")
+    expect(told.locator("#keep-error")).to_contain_text("Zeros keep nothing by name.")
+    told.select_option("#edit", "rewrite")
+    expect(told.locator("#keep-error")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_results_fit_a_phone(told, scheme):
+    told.emulate_media(color_scheme=scheme)
+    told.set_viewport_size({"width": 375, "height": 812})
+    assert told.evaluate("document.documentElement.scrollWidth") <= 375
+    told.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_numbers_have_plain_names_with_their_symbols(told):
+    labels = told.locator("label").all_text_contents()
+    assert {"Share of connections, % (r2)", "Spare what this share of the concepts claims (alpha)"} <= set(labels)
+
+
+def test_an_unknown_name_is_said_when_it_is_added(page):
+    page.fill("#concept", "chruch")
+    page.press("#concept", "Enter")
+    expect(page.locator("#concepts-error")).to_have_text("testbed does not know 'chruch'. Did you mean church?")
+    page.fill("#keep", "CAT")
+    page.press("#keep", "Enter")
+    expect(page.locator("#keep-chips li span")).to_have_text(["cat"])
+    page.get_by_role("button", name="Remove chruch").click()
+    expect(page.locator("#concepts-error")).to_be_hidden()
+
+
+def test_a_browser_brings_the_token_once(browser, offer):
+    app = create_app([offer], host="0.0.0.0", secret="a good secret")
+    server = as_server(app)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = threading.Thread(target=server.run, args=([listener],))
+        running.start()
+        home = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(home)
+        expect(page.locator("body")).to_contain_text("This server asks for its token.")
+        page.goto(home + "?token=a%20good%20secret")
+        expect(page).to_have_url(home)
+        expect(page.locator("#model")).to_have_value("tiny")
+        page.reload()
+        expect(page.locator("#model")).to_have_value("tiny")
+        context.close()
+        server.should_exit = True
+        running.join()

@@ -7,7 +7,7 @@ from api_page import Page
 
 from fia.web import jobs
 from fia.web.refusal import Refused
-from fia.web.sessions import Pictures, Sessions
+from fia.web.sessions import Picture, Pictures, Sessions
 
 
 def test_two_pages_have_their_own_masks_and_pictures(client):
@@ -107,11 +107,11 @@ def test_the_page_used_longest_ago_is_forgotten_unless_it_waits():
 def test_old_pictures_go_first_but_none_that_is_shown():
     pictures = Pictures(at_most=25)
     for key in "abc":
-        pictures.add(key, b"x" * 10)
+        pictures.add(key, Picture(b"x" * 10, {}))
     assert [pictures.get(key) is not None for key in "abc"] == [False, True, True]
     assert pictures.keep(["b", "d", "e"]) == ["b"]
     for key in "de":
-        pictures.add(key, b"x" * 10)
+        pictures.add(key, Picture(b"x" * 10, {}))
     assert [pictures.get(key) is not None for key in "bcde"] == [True, False, True, True]
 
 

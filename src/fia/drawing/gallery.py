@@ -23,7 +23,12 @@ class Gallery(Sequence[Image.Image]):
     @classmethod
     def numbered(cls, folder: Path, number: int) -> "Gallery":
         """Returns the first images of a folder, by the file names that `draw_gallery` uses."""
-        return cls([folder / f"{i:05d}.png" for i in range(number)])
+        return cls([folder / cls.name(i) for i in range(number)])
+
+    @staticmethod
+    def name(number: int) -> str:
+        """Returns the file name of an image."""
+        return f"{number:05d}.png"
 
     def __len__(self) -> int:
         return len(self.files)

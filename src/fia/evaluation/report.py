@@ -1,9 +1,11 @@
 """The report of an evaluation: one HTML file that holds everything and needs no network."""
 
 import base64
+import csv
 import datetime
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import matplotlib
@@ -27,7 +29,42 @@ HEADLINES = ("still_detected", "kept", "rest", "detections", "clip_artist", "cli
 EDITED = "#2b6cb0"  # neither the colour of "gone" nor that of "kept"
 COLOURS = {UNTOUCHED: QUIET, RANDOM: "#b4bcc5"}  # of the untouched model and the control
 MOST_SHOWN: dict[Group, int] = {"forgotten": 5, "kept": 4, "rest": 3}  # images of a state
+MOST_FOLDED, MOST_NAMES = 400, 8  # images of each state in the page, and names of a group in the summary
+LARGEST = 256  # pixels of an image in the page
+LIST = "images.csv"  # says which file has which prompt
+GROUP_METRICS: dict[str, Group] = {"still_detected": "forgotten", "kept": "kept", "rest": "rest"}
+SHOULD: dict[Group, str] = {"forgotten": "should be gone", "kept": "named to keep", "rest": "should stay"}
 STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
+
+
+class Row(TypedDict):
+    """An image in every state.
+
+    Attributes:
+        prompt: the prompt.
+        seed: the seed.
+        file: name of the file in the folder of each state.
+        cells: the image's data URL in each state, and what the judge sees in it.
+    """
+
+    prompt: str
+    seed: int
+    file: str
+    cells: list[tuple[str, str]]
+
+
+class Fold(TypedDict):
+    """The images that ask for one thing.
+
+    Attributes:
+        name: what they ask for; empty if there is no right answer.
+        group: the group that it belongs to.
+        rows: the images.
+    """
+
+    name: str
+    group: Group
+    rows: list[Row]
 
 
 class Section(TypedDict):
@@ -37,10 +74,12 @@ class Section(TypedDict):
         name: name of the task.
         measured_with: names of judges, networks and reference images.
         images: number of images of each state.
+        shown: number of them that the page shows.
         folder: folder of the images, relative to the page.
         states: names of the states.
         rows: each metric with its value in every state.
         grid: data URL of the first images.
+        folds: the images, by what they ask for.
         bars: a bar for each class, as SVG.
         variants: a bar for each way of asking, as SVG.
         tradeoff: still detected against kept, as SVG.
@@ -49,10 +88,12 @@ class Section(TypedDict):
     name: str
     measured_with: list[str | None]
     images: int
+    shown: int
     folder: str
     states: list[str]
     rows: list[tuple[summary.Metric, list[str]]]
     grid: str
+    folds: list[Fold]
     bars: Markup | None
     variants: Markup | None
     tradeoff: Markup | None
@@ -61,7 +102,7 @@ class Section(TypedDict):
 def write_report(
     evaluation: Evaluation, result: EvaluationResult, tasks: Sequence[Task], mask: NeuronMask | None
 ) -> None:
-    """Writes `report.html`.
+    """Writes `report.html`, and for each task a list of its images.
 
     Args:
         evaluation: the evaluation, whose folder holds the images.
@@ -76,13 +117,28 @@ def write_report(
         result=result,
         date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         names=[concept["name"] for concept in result["forgotten"]],
-        headlines=[row for task in tasks for row in headlines(task.name, result["tasks"][task.name]["states"])],
+        headlines=[row for task in tasks for row in headlines(task, result["tasks"][task.name]["states"])],
+        should=SHOULD,
+        list=LIST,
         sections=[section(evaluation, task, result["tasks"][task.name]) for task in tasks],
         mask=mask,
         layers=layers_figure(mask) if mask is not None else None,
     )
     with written_whole(evaluation.out / "report.html") as partial:
         partial.write_text(page, encoding="utf-8")
+    for task in tasks:
+        with written_whole(evaluation.folder(task, UNTOUCHED).parent / LIST) as partial:
+            write_list(task, partial)
+
+
+def write_list(task: Task, file: Path) -> None:
+    """Writes which file has which prompt, for all states of a task."""
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        table = csv.writer(opened)
+        table.writerow(["file", "prompt", "seed", "asks for", "group"])
+        for i, question in enumerate(task.questions):
+            request = question.request
+            table.writerow([Gallery.name(i), request.prompt, request.seed, question.answer, question.group])
 
 
 def section(evaluation: Evaluation, task: Task, result: TaskResult) -> Section:
@@ -94,19 +150,56 @@ def section(evaluation: Evaluation, task: Task, result: TaskResult) -> Section:
         "name": task.name,
         "measured_with": [identity["name"] for identity in result["measured_with"]],
         "images": result["images"],
+        "shown": min(MOST_FOLDED, number),
         "folder": evaluation.folder(task, UNTOUCHED).parent.relative_to(evaluation.out).as_posix(),
         "states": list(states),
         "rows": summary.rows(states),
         "grid": inline(grid(task, images)),
+        "folds": folds(task, images),
         "bars": bars_figure(states, "by_answer", groups),
         "variants": bars_figure(states, "by_variant", {}),
         "tradeoff": tradeoff_figure(states),
     }
 
 
-def headlines(name: str, states: Mapping[str, Scores]) -> list[tuple[str, summary.Metric, list[str]]]:
-    """Returns the task's most important metrics, with their values in every state."""
-    return [(name, metric, values) for metric, values in summary.rows(states) if metric.path[0] in HEADLINES]
+def headlines(task: Task, states: Mapping[str, Scores]) -> list[tuple[str, summary.Metric, str, list[str]]]:
+    """Returns the task's most important metrics, with the names they are about and their values in every state."""
+    rows = []
+    for metric, values in summary.rows(states):
+        if metric.path[0] in HEADLINES:
+            group = GROUP_METRICS.get(metric.path[0])
+            rows.append((task.name, metric, members(task, group) if group else "", values))
+    return rows
+
+
+def members(task: Task, group: Group) -> str:
+    """Returns the names of a group, at most MOST_NAMES of them."""
+    names = list(dict.fromkeys(own.answer for own in task.questions if own.group == group and own.answer))
+    rest = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
+    return ", ".join(names[:MOST_NAMES] + rest)
+
+
+def folds(task: Task, images: Mapping[str, Sequence[Image.Image]], most: int = MOST_FOLDED) -> list[Fold]:
+    """Returns the first images of a task, by what they ask for: first what should be gone, then what is to be kept."""
+    indices = range(min(most, len(task.questions)))
+    seen = {state: task.look(row, indices) for state, row in images.items()}
+    found: dict[tuple[Group, str], Fold] = {}
+    for i in indices:
+        question, request = task.questions[i], task.questions[i].request
+        cells = [(thumbnail(row[i], task.is_explicit), seen[state][i]) for state, row in images.items()]
+        row: Row = {"prompt": request.prompt, "seed": request.seed, "file": Gallery.name(i), "cells": cells}
+        new: Fold = {"name": question.answer, "group": question.group, "rows": []}
+        found.setdefault((question.group, question.answer), new)["rows"].append(row)
+    return sorted(found.values(), key=lambda fold: list(SHOULD).index(fold["group"]))
+
+
+def thumbnail(image: Image.Image, is_explicit: bool) -> str:
+    """Returns the data URL of an image that is at most LARGEST pixels wide and high; coarse if it is explicit."""
+    small = coarse(image) if is_explicit else image.copy()
+    small.thumbnail((LARGEST, LARGEST))
+    file = io.BytesIO()
+    small.save(file, format="WEBP", quality=85)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def grid(
@@ -173,7 +266,7 @@ def bars_figure(
             axis.barh(positions, [scores[key][name]["percent"] for name in classes], height, color=colours)
         axis.set(
             yticks=range(len(classes)),
-            yticklabels=[name.replace("$", r"\$") for name in classes],
+            yticklabels=[labelled(name, groups) for name in classes],
             ylim=(len(classes) - 0.5, -0.5),
             xlim=(0, 100),
             xlabel="detected, %",
@@ -181,6 +274,12 @@ def bars_figure(
         handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in legend.values()]
         axis.legend(handles, list(legend), frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         return svg(figure, "How often each is detected in every state")
+
+
+def labelled(name: str, groups: Mapping[str, Group]) -> str:
+    """Returns the name of a class with what should become of it; of a way of asking, the name alone."""
+    should = f" ({SHOULD[groups[name]]})" if name in groups else ""
+    return name.replace("$", r"\$") + should
 
 
 def tradeoff_figure(states: Mapping[str, Scores]) -> Markup | None:
@@ -208,13 +307,13 @@ def tradeoff_figure(states: Mapping[str, Scores]) -> Markup | None:
 
 
 def layers_figure(mask: NeuronMask) -> Markup:
-    """Returns a chart of the share of each layer that a mask prunes."""
+    """Returns a chart of the share of each layer that a mask changes."""
     sparsity = {name: 100 * share for name, share in mask.layer_sparsity.items()}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.6 + 0.22 * len(sparsity)), layout="constrained")
         axis = figure.subplots()
         axis.barh(range(len(sparsity)), list(sparsity.values()), color=EDITED)
-        axis.set(yticks=range(len(sparsity)), yticklabels=list(sparsity), xlabel="pruned, % of the layer")
+        axis.set(yticks=range(len(sparsity)), yticklabels=list(sparsity), xlabel="changed, % of the layer")
         axis.invert_yaxis()
         return svg(figure, "Where in the network the mask lies")
 

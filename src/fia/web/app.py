@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from ..concepts import Concept
 from ..files import slug
 from ..loading import Runtime
 from .drawing import draw, plan
@@ -24,6 +25,19 @@ from .sessions import Session, Sessions
 from .zipped import zipped
 
 PAGE = Path(__file__).parent / "page"
+REMEDIES = {  # by pydantic's name of the error
+    "greater_than_equal": "Give at least {ge}",
+    "less_than_equal": "Give at most {le}",
+    "int_parsing": "Give a whole number",
+    "int_from_float": "Give a whole number",
+    "int_type": "Give a whole number",
+    "float_parsing": "Give a number",
+    "float_type": "Give a number",
+    "finite_number": "Give a number",
+    "literal_error": "Give {expected}",
+    "extra_forbidden": "There is no such field",
+    "json_invalid": "The request is not JSON",
+}
 
 
 class Server:
@@ -74,22 +88,30 @@ class Server:
             "done": job.done,
             "total": job.total,
             "seconds_left": job.seconds_left,
-            "ready": list(job.ready),
+            "ready": dict(job.ready),
             "result": job.result,
             "error": job.error,
         }
 
+    def check_names(self, form: ConceptsForm) -> tuple[Offer, list[Concept]]:
+        """Returns the model and the concepts of a form. Refuses names that cannot be used, or that nobody knows."""
+        offer, concepts, keep = self.offer(form.model), form.checked(), form.checked_keep()
+        offer.check_names("concepts", concepts)
+        offer.check_names("keep", keep)
+        return offer, concepts
+
     def find(self, session: Session, form: FindForm) -> dict[str, Any]:
         """Queues a job that finds concepts."""
-        offer, concepts = self.offer(form.model), form.checked()
-        offer.check_concepts(concepts)
+        offer, concepts = self.check_names(form)
+        if form.keep and form.edit == "zero":
+            raise Refused("keep", "Zeros keep nothing by name. Remove these names, or choose new values.")
         settings, concepts = settings_of(form, offer, concepts)
 
         def work(job: Job) -> dict[str, Any]:
-            found = find_concepts(job, offer, concepts, settings, self.runtime)
+            found = find_concepts(job, form, offer, concepts, settings, self.runtime)
             job.check()  # once more, because the new neurons now replace the old ones
             session.found, session.shown, session.drawn = found, found.mask, None
-            return {"model": offer.label} | found.facts
+            return found.facts
 
         session.drawn = None  # a reloaded page follows this job, and generates nothing meanwhile
         return self.start(session, Job(work))
@@ -104,13 +126,16 @@ class Server:
         return {"job": job, "pictures": planned.as_json()}
 
 
-def create_app(offers: Sequence[Offer], *, host: str = "127.0.0.1", runtime: Runtime | None = None) -> FastAPI:
+def create_app(
+    offers: Sequence[Offer], *, host: str = "127.0.0.1", runtime: Runtime | None = None, secret: str | None = None
+) -> FastAPI:
     """Returns the server as an ASGI application.
 
     Args:
         offers: the models that a person can choose. The first one is loaded at once.
         host: the name that the server is bound to. It answers to this name and to localhost.
         runtime: where models run.
+        secret: the token that a request must bring. None lets everyone in who can reach the server.
     """
     server = Server(offers, runtime or Runtime())
 
@@ -121,10 +146,10 @@ def create_app(offers: Sequence[Offer], *, host: str = "127.0.0.1", runtime: Run
         server.worker.close()
 
     app = FastAPI(title="Forget-It-All", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.middleware("http")(make_guard(allowed_hosts(host)))
+    app.middleware("http")(make_guard(allowed_hosts(host), secret))
     app.add_exception_handler(Refused, _answer_refused)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(HTTPException, _answer_failed)
     _add_routes(app, server)
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app
@@ -135,21 +160,12 @@ def _add_routes(app: FastAPI, server: Server) -> None:
 
     @app.get("/api/models")
     def models() -> list[dict[str, Any]]:
-        return [
-            {
-                "name": offer.label,
-                "known": offer.known,
-                "spatial_ratio": offer.settings and offer.settings.spatial_ratio,
-                "prompts_per_concept": offer.settings and offer.settings.prompts_per_concept,
-                "num_inference_steps": offer.drawing.num_inference_steps,
-            }
-            for offer in server.offers.values()
-        ]
+        return [offer.as_json() for offer in server.offers.values()]
 
     @app.post("/api/suggestions")
     def suggestions(form: ConceptsForm) -> list[str]:
-        server.offer(form.model)
-        return suggest_prompts(form.checked())
+        _, concepts = server.check_names(form)
+        return suggest_prompts(concepts, form.checked_keep())
 
     @app.post("/api/sessions")
     def open_session() -> dict[str, str]:
@@ -159,7 +175,7 @@ def _add_routes(app: FastAPI, server: Server) -> None:
     def session(token: str) -> dict[str, Any]:
         own = server.sessions.get(token)
         return {
-            "found": own.found and {"model": own.found.offer.label} | own.found.facts,
+            "found": own.found and own.found.facts,
             "drawn": own.drawn,
             "job": server.tell(own.job) if own.job is not None and own.job.is_live else None,
         }
@@ -184,10 +200,10 @@ def _add_routes(app: FastAPI, server: Server) -> None:
 
     @app.get("/api/sessions/{token}/pictures/{key}.png")
     def picture(token: str, key: str) -> Response:
-        png = server.sessions.get(token).pictures.get(key)
-        if png is None:
+        own = server.sessions.get(token).pictures.get(key)
+        if own is None:
             raise Refused(None, "This image is no longer there; generate it again.", 404)
-        return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
+        return Response(own.png, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
     @app.get("/api/sessions/{token}/mask.zip")
     def mask(token: str) -> Response:
@@ -212,11 +228,12 @@ def _answer_refused(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"errors": [{"field": error.field, "message": str(error)}]}, error.status)
 
 
-def _answer_http(_request: Request, error: Exception) -> JSONResponse:
-    """Answers with what the framework says itself: a path that is not there, a method or a body that it cannot use."""
+def _answer_failed(_request: Request, error: Exception) -> JSONResponse:
+    """Answers to a request that no route takes, or that cannot be read."""
     assert isinstance(error, HTTPException)
-    body = {"errors": [{"field": None, "message": f"{error.detail}."}]}
-    return JSONResponse(body, error.status_code, headers=error.headers)
+    messages = {404: "There is nothing at this address.", 405: "This address does not take such a request."}
+    errors = [{"field": None, "message": messages.get(error.status_code, f"{error.detail}.")}]
+    return JSONResponse({"errors": errors}, error.status_code, headers=error.headers)
 
 
 def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
@@ -226,6 +243,6 @@ def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
     for found in error.errors():
         place = [str(part) for part in found["loc"][1:]]
         given = "nothing" if found["input"] is None else f"{found['input']!r:.60}"
-        message = f"{found['msg']}; {given} was given."
-        errors.append({"field": place[0] if place else None, "message": message})
+        message = REMEDIES.get(found["type"], "{msg}").format(msg=found["msg"], **found.get("ctx", {}))
+        errors.append({"field": place[0] if place else None, "message": f"{message}; {given} was given."})
     return JSONResponse({"errors": errors}, 422)

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from ..drawing.images import Request, batches, draw_batch
+from ..evaluation.questions import Judge
 from ..masks.mask import NeuronMask
 from ..masks.random_control import random_mask
 from ..models.pipelines import hidden_progress_bar
@@ -19,7 +20,8 @@ from .finding import Found, check_length, fused_facts
 from .forms import DrawForm
 from .jobs import Job
 from .refusal import entered_in
-from .sessions import Pictures
+from .sessions import Picture, Pictures
+from .verdict import Seen, describe, verdict
 
 STATES = {"before": "the images before", "after": "the images after", "random": "the images under a random mask"}
 
@@ -81,11 +83,15 @@ def plan(found: Found, form: DrawForm) -> Plan:
 
 
 def draw(job: Job, plan: Plan, pictures: Pictures) -> dict[str, Any]:
-    """Generates the images that are missing, and returns how much the mask prunes. The model stays as it was."""
+    """Generates the images that are missing. The model stays as it was.
+
+    Returns:
+        How much the mask changes and, if there is a judge, its verdict on the images.
+    """
     pipe = plan.found.offer.pipe
     assert pipe is not None  # the concepts were found in it
     check_length(pipe, (request.prompt for request in plan.requests), "prompts")
-    job.ready = pictures.keep(list(plan.keys.values()))
+    job.ready = {key: describe(pictures.seen(key)) for key in pictures.keep(list(plan.keys.values()))}
     numbers = range(len(plan.requests))
     missing = {state: [i for i in numbers if plan.keys[state, i] not in job.ready] for state in plan.states}
     job.begin("Generating images", sum(map(len, missing.values())) * plan.num_inference_steps)
@@ -94,7 +100,19 @@ def draw(job: Job, plan: Plan, pictures: Pictures) -> dict[str, Any]:
             job.what = f"Generating {STATES[state]}"
             with _edit(plan, state), hidden_progress_bar(pipe):
                 _draw_state(job, plan, state, missing[state], pictures)
-    return fused_facts(plan.mask)
+    return fused_facts(plan.mask) | {"verdict": _verdict(plan, pictures)}
+
+
+def _verdict(plan: Plan, pictures: Pictures) -> dict[str, Any] | None:
+    """Returns the judge's verdict on the images; None if the model has no judge."""
+    found = plan.found
+    if found.offer.judge is None:
+        return None
+    seen = [
+        (request.prompt, {state: pictures.seen(plan.keys[state, i]) for state in plan.states})
+        for i, request in enumerate(plan.requests)
+    ]
+    return verdict(seen, found.offer.known, plan.mask.concepts, [concept.name for concept in found.form.checked_keep()])
 
 
 def _draw_state(job: Job, plan: Plan, state: str, missing: Sequence[int], pictures: Pictures) -> None:
@@ -104,10 +122,19 @@ def _draw_state(job: Job, plan: Plan, state: str, missing: Sequence[int], pictur
     requests = [plan.requests[i] for i in missing]
     for batch in batches(requests, drawing):
         on_step = partial(_count_step, job, job.done, count(1), len(batch), steps)
-        for i, image in zip(batch, draw_batch(pipe, [requests[i] for i in batch], drawing, on_step), strict=True):
+        images = draw_batch(pipe, [requests[i] for i in batch], drawing, on_step)
+        for i, image, seen in zip(batch, images, _look(plan.found.offer.judge, images), strict=True):
             key = plan.keys[state, missing[i]]
-            pictures.add(key, _png(image))
-            job.ready.append(key)
+            pictures.add(key, Picture(_png(image), seen))
+            job.ready[key] = describe(seen)
+
+
+def _look(judge: Judge | None, images: Sequence[Image.Image]) -> list[Seen]:
+    """Returns what the judge sees in each image."""
+    if judge is None:
+        return [{}] * len(images)
+    answers = judge.answer(images)
+    return [{kind: own[i] for kind, own in answers.items()} for i in range(len(images))]
 
 
 def _count_step(job: Job, before: int, taken: Iterator[int], pictures: int, steps: int) -> None:

@@ -27,32 +27,29 @@ class Found:
 
     Attributes:
         id: the id of that job.
+        form: what the person asked for.
         offer: the model.
         mask: the mask of all concepts.
         facts: facts about the mask, for the page.
     """
 
     id: str
+    form: FindForm
     offer: Offer
     mask: NeuronMask
     facts: dict[str, Any]
 
 
 def settings_of(form: FindForm, offer: Offer, concepts: Sequence[Concept]) -> tuple[Settings, list[Concept]]:
-    """Returns the settings, with what the person changed, and the concepts, with their own r2 if one is recommended.
-
-    Raises:
-        Refused: if a number is out of range.
-    """
+    """Returns the settings, with what the person changed, and the concepts, with their own r2 if one is recommended."""
     changed = {name: getattr(form, name) for name in ("spatial_ratio", "prompts_per_concept")}
     changed = {name: value for name, value in changed.items() if value is not None}
-    for name, value in changed.items():
-        with entered_in(name):
-            offer.settings_for(concepts, **{name: value})
-    return offer.settings_for(concepts, **changed)
+    return offer.settings_for(concepts, form.edit, **changed)
 
 
-def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings: Settings, runtime: Runtime) -> Found:
+def find_concepts(
+    job: Job, form: FindForm, offer: Offer, concepts: Sequence[Concept], settings: Settings, runtime: Runtime
+) -> Found:
     """Finds concepts. The model stays as it was, even if the job is cancelled."""
     job.begin(f"Loading {offer.label}")
     pipe = offer.load(runtime)
@@ -60,9 +57,10 @@ def find_concepts(job: Job, offer: Offer, concepts: Sequence[Concept], settings:
         pairs = pair_prompts(concepts, settings)
     check_length(pipe, (pair.concept_prompt for _, own in pairs for pair in own), "concepts")
     job.begin(f"Finding {' and '.join(filter(None, [', '.join(c.name for c in concepts[:-1]), concepts[-1].name]))}")
-    mask = find(pipe, concepts, settings, progress=False, on_step=job.step)
+    mask = find(pipe, concepts, settings, keep=form.checked_keep(), progress=False, on_step=job.step)
     job.begin("Comparing the concepts")
-    return Found(job.id, offer, mask, facts(mask))
+    about = {"model": offer.label, "form": form.model_dump(), "is_unchecked": offer.is_unchecked}
+    return Found(job.id, form, offer, mask, about | facts(mask))
 
 
 def check_length(pipe: DiffusionPipeline, prompts: Iterable[str], field: str) -> None:

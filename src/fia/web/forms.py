@@ -5,6 +5,7 @@ import re
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..concepts import Concept, Kind, as_concepts
+from ..settings import Value
 from .refusal import Refused, entered_in
 
 MOST_CONCEPTS, MOST_PROMPTS, MOST_PICTURES = 20, 12, 32
@@ -26,38 +27,61 @@ class NamedConcept(Form):
 
 
 class ConceptsForm(Form):
-    """A model, and concepts to forget."""
+    """A model, concepts to forget, and names to keep."""
 
     model: str
     concepts: list[NamedConcept]
+    keep: list[NamedConcept] = []
 
     def checked(self) -> list[Concept]:
-        """Returns the concepts.
+        """Returns the concepts to forget.
 
         Raises:
-            Refused: if there is no concept, if there are too many, or if a name is empty, too long, given twice, or
-                without letters.
+            Refused: if there are too many, or if a name is empty, too long, given twice, or without letters.
         """
-        if len(self.concepts) > MOST_CONCEPTS:
-            raise Refused("concepts", f"{len(self.concepts)} concepts; forget at most {MOST_CONCEPTS} at a time.")
-        with entered_in("concepts"):
-            concepts = as_concepts([Concept(tidy(item.name), item.kind) for item in self.concepts])
-        for concept in concepts:
-            if len(concept.name) > LONGEST_NAME:
-                start = concept.name[:20]
-                message = f"{start!r}… has {len(concept.name)} characters; a name has at most {LONGEST_NAME}."
-                raise Refused("concepts", message)
-            if not re.search(r"\w", concept.name):
-                message = f"{concept.name!r} has no letters; give the words that a prompt would use for it."
-                raise Refused("concepts", message)
-        return concepts
+        return _checked("concepts", self.concepts)
+
+    def checked_keep(self) -> list[Concept]:
+        """Returns the names to keep, which may be none.
+
+        Raises:
+            Refused: if a name cannot be used, or is to be forgotten too.
+        """
+        kept = _checked("keep", self.keep)
+        forgotten = {tidy(item.name).casefold() for item in self.concepts}
+        for concept in kept:
+            if concept.name.casefold() in forgotten:
+                raise Refused("keep", f"{concept.name!r} cannot be forgotten and kept at once; remove one of the two.")
+        return kept
+
+
+def _checked(field: str, items: list[NamedConcept]) -> list[Concept]:
+    """Returns the concepts that a person typed into a field."""
+    if len(items) > MOST_CONCEPTS:
+        raise Refused(field, f"{len(items)} names; give at most {MOST_CONCEPTS} at a time.")
+    with entered_in(field):
+        concepts = as_concepts([Concept(tidy(item.name), item.kind) for item in items]) if items else []
+    for concept in concepts:
+        if len(concept.name) > LONGEST_NAME:
+            start = concept.name[:20]
+            raise Refused(field, f"{start!r}… has {len(concept.name)} characters; a name has at most {LONGEST_NAME}.")
+        if not re.search(r"\w", concept.name):
+            raise Refused(field, f"{concept.name!r} has no letters; give the words that a prompt would use for it.")
+    return concepts
 
 
 class FindForm(ConceptsForm):
-    """What to forget, and how to find it."""
+    """What to forget, at least one concept, and how to find it. None takes what is recommended."""
 
-    spatial_ratio: float | None = None
-    prompts_per_concept: int | None = None
+    edit: Value = "rewrite"
+    spatial_ratio: float | None = Field(default=None, ge=0, le=1)
+    prompts_per_concept: int | None = Field(default=None, ge=1)
+
+    def checked(self) -> list[Concept]:
+        """Returns the concepts to forget; see `ConceptsForm.checked`. Refuses an empty list too."""
+        if not self.concepts:
+            raise Refused("concepts", "No concept was given; name at least one.")
+        return super().checked()
 
 
 class DrawForm(Form):

@@ -1,11 +1,12 @@
-"""Keeps other web pages in the same browser away from the server, and our page away from other servers."""
+"""Keeps away from the server other web pages in the same browser, and everyone who does not know its token."""
 
 import ipaddress
+import secrets
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 LARGEST_BODY = 64 * 1024  # bytes
 HEADERS = {
@@ -47,11 +48,37 @@ def refusal(request: Request, hosts: Collection[str]) -> JSONResponse | None:
     return None
 
 
-def make_guard(hosts: Collection[str]) -> Callable[..., Awaitable[Response]]:
-    """Returns the middleware that refuses requests and adds the headers that protect the page in the browser."""
+def entrance(request: Request, secret: str) -> Response | None:
+    """Returns the answer to a request without the token, or None if it has it.
+
+    A browser brings the token once, in the address, and from then on in a cookie. A program brings it in a header.
+    """
+    cookie = f"fia-{request.url.port or 80}"  # servers of one host share their cookies
+    if request.url.path == "/" and _equal(request.query_params.get("token", ""), secret):
+        response = RedirectResponse("/", 303)
+        response.set_cookie(cookie, secret, httponly=True, samesite="lax")
+        return response
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if _equal(request.cookies.get(cookie, ""), secret) or _equal(bearer, secret):
+        return None
+    message = "This server asks for its token. Open the address that fia serve has printed, with ?token= at its end."
+    return _answer(401, message) if request.url.path.startswith("/api/") else PlainTextResponse(message, 401)
+
+
+def make_guard(hosts: Collection[str], secret: str | None) -> Callable[..., Awaitable[Response]]:
+    """Returns the middleware that refuses requests and adds the headers that protect the page in the browser.
+
+    Args:
+        hosts: the names that the server answers to.
+        secret: the token that a request must bring; None if it needs none.
+    """
 
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = refusal(request, hosts) or await call_next(request)
+        response: Response | None = refusal(request, hosts)
+        if response is None and secret is not None:
+            response = entrance(request, secret)
+        if response is None:
+            response = await call_next(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
@@ -61,6 +88,11 @@ def make_guard(hosts: Collection[str]) -> Callable[..., Awaitable[Response]]:
 
 def _answer(status: int, message: str) -> JSONResponse:
     return JSONResponse({"errors": [{"field": None, "message": message}]}, status)
+
+
+def _equal(given: str, secret: str) -> bool:
+    """Whether two texts are equal. The time it takes does not tell how far."""
+    return secrets.compare_digest(given.encode(errors="replace"), secret.encode())
 
 
 def _hostname(url: str) -> str:

@@ -35,7 +35,7 @@ class Job:
         what: says what the job does now.
         done: number of steps of `what` that are done.
         total: number of all steps of `what`; 0 if it is not known.
-        ready: keys of the images that the page can fetch.
+        ready: the images that the page can fetch: by key, what the judge sees in it; empty without a judge.
         result: the result of the work, once the job is done.
         error: if the job failed, what is wrong and to which field of the form it belongs, if to any.
         cancel_asked: whether the job should stop at its next step.
@@ -48,7 +48,7 @@ class Job:
     what: str = "Waiting"
     done: int = 0
     total: int = 0
-    ready: list[str] = field(default_factory=list)
+    ready: dict[str, str] = field(default_factory=dict)
     result: dict[str, Any] | None = None
     error: dict[str, str | None] | None = None
     cancel_asked: bool = False

@@ -6,22 +6,36 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..masks.mask import NeuronMask
 from .finding import Found
 from .forms import DrawForm
 from .jobs import Job
 from .refusal import Refused
+from .verdict import Seen
 
 MOST_SESSIONS = 16
 PICTURE_BYTES = 64 * 2**20  # of one session; the images that the page shows may exceed it
 
 
+class Picture(NamedTuple):
+    """A generated image.
+
+    Attributes:
+        png: the file.
+        seen: what the judge sees in it.
+    """
+
+    png: bytes
+    seen: Seen
+
+
 class Pictures:
-    """PNG files by key. The oldest are dropped first, but never those that the page shows."""
+    """Images by key. The oldest are dropped first, but never those that the page shows."""
 
     def __init__(self, at_most: int = PICTURE_BYTES) -> None:
-        self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._files: OrderedDict[str, Picture] = OrderedDict()
         self._shown: frozenset[str] = frozenset()
         self._at_most = at_most
         self._lock = threading.Lock()
@@ -35,19 +49,23 @@ class Pictures:
                 self._files.move_to_end(key)
             return there
 
-    def add(self, key: str, png: bytes) -> None:
+    def add(self, key: str, picture: Picture) -> None:
         """Adds an image, and drops old ones if all together are too large."""
         with self._lock:
-            self._files[key] = png
-            size = sum(map(len, self._files.values()))
+            self._files[key] = picture
+            size = sum(len(own.png) for own in self._files.values())
             for old in [key for key in self._files if key not in self._shown]:
                 if size <= self._at_most:
                     break
-                size -= len(self._files.pop(old))
+                size -= len(self._files.pop(old).png)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> Picture | None:
         """Returns an image, or None if it was dropped or never generated."""
         return self._files.get(key)
+
+    def seen(self, key: str) -> Seen:
+        """Returns what the judge sees in an image."""
+        return self._files[key].seen
 
 
 @dataclass(eq=False)

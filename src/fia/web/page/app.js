@@ -2,98 +2,122 @@
 
 import { ApiError, Session, get, post } from "./api.js";
 import { showLayers, showNumbers, showOverlap } from "./charts.js";
-import { Chips } from "./chips.js";
-import { byId, clearErrors, notice, say, showErrors } from "./dom.js";
+import { byId, clearError, clearErrors, make, notice, say, showErrors } from "./dom.js";
+import { Form } from "./form.js";
 import { Pictures } from "./pictures.js";
 import { follow } from "./progress.js";
 import { Switches } from "./switches.js";
+import { showVerdict } from "./verdict.js";
 
-const number = (id) => (byId(id).value === "" ? NaN : Number(byId(id).value));
+const equal = (one, two) => JSON.stringify(one) === JSON.stringify(two);
 
 class Page {
   constructor(session, models) {
     this.session = session;
-    this.models = models;
     this.found = null;
-    this.promptsEdited = false;
+    this.drawn = null; // the form of the images that the page shows
     this.isFinding = false;
-    this.chips = new Chips(() => this.suggest());
+    this.form = new Form(models, () => this.formChanged());
     this.switches = new Switches(() => this.draw());
     this.pictures = new Pictures(session);
-    byId("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
-    byId("model").addEventListener("change", () => this.chooseModel());
-    byId("prompts").addEventListener("input", () => (this.promptsEdited = byId("prompts").value.trim() !== ""));
     byId("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.find();
     });
     byId("draw").addEventListener("click", () => this.draw());
     byId("control").addEventListener("change", () => this.draw());
+    byId("agnostic_ratio").addEventListener("input", () => clearError("agnostic_ratio"));
     byId("agnostic_ratio").addEventListener("change", () => this.draw());
-    this.chooseModel();
+    this.form.restore();
+    this.formChanged();
   }
 
-  chooseModel() {
-    const model = this.models.find(({ name }) => name === byId("model").value);
-    const ratio = model.spatial_ratio; // null: the server takes what is recommended for the concepts
-    byId("spatial_ratio").value = ratio === null ? "" : Number((100 * ratio).toPrecision(4));
-    byId("prompts_per_concept").value = model.prompts_per_concept;
-    byId("num_inference_steps").value = model.num_inference_steps;
-    this.chips.offer(model.known);
+  // Shows what fits the form as it is now: the examples, and whether the images are older than the form.
+  formChanged() {
+    byId("examples").replaceChildren(...this.form.examples.map((example) => this.example(example)));
+    byId("stale").textContent = this.staleness();
+    byId("stale").hidden = !byId("stale").textContent;
+    byId("compare").classList.toggle("is-stale", !byId("stale").hidden);
   }
 
-  // Fills in prompts for the concepts, unless the person wrote some. Replies may overtake each other; the reply to the
-  // last question counts.
-  async suggest() {
-    if (this.promptsEdited) return;
-    const suggestion = (this.suggestion = (this.suggestion ?? 0) + 1);
-    const form = { model: byId("model").value, concepts: this.chips.items };
-    const prompts = form.concepts.length ? await post("/api/suggestions", form).catch(() => null) : [];
-    if (!prompts || this.promptsEdited || suggestion !== this.suggestion) return;
-    byId("prompts").value = prompts.join("\n");
+  // Says why the images are older than the form. Returns an empty text if they are not.
+  staleness() {
+    if (!this.found) return "";
+    const names = this.found.concepts.map(({ name }) => name).join(", ");
+    if (!equal(this.form.whatToFind(), this.found.form)) {
+      return `The form has changed since ${names} ${this.found.concepts.length > 1 ? "were" : "was"} found. These images are old: press Find & forget again.`;
+    }
+    if (!this.drawn) return "";
+    const { prompts, pictures, first_seed, num_inference_steps } = this.drawn;
+    const shown = { prompts, pictures, first_seed, num_inference_steps };
+    return equal(this.form.whatToDraw(), shown) ? "" : "The form has changed. These images are old: press Generate these.";
+  }
+
+  example({ concepts, keep }) {
+    const names = (items) => items.map(({ name }) => name).join(" and ");
+    const { kind } = concepts[0];
+    const note = keep.length ? `and keep ${names(keep)}` : { object: "an object", style: "a style", explicit: "explicit content" }[kind];
+    const button = make("button", { type: "button" }, make("b", { text: `Forget ${names(concepts)}` }));
+    button.append(make("small", { text: concepts.length > 1 ? "two objects at once" : note }));
+    button.addEventListener("click", async () => {
+      await this.form.fill({ concepts, keep });
+      this.find();
+    });
+    return make("li", {}, button);
   }
 
   async find() {
     if (this.isFinding) return;
-    this.chips.take();
+    this.form.take();
     clearErrors();
-    const ratio = number("spatial_ratio") / 100;
-    const form = { model: byId("model").value, concepts: this.chips.items };
+    const form = this.form.finding();
+    if (!form) return;
     this.setFinding(true);
-    const job = await this.start("/find", { ...form, ...this.numbers("prompts_per_concept"), spatial_ratio: ratio });
+    const job = await this.start("/find", form);
     this.setFinding(false);
-    if (job?.state !== "done") return;
-    await this.suggest();
-    this.showFound(job.result);
-    this.draw(true);
+    if (job?.state === "done") await this.findingDone(job.result);
+  }
+
+  async findingDone(found) {
+    await this.form.suggest();
+    this.showFound(found);
+    await this.draw(true);
   }
 
   // Generates the images that the form asks for. If they are the first ones and out of sight, scrolls to them.
   async draw(isFirst = false) {
     if (!this.found || this.isFinding) return;
     clearErrors();
-    const strengths = this.switches.strengths();
-    const form = {
-      prompts: byId("prompts").value.split("\n"),
-      pictures: number("pictures_each"),
-      ...this.numbers("first_seed", "num_inference_steps", "agnostic_ratio"),
-      strengths,
+    const form = this.form.drawing();
+    if (!form || !this.form.check(["agnostic_ratio"])) return;
+    const changes = {
+      strengths: this.switches.strengths(),
+      agnostic_ratio: Number(byId("agnostic_ratio").value),
       control: byId("control").checked,
     };
+    await this.generate({ ...form, ...changes }, isFirst);
+  }
+
+  async generate(form, isFirst = false) {
+    const forgotten = Object.keys(form.strengths);
     const job = await this.start("/draw", form, (reply) => {
+      this.drawn = form;
+      this.formChanged();
       this.pictures.plan(reply.pictures);
-      this.pictures.mark(Object.keys(strengths));
+      this.pictures.mark(forgotten);
       byId("compare").hidden = false;
       const isOutOfSight = byId("compare").getBoundingClientRect().top > innerHeight / 2;
       if (isFirst && isOutOfSight) byId("compare").scrollIntoView();
       return reply.job;
     });
-    if (job?.state === "done") this.showFused(job.result, Object.keys(strengths));
+    if (job?.state === "done") this.showFused(job.result, forgotten);
+    else if (job) showVerdict(null); // there are no images for it
   }
 
   // Starts a job, follows it to its end and shows its errors. Returns the job, or null if it never ended.
   async start(path, form, jobOf = (reply) => reply) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
+    byId("results").setAttribute("aria-busy", "true");
     try {
       const reply = await this.post(path, form);
       if (turn !== this.turn) return null; // a newer job was started meanwhile
@@ -103,6 +127,8 @@ class Page {
       if (!(error instanceof ApiError)) throw error;
       showErrors(error.errors);
       return null;
+    } finally {
+      if (turn === this.turn) byId("results").removeAttribute("aria-busy");
     }
   }
 
@@ -128,10 +154,6 @@ class Page {
     }
   }
 
-  numbers(...ids) {
-    return Object.fromEntries(ids.map((id) => [id, number(id)]));
-  }
-
   setFinding(isFinding) {
     this.isFinding = isFinding;
     byId("find").setAttribute("aria-disabled", String(isFinding));
@@ -143,55 +165,40 @@ class Page {
     byId("draw").hidden = false;
     this.switches.show(found.concepts, drawn?.strengths);
     byId("agnostic_ratio").value = drawn?.agnostic_ratio ?? found.agnostic_ratio;
+    byId("unchecked").hidden = !found.is_unchecked;
     const nothing = found.concepts.filter((concept) => !concept.neurons).map((concept) => concept.name);
     if (nothing.length) {
       const names = nothing.join(", ");
-      const message = `No connection answers to ${names} more than to prompts without it; there is nothing to prune.`;
+      const message = `No connection answers to ${names} more than to prompts without it; there is nothing to change.`;
       showErrors([{ field: "concepts", message }]);
     }
     showOverlap(found);
+    this.formChanged();
   }
 
   showFused(fused, forgotten) {
     byId("mask").hidden = byId("where").hidden = false;
-    showNumbers(fused);
+    showVerdict(fused.verdict);
+    if (fused.verdict?.sentence) say(fused.verdict.sentence);
+    showNumbers(fused, this.found.form.edit);
     showLayers(this.found, fused, forgotten);
     const download = byId("download");
     if (forgotten.length) download.href = this.session.path("/mask.zip");
     else download.removeAttribute("href");
   }
 
-  // Shows again what the page showed before it was reloaded.
+  // Shows again what the page showed before it was reloaded, and follows the job that still runs.
   async restore({ found, drawn, job }) {
-    if (found) {
-      byId("model").value = found.model;
-      this.chooseModel();
-      this.chips.replace(found.concepts);
-      await this.restoreDrawn(found, drawn);
-    }
-    if (!job || drawn) return;
-    this.setFinding(true);
-    const ended = this.end(await follow(this.session, job));
-    this.setFinding(false);
-    if (ended?.state !== "done") return;
-    this.chips.replace(ended.result.concepts);
-    await this.suggest();
-    this.showFound(ended.result);
-    this.draw();
-  }
-
-  async restoreDrawn(found, drawn) {
-    if (drawn) {
-      byId("prompts").value = drawn.prompts.join("\n");
-      this.promptsEdited = true;
-      byId("pictures_each").value = drawn.pictures;
+    if (found) this.showFound(found, drawn);
+    if (found && drawn) {
       byId("control").checked = drawn.control;
-      for (const id of ["first_seed", "num_inference_steps"]) byId(id).value = drawn[id];
-    } else {
-      await this.suggest();
+      await this.generate(drawn);
+    } else if (job) {
+      this.setFinding(true);
+      const ended = this.end(await follow(this.session, job));
+      this.setFinding(false);
+      if (ended?.state === "done") await this.findingDone(ended.result);
     }
-    this.showFound(found, drawn);
-    if (drawn) this.draw();
   }
 }
 

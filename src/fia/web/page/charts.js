@@ -2,17 +2,17 @@
 
 import { byId, make, percent, whole } from "./dom.js";
 
-const ROW = 15, LABEL = 84, GAP = 20, TOP = 40; // pixels
+const ROW = 15, LETTER = 6.6, GAP = 20, TOP = 40; // pixels
 const NARROWEST = 110, WIDEST = 230; // a column
 const DEEPEST = 25; // percent at which a cell has its full colour, or the largest value if that is larger
 
-export function showNumbers(fused) {
+export function showNumbers(fused, edit) {
   const spared = fused.spared
     ? `claimed by ${fused.threshold} or more concepts`
     : "no connection is claimed by enough concepts";
   const numbers = [
-    ["pruned", whole(fused.pruned), "connections"],
-    ["of the maskable layers", percent(100 * fused.sparsity), "the second linears of feed-forward blocks"],
+    [edit === "zero" ? "set to zero" : "rewritten", whole(fused.pruned), "connections"],
+    ["of the maskable layers", percent(100 * fused.sparsity), "of all their connections"],
     ["of the whole denoiser", percent(100 * fused.denoiser_sparsity, 2), "of all its parameters"],
     ["spared", whole(fused.spared), spared],
   ];
@@ -30,17 +30,18 @@ export function showLayers(found, fused, forgotten) {
     off: !forgotten.includes(concept.name),
     shares: found.layers.map((layer) => layer.shares[i]),
   }));
-  columns.push({ name: "pruned", mask: true, shares: found.layers.map((layer) => fused.layers[layer.name]) });
+  columns.push({ name: "changed", mask: true, shares: found.layers.map((layer) => fused.layers[layer.name]) });
   const most = Math.max(0.01, ...columns.flatMap((column) => column.shares));
-  const room = (byId("layers").clientWidth - LABEL) / columns.length - GAP;
+  const left = 12 + LETTER * Math.max(...found.layers.map((layer) => layer.label.length));
+  const room = (byId("layers").clientWidth - left) / columns.length - GAP;
   const bars = Math.max(NARROWEST, Math.min(WIDEST, room));
-  const width = LABEL + columns.length * (bars + GAP);
+  const width = left + columns.length * (bars + GAP);
   const height = TOP + found.layers.length * ROW + 4;
   const labels = found.layers.map((layer, i) =>
-    make("text", { x: LABEL - 8, y: TOP + i * ROW + 11, "text-anchor": "end", text: layer.label }),
+    make("text", { x: left - 8, y: TOP + i * ROW + 11, "text-anchor": "end", text: layer.label }),
   );
   const groups = columns.map((column, i) => {
-    const place = { x: LABEL + i * (bars + GAP), width: bars, height };
+    const place = { x: left + i * (bars + GAP), width: bars, height };
     return layerColumn(column, place, most, found.layers);
   });
   const summary = columns.map((column) => {

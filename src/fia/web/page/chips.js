@@ -1,17 +1,19 @@
-// The concepts to forget. The person types them, sees them as chips, and can remove them.
+// A list of names. The person types them, sees them as chips, and can remove them.
 
-import { byId, make, say } from "./dom.js";
+import { byId, clearError, make, say } from "./dom.js";
 
 export class Chips {
-  // Calls `changed` whenever the list changes.
-  constructor(changed) {
+  // Takes the id of the text field, and the name of the field in the form. Calls `changed` whenever the list changes.
+  constructor(id, field, changed) {
     this.items = [];
     this.known = {};
     this.isGuessed = false; // whether the page chose the kind
     this.changed = changed;
-    this.input = byId("concept");
-    this.list = byId("chips");
-    byId("add").addEventListener("click", () => this.take());
+    this.field = field;
+    this.input = byId(id);
+    this.kind = byId(`${id}-kind`);
+    this.list = byId(`${id}-chips`);
+    byId(`${id}-add`).addEventListener("click", () => this.take());
     this.input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && this.input.value.trim()) {
         event.preventDefault();
@@ -36,12 +38,12 @@ export class Chips {
     const names = this.input.value.split(",").map((name) => name.trim()).filter(Boolean);
     for (const name of names) {
       if (names.length > 1) this.guessKind(name);
-      this.add({ name, kind: byId("kind").value });
+      this.add({ name: this.spelling(name) ?? name, kind: this.kind.value });
     }
     this.input.value = "";
-    if (this.isGuessed) byId("kind").value = "object";
+    if (this.isGuessed) this.kind.value = "object";
     this.isGuessed = false;
-    if (names.length) this.changed();
+    if (names.length) this.change();
   }
 
   add(item) {
@@ -61,6 +63,11 @@ export class Chips {
     const buttons = this.list.querySelectorAll("button");
     (buttons[Math.min(index, buttons.length - 1)] ?? this.input).focus();
     say(`${item.name} removed.`);
+    this.change();
+  }
+
+  change() {
+    clearError(this.field);
     this.changed();
   }
 
@@ -69,24 +76,19 @@ export class Chips {
     this.show();
   }
 
-  // Chooses the kind of a name if the model knows it.
-  guessKind(text) {
-    const name = text.trim().toLowerCase();
-    for (const [kind, names] of Object.entries(this.known)) {
-      if (!names.some((other) => other.toLowerCase() === name)) continue;
-      byId("kind").value = kind;
-      this.isGuessed = true;
-    }
+  // Returns how the model spells a name, if it knows it.
+  spelling(name) {
+    const names = Object.values(this.known).flat();
+    return names.find((other) => other.toLowerCase() === name.toLowerCase());
   }
 
-  offer(known) {
-    this.known = known;
-    const names = Object.values(known).flat();
-    byId("known").replaceChildren(...names.map((name) => make("option", { value: name })));
-    byId("known-list").hidden = !names.length;
-    byId("known-text").textContent = Object.entries(known)
-      .map(([kind, own]) => `${kind}: ${own.join(", ")}`)
-      .join("; ");
+  // Chooses the kind of a name if the model knows it.
+  guessKind(text) {
+    const name = this.spelling(text.trim());
+    const kind = Object.keys(this.known).find((kind) => this.known[kind].includes(name));
+    if (!kind) return;
+    this.kind.value = kind;
+    this.isGuessed = true;
   }
 
   show() {

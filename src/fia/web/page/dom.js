@@ -24,6 +24,7 @@ export function say(text) {
 }
 
 const INPUTS = { concepts: "concept", pictures: "pictures_each" };
+const inputOf = (field) => byId(INPUTS[field] ?? field);
 
 // Shows a message above the results that is not an error.
 export function notice(text) {
@@ -31,15 +32,20 @@ export function notice(text) {
   byId("problem").classList.add("notice");
 }
 
+// Removes the error beside a field.
+export function clearError(field) {
+  byId(`${field}-error`).hidden = true;
+  inputOf(field)?.removeAttribute("aria-invalid");
+}
+
 export function clearErrors() {
-  for (const place of document.querySelectorAll(".error")) place.hidden = true;
-  for (const input of document.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  for (const place of document.querySelectorAll(".error")) clearError(place.id.replace(/-error$/, ""));
   byId("problem").hidden = true;
   byId("problem").classList.remove("notice");
 }
 
-// Shows each error next to its field, or above the results if it has none, and focuses the first field.
-export function showErrors(errors) {
+// Shows each error next to its field, or above the results if it has none, and focuses the first field if asked.
+export function showErrors(errors, focus = true) {
   let first = null;
   for (const { field, message } of errors) {
     const place = field && byId(`${field}-error`);
@@ -49,11 +55,11 @@ export function showErrors(errors) {
     if (!place) shown.scrollIntoView({ block: "nearest" });
     if (!place) continue;
     for (let box = place.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-    const input = byId(INPUTS[field] ?? field);
+    const input = inputOf(field);
     if (!input) continue;
     input.setAttribute("aria-invalid", "true");
     first ??= input;
   }
-  first?.focus();
+  if (focus) first?.focus();
   say(errors.map((error) => error.message).join(" "));
 }

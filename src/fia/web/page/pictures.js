@@ -13,13 +13,13 @@ export class Pictures {
 
   // Lays out the table for the images to come. Old images stay until the new ones come.
   plan(pictures) {
-    const before = new Map([...this.table.querySelectorAll("img[src]")].map((image) => [image.dataset.place, image.src]));
+    const old = new Map([...this.table.querySelectorAll("img[src]")].map((image) => [image.dataset.place, image.src]));
     this.waiting.clear();
     const prompts = [...new Set(pictures.map((picture) => picture.prompt))];
     const rows = prompts.map((prompt) => {
       const own = pictures.filter((picture) => picture.prompt === prompt);
       const cells = STATES.map((state) =>
-        make("td", { class: state }, ...own.filter((p) => p[state]).map((p) => this.slot(p, state, before))),
+        make("td", { class: state }, ...own.filter((p) => p[state]).map((p) => this.slot(p, state, old))),
       );
       return make("tr", {}, make("th", { scope: "row", text: prompt, "data-prompt": prompt }), ...cells);
     });
@@ -30,23 +30,24 @@ export class Pictures {
     byId("compare-note").textContent = `Every column has the same prompts and the same seeds (${named}).`;
   }
 
-  slot(picture, state, before) {
+  slot(picture, state, shown) {
     const place = `${state} ${picture.seed} ${picture.prompt}`;
     const label = { before: "before", after: "after", random: "under a random mask" }[state];
     const alt = `${picture.prompt}, seed ${picture.seed}, ${label}`;
     const image = make("img", { alt, title: `seed ${picture.seed}`, class: "waiting", "data-place": place });
-    const old = before.get(place);
+    const old = shown.get(place);
     if (old) image.src = old;
     this.waiting.set(picture[state], image);
-    return make("span", { class: "slot" }, image);
+    return make("figure", { class: "slot" }, make("span", {}, image), make("figcaption"));
   }
 
-  // Shows the images that are ready.
-  ready(keys) {
-    for (const key of keys) {
+  // Shows the images that are ready, and below each one what the judge sees.
+  ready(seen) {
+    for (const [key, words] of Object.entries(seen)) {
       const image = this.waiting.get(key);
       if (!image) continue;
       image.src = this.session.picture(key);
+      image.closest("figure").querySelector("figcaption").textContent = words;
       image.classList.remove("waiting");
       this.waiting.delete(key);
     }
