@@ -19,6 +19,7 @@ from ..edits.interface import Edit, NoEdit
 from ..errors import UsageError
 from ..evaluation import build, summary
 from ..evaluation.records import EditName, EvaluationResult, TaskResult
+from ..evaluation.questions import Group, first_of_each
 from ..evaluation.report import write_report
 from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit, State
 from ..evaluation.tasks import Task
@@ -34,6 +35,8 @@ from ..testbed.pretrained import FOLDER, NAMES
 from .arguments import Folder, Json, MaskFlag, Model
 
 TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
+
+MOST_IN_CARD: dict[Group, int] = {"forgotten": 2, "kept": 1, "rest": 1}  # images of a task
 
 
 @dataclass
@@ -154,4 +157,9 @@ class Evaluate:
             "images": len(task.questions),
             "prompts": task.digest,
             "states": {name: state.scores for name, state in states.items()},
+            "shown": [
+                {"number": i, "prompt": task.requests[i].prompt} for i in first_of_each(task.questions, MOST_IN_CARD)
+            ]
+            if not task.is_explicit
+            else [],
         }

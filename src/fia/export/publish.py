@@ -1,22 +1,28 @@
 """Publishes a mask with the evidence that it works: as a folder with a full model card, or on the Hub."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+
+from huggingface_hub import EvalResult
 
 from ..errors import NotFoundError, UsageError
 from ..evaluation import summary
+from ..evaluation.records import EvaluationResult
+from ..evaluation.run import MASKED, UNTOUCHED, state_folder
 from ..files import read_json
 from ..masks import file as maskfile
-from ..masks.card import model_card
-from ..masks.file import EVIDENCE
+from ..masks.card import Evidence, model_card
+from ..masks.file import BESIDE, EVIDENCE, PICTURES
 from ..masks.hub import commit_message, upload
 from ..masks.mask import NeuronMask
 
 
 def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence: str | None = None) -> None:
-    """Writes a mask with a model card that holds its evidence and licence, and `evidence.json` beside it.
+    """Writes a mask with a model card that holds its evidence and licence, and the evidence beside it.
+
+    The evidence is `evidence.json` and a few images without and with the mask, but none of explicit content.
 
     Args:
         mask: the mask to publish.
@@ -30,11 +36,18 @@ def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence:
     """
     if evidence is None:
         maskfile.save(mask, folder, card=model_card(mask, licence=licence))
-        (folder / EVIDENCE).unlink(missing_ok=True)  # it belongs to a mask that was here before
-        return
-    result = read_evidence(mask, evidence)
-    card = model_card(mask, evidence_text(result), licence)
-    maskfile.save(mask, folder, card=card, others={EVIDENCE: json.dumps(result, indent=2) + "\n"})
+        others: dict[str, bytes] = {}
+    else:
+        result = read_evidence(mask, evidence)
+        pictures = pictures_of(result, evidence)
+        others = {name: file.read_bytes() for _, pair in pictures for name, file in pair.items()}
+        others[EVIDENCE] = json.dumps(result, indent=2).encode() + b"\n"
+        shown = [(prompt, *pair) for prompt, pair in pictures]
+        card = model_card(mask, Evidence(evidence_text(result), eval_results(result), shown), licence)
+        maskfile.save(mask, folder, card=card, others=others)
+    for file in [folder / EVIDENCE, *(folder / PICTURES).glob("*.png")]:
+        if file.relative_to(folder).as_posix() not in others:
+            file.unlink(missing_ok=True)  # it belongs to a mask that was here before
 
 
 def push(
@@ -60,23 +73,63 @@ def push(
     """
     with TemporaryDirectory() as folder:
         write(mask, Path(folder), evidence, licence)  # first, so that a mask we cannot write creates no repository
-        return upload(
-            Path(folder), repo_id, message=commit_message(mask), private=private, token=token, stale=[EVIDENCE]
-        )
+        return upload(Path(folder), repo_id, message=commit_message(mask), private=private, token=token, stale=BESIDE)
 
 
-def read_evidence(mask: NeuronMask, folder: Path) -> dict[str, Any]:
+def read_evidence(mask: NeuronMask, folder: Path) -> EvaluationResult:
     """Returns the results of an evaluation, after a check that it belongs to this mask; see `write`."""
     path = folder / "results.json"
     if not path.is_file():
         raise NotFoundError(f"{folder} holds no evaluation: there is no results.json in it. Run fia evaluate first.")
-    result: dict[str, Any] = read_json(path)
+    result: EvaluationResult = read_json(path)
     if result.get("edit", {}).get("fingerprint") != mask.fingerprint:
         raise UsageError(f"{path} is the evaluation of another edit, not of this mask. Run fia evaluate on this mask.")
     return result
 
 
-def evidence_text(result: dict[str, Any]) -> str:
+def pictures_of(result: EvaluationResult, folder: Path) -> list[tuple[str, dict[str, Path]]]:
+    """Returns prompts, each with its image without and with the mask: the name in a card's folder, and the file.
+
+    Args:
+        result: the results of an evaluation.
+        folder: its folder. Images that are no longer there are left out.
+    """
+    pictures = []
+    for task, own in result["tasks"].items():
+        for shown in own.get("shown", []):
+            files = [state_folder(folder, task, state) / f"{shown['number']:05d}.png" for state in (UNTOUCHED, MASKED)]
+            if all(file.is_file() for file in files):
+                names = [f"{PICTURES}/{len(pictures) + 1}-{when}.png" for when in ("without", "with")]
+                pictures.append((shown["prompt"], dict(zip(names, files, strict=True))))
+    return pictures
+
+
+def eval_results(result: EvaluationResult) -> list[EvalResult]:
+    """Returns what was measured with the mask, as the Hub's metadata hold it, beside the value of every other state."""
+    found = []
+    for name, task in result["tasks"].items():
+        for metric in summary.METRICS:
+            values = {state: summary.value_at(scores, metric) for state, scores in task["states"].items()}
+            masked = values.pop(MASKED, None)
+            if masked is not None:
+                others = {state: summary.middle(value) for state, value in values.items() if value is not None}
+                interval = {"interval": masked["interval"]} if isinstance(masked, Mapping) else {}
+                found.append(
+                    EvalResult(
+                        task_type="text-to-image",
+                        task_name=f"Text to image, without {', '.join(str(one['name']) for one in result['forgotten'])}",
+                        dataset_type=f"fia-{name}",
+                        dataset_name=f"{task['images']} images of the task {name} of fia evaluate",
+                        metric_type="_".join(metric.path),
+                        metric_name=metric.label,
+                        metric_value=summary.middle(masked),
+                        metric_args={"better": metric.better} | interval | others,
+                    )
+                )
+    return found
+
+
+def evidence_text(result: EvaluationResult) -> str:
     """Returns the tables of an evaluation as Markdown, and says how they were measured."""
     model, drawing, environment = (result[part] for part in ("model", "drawing", "environment"))
     parts = []

@@ -36,16 +36,18 @@ PLAIN = tuple(field.name for field in fields(MaskContents) if field.name not in 
 DTYPES = ("I32", "U16", "F16", "F32")
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 EVIDENCE = "evidence.json"  # the evaluation that a published mask brings along
+PICTURES = "images"  # the folder with its images
+BESIDE = (EVIDENCE, f"{PICTURES}/*")  # patterns of the files that do not belong to a mask without evidence
 
 
-def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, str] | None = None) -> None:
+def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, bytes] | None = None) -> None:
     """Writes a mask to a folder. The files get their names only once all of them are complete.
 
     Args:
         mask: the mask to write.
         folder: the folder; it is made if it does not exist.
         card: text of the model card.
-        others: texts of more files to write beside the mask, by name.
+        others: more files to write beside the mask, by name.
 
     Raises:
         ValueError: if the folder holds files that are not a mask's.
@@ -66,7 +68,7 @@ def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, st
     metadata = {"mask": f"{_digest(config, tensors)}\n{config}"}  # one key, because several keys have no fixed order
 
     contents = {NEURONS: serialise(tensors, metadata), CONFIG: f"{config}\n".encode(), CARD: card.encode()}
-    contents |= {name: text.encode() for name, text in (others or {}).items()}
+    contents |= others or {}
     with ExitStack() as files:  # every file is complete before one gets its name; the file that decides comes last
         partials = [files.enter_context(written_whole(folder / name)) for name in contents]
         for partial, content in zip(partials, contents.values(), strict=True):

@@ -16,7 +16,7 @@ from ..settings import LARGEST_WEIGHT, Value
 from . import file, hub, pruning
 from .card import model_card
 from .contents import MaskContents
-from .file import EVIDENCE
+from .file import BESIDE
 from .file_checks import LARGEST_ALPHA
 from .fit import check_fit, check_same_model
 
@@ -237,7 +237,7 @@ class NeuronMask(MaskContents):
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             return hub.upload(
-                Path(folder), repo_id, message=hub.commit_message(self), private=private, token=token, stale=[EVIDENCE]
+                Path(folder), repo_id, message=hub.commit_message(self), private=private, token=token, stale=BESIDE
             )
 
     @classmethod
