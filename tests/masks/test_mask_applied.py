@@ -7,11 +7,15 @@ import pytest
 import torch
 from bits import assert_same_bits, bits
 from diffusers import UNet2DConditionModel
+from peft import LoraConfig
 from tiny_pipelines import tiny_sd
 from warned import warned
 from wrapped_linear import WrappedLinear
 
-from fia import NeuronMask
+import fia
+from fia import NeuronMask, Policy
+from fia.masks import pruning
+from fia.masks.pruning import current_pruning
 from fia.models.layers import maskable_layers
 
 
@@ -154,24 +158,176 @@ def test_an_edited_model_saved_and_loaded_is_a_model_without_a_mask(pipe, mask, 
         mask.remove(pipe)
 
 
-def test_overwritten_weights_are_warned_of_where_the_mask_is_removed(pipe, mask):
+def test_original_weights_loaded_over_a_mask_end_it(pipe, mask):
     before = copy.deepcopy(pipe.unet.state_dict())
     mask.apply(pipe)
     pipe.unet.load_state_dict(before)
-    with warned(f"{mask.number_pruned} pruned weights no longer have the values that the mask gave them"):
+    assert not mask.is_applied(pipe)
+    with pytest.raises(ValueError, match="No mask is applied"):
         mask.remove(pipe)
+    other = mask.without("church")
+    with other.applied(pipe):  # nothing is left of the first
+        assert other.is_applied(pipe)
+    assert all(torch.equal(weight, before[name]) for name, weight in pipe.unet.state_dict().items())
 
 
-def test_applying_again_zeroes_overwritten_weights_again(pipe, mask):
+def test_another_checkpoint_loaded_over_a_mask_stays_as_it_is(pipe, mask):
+    other = tiny_sd(seed=1).unet.state_dict()
+    mask.apply(pipe)
+    pipe.unet.load_state_dict(other)
+    assert not mask.is_applied(pipe)
+    with pytest.raises(ValueError, match=f"{mask.number_pruned} of the weights that it changed have other values now"):
+        mask.apply(pipe)
+    with warned(f"{mask.number_pruned} pruned weights no longer had the values that the mask gave them"):
+        mask.remove(pipe)
+    assert all(torch.equal(weight, other[name]) for name, weight in pipe.unet.state_dict().items())
+    with pytest.raises(ValueError, match="The mask was found in other weights"):
+        mask.apply(pipe)
+
+
+def test_another_checkpoint_loaded_within_the_block_stays_as_it_is(pipe, mask):
+    other = tiny_sd(seed=1).unet.state_dict()
+    with warned("They keep the values that they have now"), mask.applied(pipe):
+        pipe.unet.load_state_dict(other)
+    assert all(torch.equal(weight, other[name]) for name, weight in pipe.unet.state_dict().items())
+    assert current_pruning(pipe.unet) is None
+
+
+def test_some_weights_restored_are_pruned_again(pipe, mask):
     before = copy.deepcopy(pipe.unet.state_dict())
     mask.apply(pipe)
     masked = copy.deepcopy(pipe.unet.state_dict())
-    pipe.unet.load_state_dict(before)
-    with warned("They are pruned again"):
-        mask.apply(pipe)
+    name = next(iter(mask.shapes)) + ".weight"
+    pipe.unet.get_parameter(name).data.copy_(before[name])
+    assert not mask.is_applied(pipe)
+    mask.apply(pipe)
     assert all(torch.equal(weight, masked[name]) for name, weight in pipe.unet.state_dict().items())
     mask.remove(pipe)
     assert all(torch.equal(weight, before[name]) for name, weight in pipe.unet.state_dict().items())
+
+
+def test_a_smaller_layer_swapped_in_is_left_alone(pipe, mask):
+    before = bits(pipe.unet)
+    mask.apply(pipe)
+    net = pipe.unet.mid_block.attentions[0].transformer_blocks[0].ff.net
+    plain, net[2] = net[2], torch.nn.Linear(8, 16)
+    assert not mask.is_applied(pipe)
+    with warned("no longer had the values"):
+        mask.remove(pipe)
+    net[2] = plain
+    assert sum(not torch.equal(bits(pipe.unet)[name], own) for name, own in before.items()) == 1
+
+
+def test_a_model_made_in_inference_mode_is_masked_and_restored(mask):
+    with torch.inference_mode():
+        pipe = tiny_sd()
+    before = bits(pipe.unet)
+    with mask.applied(pipe):
+        assert mask.is_applied(pipe)
+        assert sum(int((layer.weight == 0).sum()) for layer in maskable_layers(pipe.unet).values()) == mask.number_pruned
+    assert_same_bits(pipe.unet, before)
+
+
+def add_adapter(pipe, scale=1.0):
+    """Adds a LoRA that changes something to the masked layers and to the outputs of attentions."""
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["ff.net.2", "to_out.0"], init_lora_weights=False), "x")
+
+
+def test_a_mask_works_beneath_an_adapter_on_its_layers(pipe, mask):
+    before = {name: weight.clone() for name, weight in pipe.unet.state_dict().items()}
+    add_adapter(pipe)
+    with mask.applied(pipe):
+        assert mask.is_applied(pipe)
+        pipe.unet.disable_adapters()
+        masked = draw(pipe)
+        pipe.unet.enable_adapters()
+    pipe.unload_lora_weights()
+    assert all(torch.equal(weight, before[name]) for name, weight in pipe.unet.state_dict().items())
+    with mask.applied(pipe):
+        assert torch.equal(draw(pipe), masked)
+
+
+@pytest.mark.parametrize("way", ["remove", "applied", "policy"])
+def test_an_adapter_added_over_a_mask_is_no_obstacle(pipe, mask, way):
+    before = bits(pipe.unet)
+    if way == "policy":
+        policy = Policy(pipe, {"all": mask})
+        with policy("all"):
+            add_adapter(pipe)
+        with policy(None):
+            assert not mask.is_applied(pipe)
+    elif way == "applied":
+        with mask.applied(pipe):
+            add_adapter(pipe)
+    else:
+        mask.apply(pipe)
+        add_adapter(pipe)
+        mask.remove(pipe)
+    pipe.unload_lora_weights()
+    assert_same_bits(pipe.unet, before)
+
+
+def test_an_adapter_fused_over_a_mask_is_unfused_first(pipe, mask):
+    before = {name: weight.clone() for name, weight in pipe.unet.state_dict().items()}
+    mask.apply(pipe)
+    add_adapter(pipe)
+    pipe.fuse_lora()
+    assert not mask.is_applied(pipe)
+    with pytest.raises(ValueError, match="An adapter was fused or unfused after the mask"):
+        mask.remove(pipe)
+    pipe.unfuse_lora()
+    mask.remove(pipe)
+    pipe.unload_lora_weights()
+    for name, weight in pipe.unet.state_dict().items():
+        assert torch.allclose(weight, before[name], atol=1e-6)  # unfusing rounds
+
+
+def test_what_cannot_be_restored_at_the_end_is_restored_at_the_next_start(pipe, mask, monkeypatch):
+    before, policy = bits(pipe.unet), Policy(pipe, {"all": mask})
+    original = pruning._write
+
+    def failing(*_):
+        raise OSError("no memory")
+
+    with pytest.raises(OSError, match="no memory"), policy("all"):
+        monkeypatch.setattr(pruning, "_write", failing)
+    with pytest.raises(OSError, match="no memory"), policy(None):
+        pass
+    monkeypatch.setattr(pruning, "_write", original)
+    with policy(None):
+        assert_same_bits(pipe.unet, before)
+
+
+def test_the_users_exception_is_not_replaced_by_one_from_restoring(pipe, mask, monkeypatch):
+    def failing(*_):
+        raise OSError("no memory")
+
+    with (
+        warned("After KeyError, the original weights could not be written back. no memory"),
+        pytest.raises(KeyError, match="the user's"),
+        mask.applied(pipe),
+    ):
+        monkeypatch.setattr(pruning, "_write", failing)
+        raise KeyError("the user's")
+
+
+def test_a_mask_from_outside_is_seen_by_a_policy(pipe, mask):
+    policy = Policy(pipe, {"all": mask})
+    mask.apply(pipe)
+    for name in ("all", None):
+        with pytest.raises(ValueError, match="is applied to this pipeline, and a policy needs the original"), policy(name):
+            pass
+    assert mask.is_applied(pipe)
+
+
+def test_weights_offloaded_to_disk_are_refused_and_originals_kept(pipe, mask, tmp_path):
+    mask.apply(pipe)
+    cpu = torch.device("cpu")
+    pipe.unet.enable_group_offload(cpu, cpu, offload_type="leaf_level", offload_to_disk_path=str(tmp_path))
+    for deed in (mask.apply, mask.remove, mask.is_applied, lambda pipe: fia.find(pipe, "cat")):
+        with pytest.raises(ValueError, match=r"offloaded to disk .* Load the model again"):
+            deed(pipe)
+    assert pruning._RECORD in vars(pipe.unet)
 
 
 def test_without_forgets_how_the_removed_concepts_were_found(mask):

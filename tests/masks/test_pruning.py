@@ -6,10 +6,9 @@ import pytest
 import torch
 from bits import assert_same_bits, bits
 from torch import nn
-from warned import heard, warned
 
 from fia.masks import pruning
-from fia.masks.pruning import current_pruning, fingerprint, prune, restore, warn_if_overwritten
+from fia.masks.pruning import current_pruning, fingerprint, look, prune, restore
 from fia.models.layers import maskable_layers
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -62,8 +61,7 @@ def test_nothing_to_prune_changes_nothing(pipe):
 
 def test_restoring_an_unedited_model_changes_nothing(pipe):
     before = bits(pipe.unet)
-    restore(pipe.unet)
-    warn_if_overwritten(pipe.unet, "They come back.")
+    assert restore(pipe.unet) == 0
     assert_same_bits(pipe.unet, before)
 
 
@@ -136,23 +134,37 @@ def test_restoring_after_a_cast_gives_the_cast_originals(pipe, mask, first, then
     assert_same_bits(unet, before)
 
 
-def test_values_written_in_between_are_warned_of_and_replaced(pipe, mask):
+def test_values_written_in_between_stay_and_all_others_come_back(pipe, mask):
     before = bits(pipe.unet)
     prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     name, layer = next(iter(maskable_layers(pipe.unet).items()))
+    own = mask.pruned[name][:3].long()
     with torch.no_grad():
-        layer.weight.view(-1)[mask.pruned[name][:3].long()] = 1
-    with warned("3 pruned weights no longer have the values that the mask gave them"):
-        warn_if_overwritten(pipe.unet, "They come back.")
-    restore(pipe.unet)
+        layer.weight.view(-1)[own] = 1
+    assert restore(pipe.unet) == 3
+    assert layer.weight.view(-1)[own].tolist() == [1, 1, 1]
+    layer.weight.view(-1)[own] = before[f"{name}.weight"].flatten()[own].view(torch.float32)
     assert_same_bits(pipe.unet, before)
 
 
-def test_weights_still_zero_are_not_warned_of(pipe, mask):
-    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
-    with heard() as messages:
-        warn_if_overwritten(pipe.unet, "They come back.")
-    assert not messages
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_weights_are_known_after_casts_there_and_back(pipe, mask, dtype):
+    share = {name: torch.full((len(indices),), 0.3) for name, indices in mask.pruned.items()}
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all", share)
+    pipe.unet.to(dtype).to(torch.float32)
+    present = look(pipe.unet, current_pruning(pipe.unet))
+    assert (present.original, present.other) == (0, 0)
+    assert present.pruned > 0.99 * mask.number_pruned  # the smallest are the same in float16, pruned or not
+
+
+def test_nan_weights_at_half_strength_are_known(pipe, mask):
+    name, layer = next(iter(maskable_layers(pipe.unet).items()))
+    layer.weight.view(-1)[mask.pruned[name][0]] = float("nan")
+    before = bits(pipe.unet)
+    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all", {n: torch.full((len(i),), 0.5) for n, i in mask.pruned.items()})
+    assert look(pipe.unet, current_pruning(pipe.unet)).other == 0
+    assert restore(pipe.unet) == 0
+    assert_same_bits(pipe.unet, before)
 
 
 def test_fingerprints_tell_layers_and_indices_apart_but_not_order_or_dtype():

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..models.layers import count_parameters
+from ..models.lock import held
 from ..models.pipelines import get_denoiser
 
 
@@ -31,13 +32,15 @@ class WeightEdit:
                 unchanged.
         """
         self.check(pipe)
-        parameters = get_denoiser(pipe).state_dict()  # shares the parameters' memory, and has the buffers too
-        before = {name: parameters[name].data.clone() for name in self.weights}
-        try:
-            write(parameters, self.weights)
-            yield pipe
-        finally:
-            write(parameters, before)
+        denoiser = get_denoiser(pipe)
+        with held(denoiser):
+            parameters = denoiser.state_dict()  # shares the parameters' memory, and has the buffers too
+            before = {name: parameters[name].data.clone() for name in self.weights}
+            try:
+                write(parameters, self.weights)
+                yield pipe
+            finally:
+                write(parameters, before)
 
     def check(self, pipe: DiffusionPipeline) -> None:
         """Raises ValueError if the denoiser lacks a parameter of the edit, or its shape differs."""

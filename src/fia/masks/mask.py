@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from diffusers import DiffusionPipeline, ModelMixin
-from torch import nn
-
 from ..errors import UsageError
+from ..models.lock import held
 from ..models.pipelines import get_denoiser, get_known_denoiser
 from ..settings import LARGEST_WEIGHT, Value
 from . import file, hub, pruning
@@ -157,7 +156,9 @@ class NeuronMask(MaskContents):
 
     def check(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> None:
         """Raises the errors that `apply` would raise, but changes nothing."""
-        check_fit(self, self.denoiser_of(pipe), check_weights=check_weights)
+        denoiser = self.denoiser_of(pipe)
+        with held(denoiser):
+            check_fit(self, denoiser, check_weights=check_weights)
 
     def changed_percent(self, pipe: DiffusionPipeline) -> float:
         """Returns the share of the denoiser's parameters that the mask changes, in percent."""
@@ -174,53 +175,55 @@ class NeuronMask(MaskContents):
         Raises:
             TypeError: if the pipeline's kind of denoiser is unknown, or its layers are quantised or wrapped.
             ValueError: if the denoiser has another architecture, other shapes or other weights, is offloaded, or
-                carries another mask. The model is unchanged then.
+                carries another mask; or if something else wrote to what this mask had changed. The model is unchanged
+                then.
         """
         denoiser = self.denoiser_of(pipe)
-        layers = check_fit(self, denoiser, check_weights=check_weights)
-        if self._is_on(denoiser):
-            pruning.warn_if_overwritten(denoiser, "They are pruned again, and the values written there are lost.")
-        label = ", ".join(self.concepts) or "nothing"
-        pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint)
+        with held(denoiser):
+            self._prune(denoiser, check_weights)
 
     def remove(self, pipe: DiffusionPipeline) -> None:
         """Gives every pruned weight its original value back, bit for bit.
 
+        Weights that something else wrote to in the meantime, such as another checkpoint, stay as they are, and a
+        warning says so.
+
         Raises:
-            ValueError: if this mask is not applied to the pipeline.
+            ValueError: if this mask is not applied to the pipeline, or an adapter was fused over it.
         """
         denoiser = self.denoiser_of(pipe)
-        present = pruning.current_pruning(denoiser)
-        if present is None:
-            raise UsageError(
-                "No mask is applied to this pipeline, so there is nothing to remove. The original weights stay with "
-                "the model in memory; a model that was saved with the mask and loaded again no longer has them. Load "
-                "the original model."
-            )
-        if not self._is_on(denoiser):
-            raise UsageError(f"Another mask ({present.label}) is applied to this pipeline; remove that one instead.")
-        pruning.warn_if_overwritten(
-            denoiser,
-            "They get back their values from before the mask. If you fused an adapter since then, unfuse it before you "
-            "remove the mask; otherwise unfusing changes these weights again.",
-        )
-        pruning.restore(denoiser)
+        with held(denoiser):
+            present = pruning.current_pruning(denoiser)
+            if present is None:
+                raise UsageError(
+                    "No mask is applied to this pipeline, so there is nothing to remove. The original weights stay "
+                    "with the model in memory; a model that was saved with the mask and loaded again no longer has "
+                    "them. Load the original model."
+                )
+            if present.fingerprint != self.fingerprint:
+                raise UsageError(
+                    f"Another mask ({present.label}) is applied to this pipeline; remove that one instead."
+                )
+            pruning.warn_of_kept(pruning.restore(denoiser))
 
     def is_applied(self, pipe: DiffusionPipeline) -> bool:
-        """Returns whether an equal mask is applied to the pipeline."""
-        return self._is_on(self.denoiser_of(pipe))
+        """Returns whether an equal mask is applied to the pipeline, and all of its weights show that."""
+        denoiser = self.denoiser_of(pipe)
+        with held(denoiser):
+            return pruning.is_pruned_as(denoiser, self.fingerprint)
 
     @contextmanager
     def applied(self, pipe: DiffusionPipeline, *, check_weights: bool = True) -> Iterator[DiffusionPipeline]:
-        """Applies the mask within a `with` block. Restores the state before it at the end, also after an exception."""
+        """Applies the mask within a `with` block. Restores the state before it at the end, also after an exception.
+
+        Other threads that want to find concepts in this model, or apply or remove a mask, wait for the end.
+        """
         denoiser = self.denoiser_of(pipe)
-        was_applied = self._is_on(denoiser)
-        self.apply(pipe, check_weights=check_weights)
-        try:
-            yield pipe
-        finally:
-            if not was_applied:
-                pruning.restore(denoiser)
+        with held(denoiser):
+            stays = pruning.current_pruning(denoiser) is not None
+            self._prune(denoiser, check_weights)
+            with pruning.needed(denoiser, stays=stays):
+                yield pipe
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the mask to a folder: `neurons.safetensors`, a `config.json` to read, and a model card."""
@@ -254,10 +257,10 @@ class NeuronMask(MaskContents):
         """
         return cls(**vars(file.load(folder_or_repo, **hub)))
 
-    def _is_on(self, denoiser: nn.Module) -> bool:
-        """Returns whether an equal mask is applied to a denoiser."""
-        present = pruning.current_pruning(denoiser)
-        return present is not None and present.fingerprint == self.fingerprint
+    def _prune(self, denoiser: ModelMixin, check_weights: bool) -> None:
+        layers = check_fit(self, denoiser, check_weights=check_weights)
+        label = ", ".join(self.concepts) or "nothing"
+        pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint)
 
     def _check_names(self, names: Iterable[str]) -> None:
         """Raises ValueError if the mask does not hold one of the names."""

@@ -1,18 +1,20 @@
 """Serves one pipeline under several masks. Each request names the mask under which the pipeline generates.
 
 A pipeline works on one request at a time, because its scheduler keeps the state of the request. So a policy only needs
-a lock. It applies the mask inside the lock, and restores every weight bit for bit at the end, also after an exception.
+the denoiser's lock. It applies the mask while it holds that, and restores every weight bit for bit at the end, also
+after an exception.
 At Stable Diffusion's size a switch takes a fraction of a second (benchmarks/masks.py) and an image takes seconds, so
 that is fast enough.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from threading import Lock, get_ident
+from threading import get_ident
 
 from diffusers import DiffusionPipeline
 
 from ..errors import UsageError
+from ..models.lock import held
 from ..models.pipelines import get_denoiser
 from .fit import check_fit
 from .mask import NeuronMask
@@ -35,14 +37,15 @@ class Policy:
 
     def __init__(self, pipe: DiffusionPipeline, masks: Mapping[str, NeuronMask], *, check_weights: bool = True) -> None:
         denoiser = get_denoiser(pipe)
-        refuse_if_pruned(denoiser, "and a policy needs the original weights")
-        for name, mask in masks.items():
-            try:
-                check_fit(mask, denoiser, check_weights=check_weights)
-                _ = mask.added, mask.fingerprint  # solved now, so that a switch takes no time
-            except ValueError as error:
-                raise UsageError(f"Mask {name!r} does not fit the pipeline: {error}") from None
-        self._pipe, self._masks, self._lock, self._holder = pipe, dict(masks), Lock(), 0
+        with held(denoiser):
+            refuse_if_pruned(denoiser, "and a policy needs the original weights")
+            for name, mask in masks.items():
+                try:
+                    check_fit(mask, denoiser, check_weights=check_weights)
+                    _ = mask.added, mask.fingerprint  # solved now, so that a switch takes no time
+                except ValueError as error:
+                    raise UsageError(f"Mask {name!r} does not fit the pipeline: {error}") from None
+        self._pipe, self._masks, self._holder = pipe, dict(masks), 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,21 +57,23 @@ class Policy:
         """Gives the pipeline under a mask within a `with` block; None gives it untouched. Other threads wait.
 
         Raises:
-            ValueError: if no mask has this name.
+            ValueError: if no mask has this name, or a mask was applied without the policy.
             RuntimeError: if the same thread is already in such a block: it would wait for itself.
         """
         if name is not None and name not in self._masks:
-            held = ", ".join(self.names) or "none"
-            raise UsageError(f"There is no mask {name!r} in this policy; name one that it has: {held}.")
+            there = ", ".join(self.names) or "none"
+            raise UsageError(f"There is no mask {name!r} in this policy; name one that it has: {there}.")
         if self._holder == get_ident():
             raise RuntimeError(
                 "This thread already uses this policy in a `with` block; leave that block first. With asyncio, "
                 "generate in threads (asyncio.to_thread)."
             )
-        mask = nullcontext() if name is None else self._masks[name].applied(self._pipe, check_weights=False)
-        with self._lock:
+        denoiser = get_denoiser(self._pipe)
+        with held(denoiser):
             self._holder = get_ident()
             try:
+                refuse_if_pruned(denoiser, "and a policy needs the original weights")
+                mask = nullcontext() if name is None else self._masks[name].applied(self._pipe, check_weights=False)
                 with mask:
                     yield self._pipe
             finally:

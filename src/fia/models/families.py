@@ -8,6 +8,7 @@ its classes here and a tiny pipeline to the tests.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from torch import nn
@@ -69,17 +70,18 @@ ATTENTION_OUTPUTS: dict[str, str] = {
 
 def owner_of(module: nn.Module) -> Owner | None:
     """Returns the place of the second linear in a feed-forward module, or None if the module is of another class."""
-    return next((OWNERS[name] for name in _class_names(module) if name in OWNERS), None)
+    return next((OWNERS[name] for name in _class_names(type(module)) if name in OWNERS), None)
 
 
 def attention_output_of(module: nn.Module) -> str | None:
     """Returns the path to the cross-attention's output projection in a block, or None if it is of another class."""
-    return next((ATTENTION_OUTPUTS[name] for name in _class_names(module) if name in ATTENTION_OUTPUTS), None)
+    return next((ATTENTION_OUTPUTS[name] for name in _class_names(type(module)) if name in ATTENTION_OUTPUTS), None)
 
 
-def _class_names(module: nn.Module) -> list[str]:
+@cache
+def _class_names(kind: type[nn.Module]) -> list[str]:
     """Returns the names of a module's class and its bases, as the tables have them."""
-    return [f"{base.__module__}.{base.__qualname__}".removeprefix(MODELS) for base in type(module).__mro__]
+    return [f"{base.__module__}.{base.__qualname__}".removeprefix(MODELS) for base in kind.__mro__]
 
 
 @dataclass(frozen=True)

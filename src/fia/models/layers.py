@@ -5,7 +5,8 @@ The code finds layers by the class that owns them. It refers to them by qualifie
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -59,6 +60,11 @@ class MaskableLayer:
         return self.module.weight.shape[1] - self.first_input
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(outputs, inputs)."""
+        return self.out_features, self.in_features
+
+    @property
     def size(self) -> int:
         """Number of maskable connections."""
         return self.out_features * self.in_features
@@ -103,7 +109,7 @@ def maskable_layers(
             projection of every cross-attention, or "both".
 
     Raises:
-        TypeError: if such a layer is not a plain linear (quantised, or wrapped by an adapter).
+        TypeError: if such a layer is not a plain linear (quantised, or wrapped by something else than peft).
         ValueError: if there is none, if its weights are not in memory (offloaded), or if its input comes in chunks.
     """
     layers = find_layers(denoiser, pattern, sites)
@@ -117,6 +123,7 @@ def maskable_layers(
             "linears by a pattern of their names: layers=... (--layers)."
         )
     _check_chunks(denoiser)
+    _check_not_on_disk(denoiser)
     for name, layer in layers.items():
         _check_plain(name, layer)
     return layers
@@ -124,8 +131,24 @@ def maskable_layers(
 
 def layers_named(denoiser: nn.Module, names: Iterable[str]) -> dict[str, MaskableLayer]:
     """Returns the layers with these names, with the checks of `maskable_layers`. Skips names that do not exist."""
-    modules, owned = dict(denoiser.named_modules()), find_layers(denoiser, sites="both")
-    layers = {name: owned.get(name) or MaskableLayer(modules[name]) for name in names if name in modules}
+    modules, owned = modules_at(denoiser, names), find_layers(denoiser, sites="both")
+    layers = {name: owned.get(name) or MaskableLayer(own_layer(module)) for name, module in modules.items()}
+    _check_not_on_disk(denoiser)
+    for name, layer in layers.items():
+        _check_plain(name, layer)
+    return layers
+
+
+def layers_at(denoiser: nn.Module, first_inputs: Mapping[str, int]) -> dict[str, MaskableLayer]:
+    """Returns the layers with these names, with the checks of `maskable_layers`. Skips names that do not exist.
+
+    Args:
+        denoiser: the network.
+        first_inputs: `MaskableLayer.first_input` of each layer.
+    """
+    modules = modules_at(denoiser, first_inputs)
+    layers = {name: MaskableLayer(own_layer(module), first_inputs[name]) for name, module in modules.items()}
+    _check_not_on_disk(denoiser)
     for name, layer in layers.items():
         _check_plain(name, layer)
     return layers
@@ -140,21 +163,45 @@ def find_layers(
     for name, module in denoiser.named_modules():
         owner, output = owner_of(module), attention_output_of(module)
         if owner is not None and (pattern or sites != "cross-attention"):
-            layer: Any = module.get_submodule(owner.path)
-            width = getattr(module, owner.width) if owner.width else layer.weight.shape[1]
-            owned[f"{name}.{owner.path}"] = MaskableLayer(layer, layer.weight.shape[1] - width, parts)
+            layer: Any = own_layer(module.get_submodule(owner.path))
+            first_input = layer.weight.shape[1] - getattr(module, owner.width) if owner.width else 0
+            owned[f"{name}.{owner.path}"] = MaskableLayer(layer, first_input, parts)
         if output is not None and (pattern or sites != "feed-forward"):
             attention, _, path = output.partition(".")
             if getattr(module, attention) is not None:  # some blocks have no cross-attention
-                layer = getattr(module, attention).get_submodule(path)
+                layer = own_layer(getattr(module, attention).get_submodule(path))
                 owned[f"{name}.{output}"] = MaskableLayer(layer)
     if pattern is None:
         return owned
+    wrapped = tuple(f"{name}." for name, module in denoiser.named_modules() if own_layer(module) is not module)
     return {
-        name: owned.get(name) or MaskableLayer(module)
+        name: owned.get(name) or MaskableLayer(own_layer(module))
         for name, module in denoiser.named_modules()
-        if fnmatchcase(name, pattern) and (isinstance(module, nn.Linear) or _is_pointwise(module))
+        if fnmatchcase(name, pattern) and not name.startswith(wrapped) and _is_linear(own_layer(module))
     }
+
+
+def own_layer(module: nn.Module) -> Any:
+    """Returns the model's own layer, if an adapter of peft wraps it; otherwise the module itself."""
+    while isinstance(getattr(module, "base_layer", None), nn.Module):
+        module = module.base_layer  # type: ignore[assignment]
+    return module
+
+
+def fused_adapters(denoiser: nn.Module, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Returns, for each of some layers that adapters are fused into, the adapters' names."""
+    modules = modules_at(denoiser, names)
+    fused = {name: tuple(getattr(module, "merged_adapters", ())) for name, module in modules.items()}
+    return {name: adapters for name, adapters in fused.items() if adapters}
+
+
+def modules_at(denoiser: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    """Returns the modules with these names. Skips names that do not exist."""
+    found = {}
+    for name in names:
+        with suppress(AttributeError):
+            found[name] = denoiser.get_submodule(name)
+    return found
 
 
 def _check_chunks(denoiser: nn.Module) -> None:
@@ -166,15 +213,28 @@ def _check_chunks(denoiser: nn.Module) -> None:
             )
 
 
+def _check_not_on_disk(denoiser: nn.Module) -> None:
+    """Refuses a denoiser whose weights diffusers keeps on disk, in groups."""
+    for module in denoiser.modules():
+        hooks = getattr(vars(module).get("_diffusers_hook"), "hooks", {})
+        if any(getattr(getattr(hook, "group", None), "offload_to_disk_path", None) for hook in hooks.values()):
+            raise UsageError(
+                "The weights are offloaded to disk (enable_group_offload with offload_to_disk_path), so they can "
+                "neither be read nor changed. Load the model again without that, or offload to memory; apply or remove "
+                "the mask, then offload it."
+            )
+
+
 def _check_plain(name: str, layer: MaskableLayer) -> None:
     module = layer.module
     is_linear = type(module) is nn.Linear or (type(module) is nn.Conv2d and _is_pointwise(module))
-    is_whole = module.weight.is_floating_point() and module.weight.itemsize > 1  # float8 is a quantised type
-    if not is_linear or not is_whole or type(module.weight) is not nn.Parameter:  # some quantisers use another class
+    is_own = type(module.weight) is nn.Parameter  # some quantisers use another class
+    is_whole = is_own and module.weight.is_floating_point() and module.weight.itemsize > 1  # float8 is a quantised type
+    if not is_linear or not is_whole:
         raise UnsupportedError(
             f"Layer {name} is a {type(module).__module__}.{type(module).__name__} of {_kind(module.weight)}; only "
-            "plain floating-point linears can be masked. Load the model without quantisation, and fuse or unload "
-            "adapters first (pipe.fuse_lora(), then pipe.unload_lora_weights())."
+            "plain floating-point linears can be masked. Load the model without quantisation, or unload what wraps "
+            "the layer."
         )
     first, second = layer.weight, layer.weight  # hold both, or the second could take the memory of the first
     if has_offloaded_params(module) and first.data_ptr() != second.data_ptr():
@@ -189,9 +249,15 @@ def _check_plain(name: str, layer: MaskableLayer) -> None:
         )
 
 
-def _kind(weight: Tensor) -> str:
+def _kind(weight: object) -> str:
+    if not isinstance(weight, Tensor):
+        return "packed weights"
     plain = type(weight) in (nn.Parameter, Tensor)
     return str(weight.dtype) if plain else f"{weight.dtype} in a {type(weight).__name__}"
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) or _is_pointwise(module)
 
 
 def _is_pointwise(module: nn.Module) -> bool:
@@ -214,7 +280,7 @@ def count_parameters(module: nn.Module) -> int:
 
 def layer_shapes(layers: dict[str, MaskableLayer]) -> dict[str, tuple[int, int]]:
     """Returns (outputs, inputs) of each layer."""
-    return {name: (layer.out_features, layer.in_features) for name, layer in layers.items()}
+    return {name: layer.shape for name, layer in layers.items()}
 
 
 def hash_weights(layers: dict[str, MaskableLayer]) -> str:
