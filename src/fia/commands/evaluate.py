@@ -18,8 +18,8 @@ from ..edits.edited import load_edited
 from ..edits.interface import Edit, NoEdit
 from ..errors import UsageError
 from ..evaluation import build, summary
-from ..evaluation.records import EditName, EvaluationResult, TaskResult
 from ..evaluation.questions import Group, first_of_each
+from ..evaluation.records import EditName, EvaluationResult, TaskResult
 from ..evaluation.report import write_report
 from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit, State
 from ..evaluation.tasks import Task

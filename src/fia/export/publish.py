@@ -107,6 +107,7 @@ def pictures_of(result: EvaluationResult, folder: Path) -> list[tuple[str, dict[
 def eval_results(result: EvaluationResult) -> list[EvalResult]:
     """Returns what was measured with the mask, as the Hub's metadata hold it, beside the value of every other state."""
     found = []
+    concepts = ", ".join(str(concept["name"]) for concept in result["forgotten"])
     for name, task in result["tasks"].items():
         for metric in summary.METRICS:
             values = {state: summary.value_at(scores, metric) for state, scores in task["states"].items()}
@@ -117,7 +118,7 @@ def eval_results(result: EvaluationResult) -> list[EvalResult]:
                 found.append(
                     EvalResult(
                         task_type="text-to-image",
-                        task_name=f"Text to image, without {', '.join(str(one['name']) for one in result['forgotten'])}",
+                        task_name=f"Text to image without {concepts}",
                         dataset_type=f"fia-{name}",
                         dataset_name=f"{task['images']} images of the task {name} of fia evaluate",
                         metric_type="_".join(metric.path),

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from diffusers import DiffusionPipeline, ModelMixin
+
 from ..errors import UsageError
 from ..models.lock import held
 from ..models.pipelines import get_denoiser, get_known_denoiser
