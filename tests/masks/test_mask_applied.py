@@ -224,9 +224,7 @@ def test_a_model_made_in_inference_mode_is_masked_and_restored(mask):
     before = bits(pipe.unet)
     with mask.applied(pipe):
         assert mask.is_applied(pipe)
-        assert (
-            sum(int((layer.weight == 0).sum()) for layer in maskable_layers(pipe.unet).values()) == mask.number_pruned
-        )
+        assert sum(int((layer.weight == 0).sum()) for layer in maskable_layers(pipe.unet).values()) == mask.number_pruned
     assert_same_bits(pipe.unet, before)
 
 
@@ -317,10 +315,7 @@ def test_a_mask_from_outside_is_seen_by_a_policy(pipe, mask):
     policy = Policy(pipe, {"all": mask})
     mask.apply(pipe)
     for name in ("all", None):
-        with (
-            pytest.raises(ValueError, match="is applied to this pipeline, and a policy needs the original"),
-            policy(name),
-        ):
+        with pytest.raises(ValueError, match="is applied to this pipeline, and a policy needs the original"), policy(name):
             pass
     assert mask.is_applied(pipe)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from huggingface_hub import EvalResult
 
@@ -39,10 +40,11 @@ def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence:
         others: dict[str, bytes] = {}
     else:
         result = read_evidence(mask, evidence)
-        pictures = pictures_of(result, evidence)
-        others = {name: file.read_bytes() for _, pair in pictures for name, file in pair.items()}
-        others[EVIDENCE] = json.dumps(result, indent=2).encode() + b"\n"
-        shown = [(prompt, *pair) for prompt, pair in pictures]
+        others, shown = {EVIDENCE: json.dumps(result, indent=2).encode() + b"\n"}, []
+        for i, (prompt, *files) in enumerate(pictures_of(result, evidence), start=1):
+            without, masked = (f"{PICTURES}/{i}-{when}.png" for when in ("without", "with"))
+            others |= {without: files[0].read_bytes(), masked: files[1].read_bytes()}
+            shown.append((prompt, without, masked))
         card = model_card(mask, Evidence(evidence_text(result), eval_results(result), shown), licence)
         maskfile.save(mask, folder, card=card, others=others)
     for file in [folder / EVIDENCE, *(folder / PICTURES).glob("*.png")]:
@@ -87,21 +89,20 @@ def read_evidence(mask: NeuronMask, folder: Path) -> EvaluationResult:
     return result
 
 
-def pictures_of(result: EvaluationResult, folder: Path) -> list[tuple[str, dict[str, Path]]]:
-    """Returns prompts, each with its image without and with the mask: the name in a card's folder, and the file.
+def pictures_of(result: EvaluationResult, folder: Path) -> list[tuple[str, Path, Path]]:
+    """Returns prompts, each with the file of its image without and with the mask.
 
     Args:
         result: the results of an evaluation.
         folder: its folder. Images that are no longer there are left out.
     """
-    pictures = []
-    for task, own in result["tasks"].items():
-        for shown in own.get("shown", []):
-            files = [state_folder(folder, task, state) / f"{shown['number']:05d}.png" for state in (UNTOUCHED, MASKED)]
-            if all(file.is_file() for file in files):
-                names = [f"{PICTURES}/{len(pictures) + 1}-{when}.png" for when in ("without", "with")]
-                pictures.append((shown["prompt"], dict(zip(names, files, strict=True))))
-    return pictures
+    pictures = [
+        (shown["prompt"], state_folder(folder, name, UNTOUCHED) / file, state_folder(folder, name, MASKED) / file)
+        for name, task in result["tasks"].items()
+        for shown in task.get("shown", [])
+        for file in [f"{shown['number']:05d}.png"]
+    ]
+    return [(prompt, without, masked) for prompt, without, masked in pictures if without.is_file() and masked.is_file()]
 
 
 def eval_results(result: EvaluationResult) -> list[EvalResult]:
@@ -140,7 +141,7 @@ def evidence_text(result: EvaluationResult) -> str:
         lines += [f"| {metric.label} | {' | '.join(values)} |" for metric, values in summary.rows(task["states"])]
         parts.append("\n".join(lines))
     made = ", ".join(f"{key} {value}" for key, value in drawing.items())
-    versions = ", ".join(f"{key} {value}" for key, value in environment["versions"].items())
+    versions = ", ".join(f"{key} {value}" for key, value in cast(dict[str, str], environment["versions"]).items())
     parts.append(
         f"Measured on {model['name']} ({model['dtype']}) with {made}. The seeds start at {result['seed']} and are the "
         f"same for every column. Versions: {versions}. Device: {environment['device']}. Intervals cover 95 %. Every "

@@ -11,8 +11,8 @@ from ..settings import Value
 from .contents import MaskContents
 
 NO_EVIDENCE = (
-    "Not measured: no evidence was given with this mask. Measure what it forgets and what it costs: `fia evaluate MODEL "
-    "--mask MASK --task objects`."
+    "Not measured: no evidence was given with this mask. Measure what it forgets and what it costs: `fia evaluate "
+    "MODEL --mask MASK --task objects`."
 )
 DEEDS: dict[Value, str] = {"rewrite": "gives new values to", "zero": "prunes"}
 REWRITTEN = ", its neurons rewritten in closed form"
