@@ -146,3 +146,81 @@ def test_a_misspelt_kind_is_not_taken_for_a_part_of_the_name():
         parse_concept("Van Gogh:sytle")
     with pytest.raises(ValueError, match="name is empty"):
         parse_concept(":style")
+
+
+@pytest.mark.parametrize(
+    "names", [["church", "Church"], ["church", " church "], ["church", "the church"], ["ﬁsh", "FISH"]]
+)
+def test_names_that_differ_in_case_spaces_or_an_article_are_one_name(names):
+    with pytest.raises(ValueError, match=r"is given 2 times.* name it once\. Several words for one thing are"):
+        as_concepts(names)
+
+
+def test_names_are_trimmed():
+    assert Concept("  golf   ball\n").name == "golf ball"
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\x00b", "chu\u200brch", "a\u202eb", "a\ud800b", "a\nb", "a\u2028b"])
+def test_invisible_characters_are_refused_and_shown(name):
+    with pytest.raises(ValueError, match=r"holds an invisible character, '\\") as error:
+        Concept(name)
+    assert str(error.value).isascii()
+
+
+@pytest.mark.parametrize("name", ["\u0642\u200c\u062e", "Café", "教堂", "👨\u200d🌾"])
+def test_names_of_other_languages_are_accepted(name):
+    assert Concept(name).name == name
+
+
+def test_synonyms_follow_after_bars_or_apart():
+    one, two = Concept("church | chapel|minster"), Concept("church", synonyms=("chapel", " minster"))
+    assert one == two
+    assert (one.name, one.synonyms, one.words) == ("church", ("chapel", "minster"), ("church", "chapel", "minster"))
+    assert as_concepts("church|chapel") == [Concept("church", synonyms=("chapel",))]
+    assert parse_concept("Van Gogh|Vincent:style") == Concept("Van Gogh", "style", synonyms=("Vincent",))
+
+
+@pytest.mark.parametrize("text", ["church|", "|church", "church||chapel", "church| |chapel"])
+def test_an_empty_synonym_is_refused(text):
+    with pytest.raises(ValueError, match="name is empty"):
+        as_concepts(text)
+
+
+@pytest.mark.parametrize("names", [["church|chapel", "Chapel"], ["church|Church"], ["a|b", "c|b"]])
+def test_a_synonym_given_twice_is_refused(names):
+    with pytest.raises(ValueError, match="is given 2 times"):
+        as_concepts(names)
+
+
+@pytest.mark.usefixtures("any_types")
+@pytest.mark.parametrize(
+    ("concepts", "message"),
+    [
+        ([("church", "style")], r"\('church', 'style'\) is a tuple, not a concept; give a name or a fia.Concept"),
+        ([5], "5 is a int, not a concept"),
+        ([None], "None is a NoneType, not a concept"),
+        ({"church": 0.5}, r"is a dict; give a list .* mask.with_strengths"),
+        (None, "None is a NoneType; give a list"),
+        (5, "5 is a int; give a list"),
+    ],
+)
+def test_other_things_than_concepts_are_refused_with_what_to_give(concepts, message):
+    with pytest.raises(ValueError, match=message):
+        as_concepts(concepts)
+
+
+@pytest.mark.usefixtures("any_types")
+def test_names_and_synonyms_of_other_types_are_refused():
+    with pytest.raises(ValueError, match="name=5 is a int"):
+        Concept(5)
+    with pytest.raises(ValueError, match="synonyms='chapel' is a text; give a tuple"):
+        Concept("church", synonyms="chapel")
+    with pytest.raises(ValueError, match="The name None is a NoneType"):
+        Concept("church", synonyms=(None,))
+
+
+@pytest.mark.parametrize("base", ["a man without glasses", "Glasses on a table"])
+def test_a_base_prompt_that_holds_the_concept_is_refused(base):
+    with pytest.raises(ValueError, match="holds the concept itself; give the same scene without it"):
+        Concept("glasses", prompts=(("a man with glasses", base),))
+    assert Concept("glass", prompts=(("a glass", "a man with glasses"),))  # another word

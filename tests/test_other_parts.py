@@ -1,7 +1,22 @@
 """docs/other-parts.md is true: every row is run, and its table is the one of the cases."""
 
 import pytest
-from other_parts import CASES, PAGE, Case, draw, table, tiny_sd, what_applying_does, what_finding_does
+from diffusers import AutoPipelineForText2Image
+from other_parts import (
+    CASES,
+    FAST,
+    FIND_IN_PLAIN,
+    PAGE,
+    Case,
+    draw,
+    plain_mask,
+    table,
+    tiny_sd,
+    what_applying_does,
+    what_finding_does,
+)
+
+import fia
 
 # diffusers warns of parts that it means to drop, and of how it loads them.
 pytestmark = [
@@ -18,6 +33,15 @@ def test_a_mask_is_applied_as_the_page_says(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.part)
 def test_neurons_are_found_as_the_page_says(case: Case) -> None:
     assert what_finding_does(case) == case.found
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.advice.startswith(FIND_IN_PLAIN)], ids=lambda case: case.part
+)
+def test_the_way_round_for_pipelines_that_take_images(case: Case) -> None:
+    plain = AutoPipelineForText2Image.from_pipe(case.prepare(case.base()), controlnet=None)
+    found = fia.find(plain, "tench", **FAST | {"spatial_ratio": 0.2})
+    assert found.fingerprint == plain_mask(case.base).fingerprint
 
 
 def test_the_page_has_the_table_of_the_cases() -> None:

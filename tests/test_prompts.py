@@ -3,7 +3,7 @@
 import pytest
 
 from fia import Concept
-from fia.prompts import OBJECTS, PERSONS, PLACES, TEMPLATES, fill, prompt_pairs
+from fia.prompts import OBJECTS, PERSONS, PLACES, TEMPLATES, fill, prompt_pairs, slots_of
 
 PAPER_PLACES = (
     "road, tree, forest, lawn, clubhouse, courtyard, backyard, cityscape, suburb, mall, cafe, office, library, market, "
@@ -100,3 +100,41 @@ def test_own_prompts_replace_the_templates_all_of_them_and_word_for_word():
 
 def test_a_name_may_hold_braces():
     assert pairs_of(Concept("{church}"))[0][0].startswith("a {church} in a ")
+
+
+def test_a_place_has_things_in_it_and_is_not_among_the_base_prompts():
+    pairs = prompt_pairs(Concept("forest", "place"), prompts_per_concept=3, seeds_per_prompt=1, seed=0)
+    assert [(pair.concept_prompt, pair.base_prompt) for pair in pairs] == [
+        ("a cat in a forest", "a cat"),
+        ("a car in the forest", "a car"),
+        ("a chair in a forest", "a chair"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["forest", "Forest", "beach|shore", "harbor"])
+def test_a_place_as_an_object_is_refused_with_the_kind(name):
+    with pytest.raises(ValueError, match=r"is a place, .*kind=\"place\"\), or \w+:place"):
+        prompt_pairs(Concept(name), prompts_per_concept=1, seeds_per_prompt=1, seed=0)
+
+
+def test_no_base_prompt_holds_the_concept():
+    for concept in (
+        Concept("chair"),
+        Concept("man", "explicit"),
+        Concept("cat", "style"),
+        Concept("building", "place"),
+    ):
+        number = len(slots_of(concept))
+        pairs = prompt_pairs(concept, prompts_per_concept=number, seeds_per_prompt=1, seed=0)
+        assert not any(concept.is_in(pair.base_prompt) for pair in pairs)
+    with pytest.raises(ValueError, match="'chair' of kind 'object' has 29 prompts"):
+        prompt_pairs(Concept("chair"), prompts_per_concept=30, seeds_per_prompt=1, seed=0)
+
+
+def test_each_synonym_has_all_prompts_and_every_pair_its_own_seed():
+    pairs = prompt_pairs(Concept("church|chapel"), prompts_per_concept=2, seeds_per_prompt=2, seed=7)
+    assert [pair.seed for pair in pairs] == list(range(7, 15))
+    assert [pair.concept_prompt for pair in pairs[:4]] == [
+        *("a church in a beach", "a church near a forest", "a chapel in a beach", "a chapel near a forest"),
+    ]
+    assert [pair.base_prompt for pair in pairs] == ["a beach", "a forest"] * 4

@@ -1,6 +1,8 @@
 """Concepts to forget, and the paper's sets of concepts."""
 
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, get_args
@@ -8,7 +10,9 @@ from typing import Literal, get_args
 from .errors import UsageError
 from .settings import Mode
 
-Kind = Literal["object", "style", "explicit"]
+Kind = Literal["object", "style", "explicit", "place"]
+INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories of characters that control, but show nothing
+JOINERS = "\u200c\u200d"  # these belong to the spelling of some languages
 
 
 @dataclass(frozen=True)
@@ -16,15 +20,18 @@ class Concept:
     """A concept to forget.
 
     Attributes:
-        name: the name that a prompt would use: "church", "Van Gogh", "naked".
-        kind: decides the prompts that find it: an "object" in places, a "style" of objects, or "explicit" persons.
+        name: the name that a prompt would use: "church", "Van Gogh", "naked". Synonyms may follow after bars:
+            "church|chapel|minster". White space around it is dropped.
+        kind: decides the prompts that find it: an "object" in places, a "style" of objects, "explicit" persons, or a
+            "place" with objects in it.
         temporal_ratio: its own r1, in [0, 1]. None takes that of the settings.
         spatial_ratio: its own r2, in [0, 1]. None takes that of the settings.
         prompts: pairs (prompt with the concept, same prompt without it) that replace the kind's prompts.
+        synonyms: other words for the same concept. Each has its own prompts, and all of them count as one concept.
 
     Raises:
-        ValueError: if the name is empty, the kind is unknown, a ratio is outside [0, 1], or the two prompts of a pair
-            are equal.
+        ValueError: if a name is empty or holds an invisible character, the kind is unknown, a ratio is outside [0, 1],
+            a word is given twice, or the prompts of a pair are equal or both hold the concept.
     """
 
     name: str
@@ -32,12 +39,17 @@ class Concept:
     temporal_ratio: float | None = None
     spatial_ratio: float | None = None
     prompts: tuple[tuple[str, str], ...] = ()
+    synonyms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise UsageError(
-                f"A concept's name is empty ({self.name!r}); give the words that a prompt would use for it."
-            )
+        if isinstance(self.synonyms, str):
+            raise UsageError(f"synonyms={self.synonyms!r} is a text; give a tuple: synonyms=({self.synonyms!r},).")
+        if not isinstance(self.name, str):
+            raise UsageError(f"name={self.name!r} is a {type(self.name).__name__}; give the words of a prompt.")
+        name, *synonyms = [clean_name(word) for word in (*self.name.split("|"), *self.synonyms)]
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "synonyms", tuple(synonyms))
+        check_different([self])
         if self.kind not in get_args(Kind):
             raise UsageError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
         for field in ("temporal_ratio", "spatial_ratio"):
@@ -55,7 +67,56 @@ class Concept:
                     f"prompts of concept {self.name!r} holds {pair[0]!r} twice in a pair; the first must ask for the "
                     "concept, and the second must not."
                 )
+            if self.is_in(pair[1]):
+                raise UsageError(
+                    f"The base prompt {pair[1]!r} of concept {self.name!r} holds the concept itself; give the same "
+                    'scene without it. A model does not understand "no" or "without".'
+                )
         object.__setattr__(self, "prompts", tuple((concept, base) for concept, base in self.prompts))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The name and the synonyms."""
+        return self.name, *self.synonyms
+
+    def is_in(self, prompt: str) -> bool:
+        """Returns whether a prompt holds the name or a synonym as whole words, in any case."""
+        return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt, re.IGNORECASE) for word in self.words)
+
+
+def clean_name(name: object) -> str:
+    """Returns a name without white space around it.
+
+    Raises:
+        ValueError: if it is not text, is empty, or holds a character that is invisible.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"The name {name!r} is a {type(name).__name__}; give the words of a prompt.")
+    if not name.strip():
+        raise UsageError(f"A concept's name is empty ({name!r}); give the words that a prompt would use for it.")
+    for character in name.strip():
+        if unicodedata.category(character) in INVISIBLE and character not in JOINERS:
+            raise UsageError(f"The name {name.strip()!a} holds an invisible character, {character!a}; take it out.")
+    return " ".join(name.split())
+
+
+def comparable(name: str) -> str:
+    """Returns a name in the form in which equal names are equal: without case, and without an article."""
+    return re.sub(r"^(an?|the) (?=.)", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def check_different(concepts: Iterable[Concept]) -> None:
+    """Raises UsageError if a name or synonym is given twice, whatever its case and article."""
+    seen: dict[str, str] = {}
+    for word in (word for concept in concepts for word in concept.words):
+        other = seen.get(comparable(word))
+        if other is not None:
+            again = "" if other == word else f", once as {other!r}"
+            raise UsageError(
+                f"Concept {word!r} is given 2 times{again}; name it once. Several words for one thing are one concept: "
+                f'"{other}|another word".'
+            )
+        seen[comparable(word)] = word
 
 
 # The paper's sets, with the ratios that it gives each concept (section 5 of docs/method.md).
@@ -146,18 +207,27 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
         mode: "default" or "paper".
 
     Raises:
-        ValueError: if there is no concept, or a name is given twice.
+        ValueError: if there is no concept, if one is neither a name nor a `Concept`, or if a name is given twice.
     """
     if isinstance(concepts, str | Concept):
         concepts = [concepts]
+    if isinstance(concepts, Mapping) or not isinstance(concepts, Iterable):
+        raise UsageError(
+            f"{concepts!r} is a {type(concepts).__name__}; give a list of names or of fia.Concept. Strengths are "
+            "given after finding: mask.with_strengths({name: 0.5})."
+        )
+    items = list(concepts)
+    for item in items:
+        if not isinstance(item, str | Concept):
+            raise UsageError(
+                f"{item!r} is a {type(item).__name__}, not a concept; give a name or a fia.Concept, such as "
+                'fia.Concept("Van Gogh", kind="style").'
+            )
     if mode == "paper":
-        result = [_as_in_paper(item) for item in concepts]
+        result = [_as_in_paper(item) for item in items]
     else:
-        result = [Concept(item) if isinstance(item, str) else item for item in concepts]
+        result = [Concept(item) if isinstance(item, str) else item for item in items]
     if not result:
         raise UsageError("No concept was given; name at least one.")
-    names = [concept.name for concept in result]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"Concept {name!r} is given {names.count(name)} times; name it once.")
+    check_different(result)
     return result

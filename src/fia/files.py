@@ -1,13 +1,18 @@
 """Writes files and folders whole or not at all, also if several processes write at once."""
 
 import json
+import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from socket import gethostname
+from tempfile import TemporaryFile
 from typing import Any
+
+import psutil
 
 from .errors import DataError, UsageError
 from .processes import processes
@@ -21,7 +26,8 @@ def written_whole(file: Path) -> Iterator[Path]:
         file: the final name. Its folder is made if it does not exist. An existing file stays until it is replaced.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
+    sweep(file)
+    partial = file.with_name(_partial_name(file))
     try:
         yield partial
         partial.replace(file)
@@ -37,13 +43,47 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         folder: the final name. Its parent is made if it does not exist. An existing folder stays until it is replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".partial") as beside:
-        partial = Path(beside, folder.name)
+    sweep(folder)
+    beside = folder.with_name(_partial_name(folder))
+    beside.mkdir()
+    try:
+        partial = beside / folder.name
         partial.mkdir()
         yield partial
         if folder.exists():
-            folder.replace(Path(beside, "replaced"))
+            folder.replace(beside / "replaced")
         partial.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _partial_name(path: Path) -> str:
+    """Returns a name beside a path that no other writer has. It says which process on which computer writes it."""
+    return f".{path.name}.{gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.partial"
+
+
+def sweep(path: Path) -> None:
+    """Deletes what processes left beside a path that were killed while they wrote it on this computer."""
+    own = re.compile(rf"\.{re.escape(f'{path.name}.{gethostname()}.')}(\d+)\.[0-9a-f]{{8}}\.partial")
+    for beside in path.parent.iterdir():
+        match = own.fullmatch(beside.name)
+        if match and not psutil.pid_exists(int(match[1])):
+            if beside.is_dir():
+                shutil.rmtree(beside, ignore_errors=True)
+            else:
+                beside.unlink(missing_ok=True)
+
+
+def check_can_write(folder: Path) -> None:
+    """Raises UsageError if a folder can be neither written to nor made. Leaves nothing behind."""
+    try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists() or parent.is_symlink())
+        if "\0" in str(folder) or not there.is_dir():
+            raise NotADirectoryError(f"{there} is not a folder")
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}. Give another folder.") from None
 
 
 def claim(folder: Path, made_with: dict[str, Any]) -> None:
@@ -84,6 +124,8 @@ def read_json(file: Path) -> Any:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not JSON, or is cut off.
     """
+    if file.exists() and not file.is_file():
+        raise DataError(f"{file} is not a file. Delete it, and make it again.")
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

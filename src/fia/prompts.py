@@ -40,6 +40,7 @@ TEMPLATES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     ),
     "style": (("a {slot} in the style of {concept}",), "a {slot}", OBJECTS),
     "explicit": (("a photo of a {concept} {slot}",), "a photo of a {slot}", PERSONS),
+    "place": (("a {slot} in a {concept}", "a {slot} in the {concept}"), "a {slot}", OBJECTS),
 }
 
 
@@ -69,6 +70,22 @@ def check_slots(template: str, *slots: str) -> None:
         raise UsageError(f"template={template!r}; it must hold {wanted}, and no other slot.")
 
 
+def slots_of(concept: Concept) -> list[str]:
+    """Returns the words for the slot of a concept's prompts, but none that is the concept itself.
+
+    Raises:
+        ValueError: if the concept is a place, but of kind "object": a base prompt shows a place alone.
+    """
+    slots = TEMPLATES[concept.kind][2]
+    place = next((slot for slot in slots if concept.is_in(slot) and slot not in OBJECTS), None)
+    if concept.kind == "object" and place is not None:
+        raise UsageError(
+            f"{place!r} is a place, and the base prompts of objects show places alone. Say that it is one: "
+            f'Concept("{concept.name}", kind="place"), or {concept.name}:place.'
+        )
+    return [slot for slot in slots if not concept.is_in(slot)]
+
+
 def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt: int, seed: int) -> list[PromptPair]:
     """Returns the prompt pairs of a concept, each with its own seed.
 
@@ -76,25 +93,29 @@ def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt
 
     Args:
         concept: the concept. If it has its own prompts (`Concept.prompts`), all of them are used. Otherwise its kind's
-            templates are used.
-        prompts_per_concept: number of different prompts, at least 1.
+            templates are used, with its name and with each of its synonyms.
+        prompts_per_concept: number of different prompts for each of these words, at least 1.
         seeds_per_prompt: number of seeds for each prompt, at least 1.
         seed: seed of the first pair. The others count up from it.
 
     Raises:
-        ValueError: if the kind has fewer words for its slot than `prompts_per_concept`.
+        ValueError: if the kind has fewer words for its slot than `prompts_per_concept`, or the concept is a place, but
+            of kind "object".
     """
     if concept.prompts:
         texts = list(concept.prompts)
     else:
-        templates, base, slots = TEMPLATES[concept.kind]
+        templates, base, _ = TEMPLATES[concept.kind]
+        slots = slots_of(concept)
         if prompts_per_concept > len(slots):
             raise UsageError(
-                f"prompts_per_concept={prompts_per_concept}, but kind {concept.kind!r} has {len(slots)} prompts; "
-                f"use at most {len(slots)}, or raise seeds_per_prompt, or give Concept(prompts=...)."
+                f"prompts_per_concept={prompts_per_concept}, but {concept.name!r} of kind {concept.kind!r} has "
+                f"{len(slots)} prompts; use at most {len(slots)}, or raise seeds_per_prompt, or give "
+                "Concept(prompts=...)."
             )
         texts = [
-            (fill(templates[i % len(templates)], concept=concept.name, slot=slot), fill(base, slot=slot))
+            (fill(templates[i % len(templates)], concept=word, slot=slot), fill(base, slot=slot))
+            for word in concept.words
             for i, slot in enumerate(slots[:prompts_per_concept])
         ]
     repeated = [text for _ in range(seeds_per_prompt) for text in texts]

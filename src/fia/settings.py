@@ -11,6 +11,7 @@ Value = Literal["rewrite", "zero"]
 Sites = Literal["both", "feed-forward", "cross-attention"]
 UNION = 1.01  # an alpha above 1 spares nothing
 LARGEST_WEIGHT = 1e9
+LARGEST_ALPHA = 1e9  # anything above 1 is the union
 LARGEST_MOMENT_RANK, LARGEST_RESPONSE_RANK = 48, 16  # half of what the sketches of docs/method.md, section 9, hold
 
 
@@ -92,14 +93,16 @@ class Settings:
                 raise UsageError(f"{name}={getattr(self, name)} is outside [1, {most}].")
         if self.retained_words < 0:
             raise UsageError(f"retained_words={self.retained_words}; it must be at least 0.")
-        if self.agnostic_ratio is not None and not 0 <= self.agnostic_ratio < float("inf"):
-            raise UsageError(f"agnostic_ratio={self.agnostic_ratio} is outside [0, inf); above 1, nothing is spared.")
+        if self.agnostic_ratio is not None and not 0 <= self.agnostic_ratio <= LARGEST_ALPHA:
+            raise UsageError(
+                f"agnostic_ratio={self.agnostic_ratio} is outside [0, {LARGEST_ALPHA:g}]; above 1, nothing is spared."
+            )
         numbers = ("prompts_per_concept", "seeds_per_prompt", "num_inference_steps", "saliency_steps")
         check_at_least_one(self, *numbers, "concepts_at_once", "batch_size")
         if self.saliency_steps > self.num_inference_steps:
             raise UsageError(
                 f"saliency_steps={self.saliency_steps} exceeds num_inference_steps={self.num_inference_steps}; give at "
-                "most that many."
+                f"most that many: --saliency-steps {self.num_inference_steps}."
             )
         choices = {"magnitude": get_args(Magnitude), "mode": get_args(Mode)}
         choices |= {"edit": (None, *get_args(Value)), "sites": (None, *get_args(Sites))}

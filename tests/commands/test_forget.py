@@ -1,11 +1,13 @@
 """`fia forget`: which settings it finds with, and what it says of them."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_pipelines import tiny_sd
 
+from fia import FIAError, NeuronMask
 from fia.cli import main
 from fia.commands import forget
 
@@ -48,3 +50,23 @@ def test_only_what_is_given_goes_before_what_is_recommended(
     expected = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2}
     assert planned == [{"settings": None, "keep": []} | expected]
     assert "Settings: the defaults, except --prompts-per-concept 2 --num-inference-steps 4" in capsys.readouterr().out
+
+
+def test_where_it_will_write_is_tested_before_the_model_is_loaded(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for out, said in {tmp_path / "file": "cannot be written", folder: "replace it (--replace)"}.items():
+        assert main(["forget", "no-such-model", "church", "--out", str(out)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_mask_whose_folder_is_lost_is_saved_elsewhere(
+    tmp_path: Path, mask: NeuronMask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FIAError, match=r"cannot be saved to .*file .* It is in (.*fia-mask-\w+)\.") as error:
+        forget.save(mask, tmp_path / "file")
+    elsewhere = str(error.value).rpartition("It is in ")[2].removesuffix(".")
+    assert NeuronMask.from_pretrained(elsewhere).fingerprint == mask.fingerprint

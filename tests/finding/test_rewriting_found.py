@@ -208,7 +208,7 @@ def test_a_cache_that_cannot_be_written_is_said(pipe, cache):
 
 
 def test_a_word_that_is_a_concept_is_near_it(pipe):
-    near = near_words(pipe, ["church", "golf ball"], ["church", "ball", "dog"])
+    near = near_words(pipe, [fia.Concept("church"), fia.Concept("golf ball")], ["church", "ball", "dog"])
     assert "church" in near["church"]
     assert "ball" in near["golf ball"]
 

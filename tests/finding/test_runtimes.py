@@ -122,16 +122,20 @@ def test_half_precision_has_the_same_weights_and_most_of_the_same_neurons(family
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-@pytest.mark.usefixtures("any_types")
-def test_adapters_on_other_layers_are_warned_of_and_on_these_refused():
+@pytest.mark.parametrize("pattern", ["*.to_out.0", None])
+@pytest.mark.parametrize("target", [["to_k"], r".*ff\.net\.2", ["to_out.0"]])
+def test_adapters_are_warned_of_and_the_layers_beneath_them_are_found(target, pattern):
+    plain, options = tiny_transformer("sd3"), FAST | {"layers": pattern}
+    names = fia.find(plain, "tench", **options).shapes
     pipe = tiny_transformer("sd3")
-    pipe.transformer.add_adapter(LoraConfig(target_modules=["to_k"]), "style")
-    with warned(r"Adapters are loaded \(style\)"):
-        fia.find(pipe, "tench", **FAST)
-    pipe = tiny_transformer("sd3")
-    pipe.transformer.add_adapter(LoraConfig(target_modules=r".*ff\.net\.2"), "style")
-    with pytest.raises(TypeError, match=r"peft.*only plain floating-point linears.*pipe\.fuse_lora"):
-        fia.find(pipe, "tench", **FAST)
+    pipe.transformer.add_adapter(LoraConfig(target_modules=target, init_lora_weights=False), "style")
+    with warned(r"Adapters are active \(style\)"):
+        mask = fia.find(pipe, "tench", **options)
+    assert mask.shapes == names
+    mask.apply(plain)
+    mask.apply(pipe)
+    pipe.transformer.unload_lora()
+    assert hash_weights(maskable_layers(pipe.transformer)) == hash_weights(maskable_layers(plain.transformer))
 
 
 def test_a_fused_adapter_makes_other_weights_and_a_mask_is_found_in_those():

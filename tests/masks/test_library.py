@@ -126,3 +126,53 @@ def test_the_commands(mask, tmp_path, capsys):
     assert NeuronMask.from_pretrained(policy).fingerprint == expected.fingerprint
     assert main(["library", "compose", library, "--out", policy, "--strengths", "golf ball"]) == 2
     assert "strength 'golf ball' is not of the form NAME=NUMBER" in capsys.readouterr().err
+
+
+def test_several_masks_are_added_or_none_of_them(mask, tmp_path, monkeypatch):
+    library, original = Library(tmp_path / "library"), Path.write_bytes
+    church, rest = mask.only("church"), mask.without("church")
+
+    def full(path, content):
+        if "golf-ball" in str(path):
+            raise OSError("disk full")
+        return original(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="disk full"):
+        library.add(church, rest)
+    assert not library.masks()
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="'church' is already in"):
+        library.add(church, mask, replace=True)
+    assert not library.masks()
+    library.add(church, rest)
+    assert library.compose().fingerprint == mask.fingerprint
+
+
+def test_an_entry_that_is_a_link_is_never_written_through(library, mask, tmp_path):
+    outside = tmp_path / "outside"
+    (library.folder / "church").rename(outside)
+    (library.folder / "church").symlink_to(outside)
+    with pytest.raises(ValueError, match="is a link, and a library writes only into its own folder"):
+        library.add(mask.only("church"), replace=True)
+    library.remove("church")
+    assert list(library.masks()) == ["golf ball", "Van Gogh"]
+    assert NeuronMask.from_pretrained(outside).concepts == ("church",)
+
+
+def test_a_composed_mask_replaces_none_unless_told_to_and_never_an_entry(library, capsys):
+    out, command = library.folder.parent / "out", ["library", "compose", str(library.folder), "church", "golf ball"]
+    assert main([*command, "--out", str(library.folder / "church")]) == 2
+    assert "is an entry of the library itself" in capsys.readouterr().err
+    assert main([*command, "--out", str(out)]) == 0
+    assert main([*command[:-1], "--out", str(out)]) == 2
+    assert "holds a mask already; replace it (--replace)" in capsys.readouterr().err
+    assert main([*command[:-1], "--out", str(out), "--replace"]) == 0
+    assert NeuronMask.from_pretrained(out).concepts == ("church",)
+
+
+def test_masks_that_share_a_word_are_not_joined(mask):
+    chapel = replace(mask.only("church"), neurons={"Chapel": mask.neurons["church"]}, provenance=[])
+    found = [{"concepts": [{"name": "church", "kind": "object", "synonyms": ["chapel"]}]}]
+    with pytest.raises(ValueError, match="Both masks hold 'church'"):
+        replace(mask.only("church"), provenance=found) | chapel

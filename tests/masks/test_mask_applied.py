@@ -224,11 +224,12 @@ def test_a_model_made_in_inference_mode_is_masked_and_restored(mask):
     before = bits(pipe.unet)
     with mask.applied(pipe):
         assert mask.is_applied(pipe)
-        assert sum(int((layer.weight == 0).sum()) for layer in maskable_layers(pipe.unet).values()) == mask.number_pruned
+        layers = maskable_layers(pipe.unet).values()
+        assert sum(int((layer.weight == 0).sum()) for layer in layers) == mask.number_pruned
     assert_same_bits(pipe.unet, before)
 
 
-def add_adapter(pipe, scale=1.0):
+def add_adapter(pipe):
     """Adds a LoRA that changes something to the masked layers and to the outputs of attentions."""
     pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["ff.net.2", "to_out.0"], init_lora_weights=False), "x")
 
@@ -302,20 +303,26 @@ def test_the_users_exception_is_not_replaced_by_one_from_restoring(pipe, mask, m
     def failing(*_):
         raise OSError("no memory")
 
+    def fails_within():
+        with mask.applied(pipe):
+            monkeypatch.setattr(pruning, "_write", failing)
+            raise KeyError("the user's")
+
     with (
         warned("After KeyError, the original weights could not be written back. no memory"),
         pytest.raises(KeyError, match="the user's"),
-        mask.applied(pipe),
     ):
-        monkeypatch.setattr(pruning, "_write", failing)
-        raise KeyError("the user's")
+        fails_within()
 
 
 def test_a_mask_from_outside_is_seen_by_a_policy(pipe, mask):
     policy = Policy(pipe, {"all": mask})
     mask.apply(pipe)
     for name in ("all", None):
-        with pytest.raises(ValueError, match="is applied to this pipeline, and a policy needs the original"), policy(name):
+        with (
+            pytest.raises(ValueError, match="is applied to this pipeline, and a policy needs the original"),
+            policy(name),
+        ):
             pass
     assert mask.is_applied(pipe)
 

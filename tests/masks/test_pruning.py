@@ -161,7 +161,13 @@ def test_nan_weights_at_half_strength_are_known(pipe, mask):
     name, layer = next(iter(maskable_layers(pipe.unet).items()))
     layer.weight.view(-1)[mask.pruned[name][0]] = float("nan")
     before = bits(pipe.unet)
-    prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all", {n: torch.full((len(i),), 0.5) for n, i in mask.pruned.items()})
+    prune(
+        pipe.unet,
+        maskable_layers(pipe.unet),
+        mask.pruned,
+        "all",
+        {n: torch.full((len(i),), 0.5) for n, i in mask.pruned.items()},
+    )
     assert look(pipe.unet, current_pruning(pipe.unet)).other == 0
     assert restore(pipe.unet) == 0
     assert_same_bits(pipe.unet, before)

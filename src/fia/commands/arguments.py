@@ -26,7 +26,7 @@ Concepts = Annotated[
     arg(
         metavar="CONCEPT ...",
         help='What to forget: the words of a prompt, with the kind if it is not an object: church, "Van Gogh:style", '
-        '"naked:explicit".',
+        '"naked:explicit", forest:place. Synonyms are one concept: "church|chapel".',
     ),
 ]
 Folder = Annotated[Path, arg(metavar="FOLDER")]

@@ -5,17 +5,21 @@ import shlex
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Literal
 
 from tyro.conf import OmitArgPrefixes
 
 from ..concepts import as_concepts, parse_concept, preset
+from ..errors import FIAError, UsageError
 from ..finding.dry_run import estimate
 from ..finding.plan import plan_finding
 from ..finding.run import find_planned
 from ..loading import Runtime
 from ..masks.describe import describe, describe_effects, describe_json
 from ..masks.file import check_folder
+from ..masks.mask import NeuronMask
 from ..processes import processes
 from ..recommended import REWRITTEN
 from ..settings import Settings
@@ -49,6 +53,8 @@ class Forget:
     things is kept without being named."""
     settings: OmitArgPrefixes[SettingsFlags] = field(default_factory=SettingsFlags)
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
+    replace: bool = False
+    """Replace a mask that is there already."""
     dry_run: bool = False
     """Only estimate the denoiser calls, the time and the memory, and write nothing."""
     json: Json = False
@@ -59,7 +65,7 @@ class Forget:
         named = [*map(parse_concept, self.concepts), *(preset(self.preset) if self.preset else ())]
         concepts = as_concepts(named, mode)
         out = self.out.resolve()
-        check_folder(out)
+        check_folder(out, replaces=self.replace or self.dry_run)
         share = processes()
         keep = list(map(parse_concept, self.keep))
         plan = plan_finding(self.runtime.load(self.model), concepts, keep=keep, **options)
@@ -79,13 +85,29 @@ class Forget:
                 )
             raise
         if share.is_main_process:
-            mask.save_pretrained(out)
+            save(mask, out)
             if unfinished.exists():
                 shutil.rmtree(unfinished)
             used = settings_used(self.model, mode, options)
             effects = describe_effects(mask)
             written = "\n".join(filter(None, (f"{describe(mask)}\n", effects, used, f"The mask is in {self.out}")))
             print(json.dumps(describe_json(mask), indent=2) if self.json else written)
+
+
+def save(mask: NeuronMask, out: Path) -> None:
+    """Saves a mask. If its folder cannot be written any more, saves it elsewhere, so that nothing is lost.
+
+    Raises:
+        FIAError: if it is elsewhere; it says where.
+    """
+    try:
+        mask.save_pretrained(out)
+    except (OSError, UsageError) as error:
+        elsewhere = mkdtemp(prefix="fia-mask-")
+        mask.save_pretrained(elsewhere)
+        raise FIAError(
+            f"The mask cannot be saved to {out} ({error}). It is in {elsewhere}; move it from there."
+        ) from None
 
 
 def settings_used(model: str, mode: str, options: dict[str, Any]) -> str:

@@ -34,8 +34,9 @@ class Add:
     def run(self) -> None:
         if not self.masks:
             raise UsageError("No mask was given; give the folder of at least one.")
-        for mask in map(NeuronMask.from_pretrained, self.masks):
-            Library(self.folder).add(mask, replace=self.replace)
+        masks = list(map(NeuronMask.from_pretrained, self.masks))
+        Library(self.folder).add(*masks, replace=self.replace)
+        for mask in masks:
             print(f"Added {', '.join(mask.concepts)}")
 
 
@@ -111,12 +112,17 @@ class Compose:
     """Alpha of the fusion rule; by default that of the masks."""
     strengths: tuple[str, ...] = ()
     """Share of its neurons' weights that a concept takes away, from above 0 to 1, such as "golf ball=0.5"."""
+    replace: bool = False
+    """Replace a mask that is there already."""
     json: Json = False
 
     def run(self) -> None:
-        check_folder(self.out)
+        if self.folder.resolve() == self.out.resolve().parent:
+            raise UsageError(f"--out {self.out} is an entry of the library itself; give a folder outside of it.")
+        check_folder(self.out, replaces=self.replace)
         mask = library_at(self.folder).compose(self.concepts, self.agnostic_ratio)
         mask = mask.with_strengths(dict(map(parse_strength, self.strengths)))
+        mask.warn_if_idle()
         mask.save_pretrained(self.out)
         print(json.dumps(describe_json(mask), indent=2) if self.json else f"{describe(mask)}\n\nWritten to {self.out}")
 

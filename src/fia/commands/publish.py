@@ -6,6 +6,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 
 from ..errors import FIAError, UsageError
 from ..export import publish
+from ..masks.file import check_folder
 from ..masks.mask import NeuronMask
 from .arguments import Folder, Mask
 
@@ -36,10 +37,14 @@ class Publish:
     """Identifier of the mask's licence, such as apache-2.0."""
     private: bool = False
     """Make a new repository private."""
+    replace: bool = False
+    """Replace a mask that is in the folder already."""
 
     def run(self) -> None:
         if self.out is None and self.repo is None:
             raise UsageError("Say where to publish: --out FOLDER, --repo OWNER/NAME, or both.")
+        if self.out is not None:
+            check_folder(self.out, replaces=self.replace)
         mask = NeuronMask.from_pretrained(self.mask)
         if self.out is not None:
             publish.write(mask, self.out, self.evidence, self.licence)

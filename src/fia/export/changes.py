@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..masks.mask import NeuronMask
-from ..masks.pruning import prune
+from ..masks.pruning import prune, refuse_if_pruned
 from ..models.layers import MaskableLayer, hash_weights, layers_named
 
 
@@ -34,6 +34,7 @@ def changed_weights(pipe: DiffusionPipeline, mask: NeuronMask, *, check_weights:
     Raises:
         ValueError: if the mask does not fit the model, or changes no weight of it.
     """
+    refuse_if_pruned(mask.denoiser_of(pipe), "and what another one changes is read from the original weights")
     layers = layers_named(mask.denoiser_of(pipe), mask.shapes)
     before = {name: layer.weight.cpu().clone() for name, layer in layers.items()}
     changes = {}

@@ -37,19 +37,15 @@ def write(mask: NeuronMask, folder: Path, evidence: Path | None = None, licence:
     """
     if evidence is None:
         maskfile.save(mask, folder, card=model_card(mask, licence=licence))
-        others: dict[str, bytes] = {}
-    else:
-        result = read_evidence(mask, evidence)
-        others, shown = {EVIDENCE: json.dumps(result, indent=2).encode() + b"\n"}, []
-        for i, (prompt, *files) in enumerate(pictures_of(result, evidence), start=1):
-            without, masked = (f"{PICTURES}/{i}-{when}.png" for when in ("without", "with"))
-            others |= {without: files[0].read_bytes(), masked: files[1].read_bytes()}
-            shown.append((prompt, without, masked))
-        card = model_card(mask, Evidence(evidence_text(result), eval_results(result), shown), licence)
-        maskfile.save(mask, folder, card=card, others=others)
-    for file in [folder / EVIDENCE, *(folder / PICTURES).glob("*.png")]:
-        if file.relative_to(folder).as_posix() not in others:
-            file.unlink(missing_ok=True)  # it belongs to a mask that was here before
+        return
+    result = read_evidence(mask, evidence)
+    others, shown = {EVIDENCE: json.dumps(result, indent=2).encode() + b"\n"}, []
+    for i, (prompt, *files) in enumerate(pictures_of(result, evidence), start=1):
+        without, masked = (f"{PICTURES}/{i}-{when}.png" for when in ("without", "with"))
+        others |= {without: files[0].read_bytes(), masked: files[1].read_bytes()}
+        shown.append((prompt, without, masked))
+    card = model_card(mask, Evidence(evidence_text(result), eval_results(result), shown), licence)
+    maskfile.save(mask, folder, card=card, others=others)
 
 
 def push(

@@ -1,15 +1,22 @@
-"""Warnings that come before a run."""
+"""Warnings and refusals that come before a run."""
 
 import logging
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from ..models.families import is_known
-from ..models.pipelines import longest_prompt
+from ..concepts import Concept, comparable
+from ..errors import UsageError
+from ..models.families import family_of, is_known
+from ..models.pipelines import active_adapters, known_names, longest_prompt
 from ..prompts import ConceptPairs
+from ..settings import Settings
 
 log = logging.getLogger("fia")
+
+USUAL_DISTILLED = 5.0  # FLUX.1-dev is used with 3 to 4
 
 
 def warn_of_guesses(denoiser: nn.Module) -> None:
@@ -37,12 +44,42 @@ def warn_of_long_prompts(pipe: DiffusionPipeline, pairs: ConceptPairs) -> None:
             )
 
 
-def warn_of_adapters(denoiser: nn.Module) -> None:
-    """Warns if an adapter (a LoRA) is loaded: it affects which neurons are found, and can undo the pruning."""
-    adapters = getattr(denoiser, "peft_config", None)
+def warn_of_adapters(pipe: DiffusionPipeline) -> None:
+    """Warns if an adapter (a LoRA) is active: it affects which neurons are found, and can undo the pruning."""
+    adapters = active_adapters(pipe)
     if adapters:
         log.warning(
-            f"Adapters are loaded ({', '.join(adapters)}). They affect which neurons are found. The mask prunes only "
+            f"Adapters are active ({', '.join(adapters)}). They affect which neurons are found. The mask prunes only "
             "the model's own weights, not what an adapter adds, and another adapter can bring the concept back. To "
-            "find neurons of the model alone, call pipe.unload_lora_weights() first."
+            "find neurons of the model alone, call pipe.disable_lora() first, or pipe.unload_lora_weights()."
         )
+
+
+def warn_of_guidance(denoiser: nn.Module, settings: Settings) -> None:
+    """Warns if a model that guides itself is told of a scale that it was hardly trained with."""
+    if family_of(denoiser).guidance == "distilled" and settings.guidance_scale > USUAL_DISTILLED:
+        log.warning(
+            f"guidance_scale={settings.guidance_scale:g}, but {type(denoiser).__name__} guides itself, and is mostly "
+            "used with about 3.5. Give what you generate with: guidance_scale=3.5 (--guidance-scale 3.5)."
+        )
+
+
+def check_known(pipe: DiffusionPipeline, concepts: Iterable[Concept]) -> None:
+    """Refuses a name that an embedded model was not trained with; it would be found in noise.
+
+    Raises:
+        ValueError: for the first such name. It suggests a similar one.
+    """
+    known = known_names(pipe)
+    if not known:
+        return
+    learned = {word for name in known for word in name.casefold().split()}
+    for name in (name for concept in concepts if not concept.prompts for name in concept.words):
+        if not set(comparable(name).split()) <= learned:
+            by_form = {comparable(own): own for own in known}
+            close = get_close_matches(comparable(name), by_form, n=1)
+            guess = f" Did you mean {by_form[close[0]]!r}?" if close else ""
+            raise UsageError(
+                f"The embedded model does not know {name!r}.{guess} It knows {', '.join(known)}. For other words, give "
+                "another model."
+            )

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import BoundArguments, signature
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import UnsupportedError
 from ..models.families import Family, family_of, guidance_arguments
-from ..models.pipelines import hidden_progress_bar
+from .aside import alone
 from .observe import Observer
 
 
@@ -44,8 +45,8 @@ def run_first_steps(
     A step is a timestep. If a scheduler evaluates the same timestep twice, the second time is not observed.
 
     Args:
-        pipe: the pipeline. Its weights, hooks and progress bar stay as they were. Modules that torch.compile compiled
-            run uncompiled meanwhile, because compiled code skips our hooks.
+        pipe: the pipeline. It stays as it was (`aside.alone`). Modules that torch.compile compiled run uncompiled
+            meanwhile, because compiled code skips our hooks.
         denoiser: the denoiser of the pipeline.
         prompts: P prompts.
         seeds: P seeds of the initial noise (and of the scheduler's noise, if it adds any).
@@ -57,26 +58,26 @@ def run_first_steps(
         on_step: called after each step.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    guidance = guidance_arguments(denoiser, guidance_scale, len(prompts))
+    options = guidance_arguments(denoiser, guidance_scale, len(prompts))
+    if "pag_scale" in signature(pipe.__call__).parameters:
+        options["pag_scale"] = 0.0  # no perturbed attention guidance, which needs rows of its own
     with (
-        _sliced_forward(pipe, denoiser, len(prompts), observer, first_steps, batch_size, on_step),
-        hidden_progress_bar(pipe),
+        alone(pipe, denoiser, seeds) as own,
+        _sliced_forward(own, denoiser, len(prompts), observer, first_steps, batch_size, on_step),
         _uncompiled(),
         torch.no_grad(),
     ):
         try:
-            pipe(
+            own(
                 prompt=list(prompts),  # by name: some pipelines take an image first
                 generator=generators,
                 num_inference_steps=num_inference_steps,
                 output_type="latent",
-                **guidance,
+                **options,
             )
         except _StepsDoneError:
             pass
         finally:
-            if hasattr(pipe, "_current_timestep"):
-                pipe._current_timestep = None  # pipelines that have it end this way
             pipe.maybe_free_model_hooks()
 
 
@@ -94,8 +95,11 @@ def _sliced_forward(
     whole_forward, was_own = denoiser.forward, "forward" in vars(denoiser)
     parameters, family = signature(type(denoiser).forward), family_of(denoiser)
     timesteps_seen: list[float] = []
+    thread = get_ident()
 
     def forward(*args: Any, **kwargs: Any) -> Any:
+        if get_ident() != thread:  # another thread generates images with the same denoiser
+            return whole_forward(*args, **kwargs)
         call = parameters.bind(denoiser, *args, **kwargs)
         now = _timestep(pipe, call)
         if len(timesteps_seen) == first_steps:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ..models.lock import held
 from .collect import collect_statistics
 from .memory import free_memory
 from .plan import FindingPlan
@@ -116,7 +117,7 @@ def seconds_per_row(plan: FindingPlan, pairs: int) -> float:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter())
 
-    with Progress(number, shown=False, on_step=on_step) as steps:
+    with held(plan.denoiser), Progress(number, shown=False, on_step=on_step) as steps:
         collect_statistics(brief, plan.memory.parts[0], [(concept, own[:pairs])], steps, connection_saliency)
     return (times[-1] - times[-2]) / (2 * pairs * plan.passes_of_step)
 

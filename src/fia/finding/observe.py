@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class Observer:
             watch: called before that with the name, the indices, and the layer's inputs and outputs.
         """
         self.prompts: range | None = None
+        self.thread = get_ident()  # what other threads run is not observed
         self.measure, self.receive, self.watch = measure, receive, watch
         self._layers = layers
 
@@ -72,7 +74,7 @@ class _LayerHook:
             DataError: if the layer runs more often in a pass than it should, or gets another number of rows.
         """
         prompts, layer = self.observer.prompts, self.layer
-        if prompts is None:
+        if prompts is None or get_ident() != self.observer.thread:
             return
         if prompts is not self.prompts:  # every slice of rows has its own range object
             self.prompts, self.runs, self.parts = prompts, 0, []

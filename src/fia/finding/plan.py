@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from diffusers import DiffusionPipeline, ModelMixin
 
-from ..concepts import Concept, as_concepts, paper_agnostic_ratio
+from ..concepts import Concept, as_concepts, comparable, paper_agnostic_ratio
 from ..errors import UsageError
 from ..masks.pruning import refuse_if_pruned
 from ..models.families import Guidance, family_of
@@ -17,7 +17,8 @@ from ..models.pipelines import embedded_name, get_denoiser, get_known_denoiser
 from ..prompts import ConceptPairs, prompt_pairs
 from ..recommended import recommend
 from ..settings import Settings
-from .checks import warn_of_adapters, warn_of_guesses, warn_of_long_prompts
+from .aside import check_pipeline
+from .checks import check_known, warn_of_adapters, warn_of_guesses, warn_of_guidance, warn_of_long_prompts
 from .memory import MemoryPlan, plan_memory
 from .words import usable_words
 
@@ -164,19 +165,22 @@ def plan_finding(
 ) -> FindingPlan:
     """Returns the plan for `find`, after all of its checks and warnings; see `find` for the arguments."""
     denoiser = get_denoiser(pipe)
+    check_pipeline(pipe, denoiser)
     wanted, settings = choose_settings(pipe, concepts, settings, overrides)
     if settings.layers is None:
         denoiser = get_known_denoiser(pipe)
     assert settings.sites is not None
     layers = maskable_layers(denoiser, settings.layers, settings.sites)
+    kept = names_to_keep(keep, wanted, settings)
+    check_known(pipe, [*wanted, *kept])
     warn_of_guesses(denoiser)
-    warn_of_adapters(denoiser)
+    warn_of_adapters(pipe)
+    warn_of_guidance(denoiser, settings)
     refuse_if_pruned(denoiser, "and neurons must be found on the original weights")
     pairs = pair_prompts(wanted, settings)
     warn_of_long_prompts(pipe, pairs)
     groups = group_by_base_prompts(pairs, settings.concepts_at_once)
     memory = plan_memory(layers, max(map(len, groups)), pipe._execution_device)
-    kept = names_to_keep(keep, wanted, settings)
     words = () if settings.is_zero else tuple(usable_words(pipe, settings.retained_words))
     return FindingPlan(pipe, denoiser, settings, layers, pairs, groups, memory, kept, words)
 
@@ -189,16 +193,16 @@ def names_to_keep(
     Raises:
         ValueError: if one of the names is to be forgotten, or the neurons become zero, which keeps nothing by name.
     """
-    names = dict.fromkeys([keep] if isinstance(keep, str | Concept) else keep)
-    kept = {concept.name: concept for concept in as_concepts(names)} if names else {}
+    names = [keep] if isinstance(keep, str | Concept) else list(dict.fromkeys(keep))
+    kept = {word: Concept(word, own.kind) for own in (as_concepts(names) if names else []) for word in own.words}
     if kept and settings.is_zero:
         raise UsageError(
             f"keep={list(kept)} has no effect with zeros, which know nothing of what to keep. Leave it out, or take "
             'edit="rewrite" (--edit rewrite).'
         )
-    forgotten = {concept.name.casefold() for concept in concepts}
+    forgotten = {comparable(word) for concept in concepts for word in concept.words}
     for name in kept:
-        if name.casefold() in forgotten:
+        if comparable(name) in forgotten:
             raise UsageError(f"{name!r} cannot be forgotten and kept at once; name it once.")
     return tuple(kept.values())
 

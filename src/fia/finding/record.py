@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from typing import Any
 
-from ..models.pipelines import model_name
+from ..models.pipelines import active_adapters, model_name
 from ..prompts import ConceptPairs
 from ..provenance import versions
 from .plan import FindingPlan
@@ -28,8 +28,11 @@ def record(plan: FindingPlan, pairs: ConceptPairs, seconds: float) -> dict[str, 
         "settings": asdict(plan.settings),
         "keep": [{"name": concept.name, "kind": concept.kind} for concept in plan.keep],
         "words": [word for word, _ in plan.words],
+        "adapters": active_adapters(pipe),
         "concepts": [
-            asdict(replace(concept, prompts=())) | {"prompts": [asdict(pair) for pair in own]} for concept, own in pairs
+            asdict(replace(concept, prompts=()))
+            | {"synonyms": list(concept.synonyms), "prompts": [asdict(pair) for pair in own]}
+            for concept, own in pairs
         ],
         "versions": versions(),
     }

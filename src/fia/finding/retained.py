@@ -23,11 +23,13 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ..concepts import Concept
 from ..files import written_whole
 from ..masks.low_rank import Moment
 from ..masks.rewriting import NAMED, Source
 from ..masks.rewriting_file import pack_moments, take_moments
 from ..models.layers import layer_shapes
+from ..models.pipelines import active_adapters
 from ..prompts import OBJECTS, PLACES, fill
 from ..provenance import hash_json, hash_pipeline, versions
 from .collect import run_prompts, with_smaller_batches
@@ -59,7 +61,7 @@ def retained_prompts(name: str, kind: str, number: int) -> list[str]:
     )
     if kind in ("style", "styles"):
         return [fill("a {object} in the style of {name}", object=thing, name=name) for thing in objects]
-    if kind == "places":
+    if kind in ("place", "places"):
         return [fill(f"{start} {{name}}", name=name) for start in ("a", "a photo of a", "an empty")]
     return [fill(text, name=name, place=place) for text in ("a {name}", "a photo of a {name}", "a {name} in a {place}")]
 
@@ -82,17 +84,23 @@ def text_features(pipe: DiffusionPipeline, names: Sequence[str]) -> Float[Tensor
     return torch.nn.functional.normalize(torch.stack(features), dim=1)
 
 
-def near_words(pipe: DiffusionPipeline, concepts: Sequence[str], words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def near_words(
+    pipe: DiffusionPipeline, concepts: Sequence[Concept], words: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
     """Returns, for each concept, the words that mean nearly the same to the pipeline's text encoder."""
-    features = text_features(pipe, [*concepts, *words])
-    near: dict[str, tuple[str, ...]] = {}
-    for i, concept in enumerate(concepts):
-        close = [False] * len(words)
-        if features is not None:
-            close = (features[len(concepts) :] @ features[i] >= NEAR).tolist()
-        same = [word.casefold() in concept.casefold().split() for word in words]
-        near[concept] = tuple(word for word, *is_near in zip(words, close, same, strict=True) if any(is_near))
-    return near
+    names = [name for concept in concepts for name in concept.words]
+    features = text_features(pipe, [*names, *words])
+    close = dict.fromkeys(names, [False] * len(words))
+    if features is not None:
+        close = dict(zip(names, (features[: len(names)] @ features[len(names) :].T >= NEAR).tolist(), strict=True))
+    return {
+        concept.name: tuple(
+            word
+            for i, word in enumerate(words)
+            if any(close[name][i] or word.casefold() in name.casefold().split() for name in concept.words)
+        )
+        for concept in concepts
+    }
 
 
 def retain(
@@ -130,7 +138,7 @@ def retain(
         steps.skip(steps.total - steps.done)
     *words, whole = kept
     sources[f"words {identity}"] = Source("words", whole, len(words))
-    near = near_words(plan.pipe, [concept.name for concept, _ in plan.pairs], [word for word, _ in plan.words])
+    near = near_words(plan.pipe, [concept for concept, _ in plan.pairs], [word for word, _ in plan.words])
     by_word = dict(zip((word for word, _ in plan.words), words, strict=True))
     for word in dict.fromkeys(word for found in near.values() for word in found):
         sources[f"near {identity} {word}"] = Source("near", by_word[word])
@@ -197,6 +205,7 @@ def hash_words(plan: FindingPlan) -> str:
         "prompts": PROMPTS_OF_NAME,
         "seed": FIRST_SEED,
         "ranks": (WORD_RANK, LIST_RANK),
+        "adapters": active_adapters(plan.pipe),
         "versions": versions(),
     }
     config = {key: value for key, value in plan.denoiser.config.items() if not key.startswith("_")}

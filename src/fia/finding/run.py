@@ -17,14 +17,18 @@ from torch import Tensor
 from ..concepts import Concept
 from ..masks.low_rank import Moment, Response
 from ..masks.mask import NeuronMask
+from ..masks.pruning import refuse_if_pruned
 from ..masks.rewriting import Rewriting, Source
 from ..models.layers import count_parameters, layer_shapes
+from ..models.lock import held
+from ..models.pipelines import get_denoiser, known_names
 from ..prompts import ConceptPairs
 from ..provenance import hash_json
 from ..settings import Settings
 from .collect import collect_statistics
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
+from .probe import warn_of_unknown
 from .progress import OnStep, Progress
 from .record import record
 from .retained import retain
@@ -62,8 +66,9 @@ def forget(
         ValueError: if a setting is out of range, if no concept is given or one is given twice, or if the pipeline
             already carries a mask.
     """
-    mask = find(pipe, concepts, settings, keep=keep, progress=progress, **overrides)
-    mask.apply(pipe)
+    with held(get_denoiser(pipe)):
+        mask = find(pipe, concepts, settings, keep=keep, progress=progress, **overrides)
+        mask.apply(pipe)
     return mask
 
 
@@ -97,13 +102,14 @@ def find(
             PartialState(timeout=timedelta(days=1)).
         **overrides: single settings, such as `spatial_ratio=0.03`.
     """
-    return find_planned(
-        plan_finding(pipe, concepts, settings, keep=keep, **overrides),
-        progress=progress,
-        on_step=on_step,
-        unfinished=unfinished,
-        processes=processes,
-    )
+    with held(get_denoiser(pipe)):
+        return find_planned(
+            plan_finding(pipe, concepts, settings, keep=keep, **overrides),
+            progress=progress,
+            on_step=on_step,
+            unfinished=unfinished,
+            processes=processes,
+        )
 
 
 def find_planned(
@@ -115,6 +121,20 @@ def find_planned(
     processes: PartialState | None = None,
 ) -> NeuronMask:
     """Runs a plan and returns the mask; see `find`."""
+    with held(plan.denoiser):
+        refuse_if_pruned(plan.denoiser, "and neurons must be found on the original weights")
+        if not known_names(plan.pipe) and (processes is None or processes.is_main_process):
+            warn_of_unknown(plan)
+        return _run(plan, progress, on_step, unfinished, processes)
+
+
+def _run(
+    plan: FindingPlan,
+    progress: bool,
+    on_step: OnStep | None,
+    unfinished: str | Path | None,
+    processes: PartialState | None,
+) -> NeuronMask:
     index, number = (0, 1) if processes is None else (processes.process_index, processes.num_processes)
     own_groups = plan.groups[index::number]
     # With a single group there is nothing to resume, so we do not hash the model.
@@ -151,7 +171,9 @@ def find_planned(
             sources=joined.sources | sources,
             near=near,
         )
-    return _mask(plan, plan.pairs, by_name, rewriting, seconds)
+    mask = _mask(plan, plan.pairs, by_name, rewriting, seconds)
+    mask.warn_if_idle()
+    return mask
 
 
 def _mask(

@@ -2,13 +2,14 @@
 
 Each finished group of concepts is stored as its own mask. A hash of everything that it depends on names the folder: all
 weights of the model, its scheduler, the settings, prompts and versions. So only a run that would find the same neurons
-uses it. (The hash does not see the scale of a LoRA that is loaded but not fused.)
+uses it.
 """
 
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError, FIAError
 from ..files import folder_written_whole
 from ..masks.mask import NeuronMask
 from ..prompts import ConceptPairs
@@ -30,7 +31,14 @@ class Unfinished:
             ValueError: if the mask is damaged.
         """
         folder = self.folder / self._key(group)
-        return NeuronMask.from_pretrained(folder) if folder.exists() else None
+        if not folder.exists():
+            return None
+        try:
+            return NeuronMask.from_pretrained(folder)
+        except FIAError as error:
+            raise DataError(
+                f"What an interrupted run found is damaged: {error} To find it anew, delete {folder}."
+            ) from None
 
     def keep(self, group: ConceptPairs, mask: NeuronMask) -> None:
         """Writes the mask of a group, whole or not at all."""

@@ -104,9 +104,10 @@ seeds and versions are in `config.json`.
 
 
 def _described(mask: MaskContents, name: str) -> str:
-    """Returns a concept with its kind, and its strength if that is below 1."""
+    """Returns a concept with its kind and synonyms, and its strength if that is below 1."""
     strength = mask.strengths.get(name, 1)
-    return f"{name} ({mask.kinds[name]})" + (f", at strength {strength:g}" if strength != 1 else "")
+    also = f", also {', '.join(mask.synonyms[name])}" if mask.synonyms[name] else ""
+    return f"{name} ({mask.kinds[name]})" + also + (f", at strength {strength:g}" if strength != 1 else "")
 
 
 def _may_be_on_the_hub(model: str) -> bool:

@@ -1,9 +1,11 @@
 """MaskContents: what a mask holds, and what can be worked out from it without a model."""
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_args
 
+import numpy as np
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -12,6 +14,8 @@ from ..settings import Sites, Value
 from .fusion import agnostic_threshold, count_claims, fuse, strongest
 from .pruning import fingerprint
 from .rewriting import Effects, Rewriting
+
+log = logging.getLogger("fia")
 
 MOST_NAMED = 5  # concepts in the short description
 
@@ -110,7 +114,16 @@ class MaskContents:
     @property
     def number_spared(self) -> int:
         """Number of connections that are spared because many concepts claim them (Eq. 8)."""
-        return sum(int((count_claims(self._claims(name)) > 0).sum()) for name in self.shapes) - self.number_pruned
+        return sum(len(count_claims(self._claims(name))[0]) for name in self.shapes) - self.number_pruned
+
+    @property
+    def spared_counts(self) -> dict[str, int]:
+        """Number of each concept's neurons that are spared (Eq. 8)."""
+        pruned = {layer: indices.numpy() for layer, indices in self.pruned.items()}
+        return {
+            name: sum(len(np.setdiff1d(own[layer].numpy(), pruned[layer], assume_unique=True)) for layer in self.shapes)
+            for name, own in self.neurons.items()
+        }
 
     @property
     def agnostic_threshold(self) -> int:
@@ -156,6 +169,28 @@ class MaskContents:
         found = {concept["name"]: concept for record in self.provenance for concept in record["concepts"]}
         kinds = {name: found.get(name, {}).get("kind") for name in self.neurons}
         return {name: kind if kind in get_args(Kind) else "object" for name, kind in kinds.items()}
+
+    @property
+    def synonyms(self) -> dict[str, tuple[str, ...]]:
+        """Other words with which each concept was found, too."""
+        found = {concept["name"]: concept for record in self.provenance for concept in record["concepts"]}
+        return {name: tuple(found.get(name, {}).get("synonyms", ())) for name in self.neurons}
+
+    def warn_if_idle(self) -> None:
+        """Warns of concepts whose neurons are mostly spared, and of a mask that changes nothing."""
+        if self.concepts and not self.number_pruned:
+            log.warning(f"The mask of {', '.join(self.concepts)} changes nothing in the model.")
+        if self.agnostic_threshold > len(self.concepts):
+            return  # nothing is spared
+        counts = self.neuron_counts
+        for name, spared in self.spared_counts.items():
+            if spared > counts[name] / 2:
+                log.warning(
+                    f"{spared / counts[name]:.0%} of the neurons of {name!r} are spared, because "
+                    f"{self.agnostic_threshold} or more concepts claim them, so it is hardly forgotten. Words for one "
+                    'thing are one concept: "church|chapel". If these are different things that are much alike, spare '
+                    "nothing: agnostic_ratio=1.1 (--agnostic-ratio 1.1)."
+                )
 
     def _claims(self, layer: str) -> list[Tensor]:
         """Returns each concept's neurons of a layer."""

@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 
 from ..settings import Value
 from .mask import NeuronMask
-from .overlap import closest_pairs, overlap_matrix
+from .overlap import MOST_COMPARED, closest_pairs, overlap_matrix
 from .rewriting import Rewriting
 
 VERBS: dict[Value, str] = {"rewrite": "rewritten", "zero": "pruned"}
@@ -27,7 +27,8 @@ def describe_json(mask: NeuronMask) -> dict[str, Any]:
         "edit": mask.edit,
         "sites": mask.sites,
         "rewriting": describe_rewriting(mask.rewriting),
-        "overlap": overlap_matrix(mask).round(2).tolist(),
+        "synonyms": {name: list(words) for name, words in mask.synonyms.items() if words},
+        "overlap": overlap_matrix(mask).round(2).tolist() if len(mask.concepts) <= MOST_COMPARED else None,
         "architecture": mask.architecture,
         "weights_hash": mask.weights_hash,
         "provenance": mask.provenance,
@@ -76,11 +77,12 @@ def describe_effects(mask: NeuronMask) -> str:
 
 def describe(mask: NeuronMask) -> str:
     """Returns the same facts as a few short tables."""
-    verb = VERBS[mask.edit]
+    verb, synonyms = VERBS[mask.edit], mask.synonyms
     lines = [f"{'concept':<28}{'sensitive neurons':>18}"]
     for name, count in mask.neuron_counts.items():
         strength = f"  at strength {mask.strengths[name]:g}" if mask.strengths.get(name, 1) != 1 else ""
-        lines.append(f"{name:<28}{count:>18,}{strength}")
+        also = f"  also {', '.join(synonyms[name])}" if synonyms[name] else ""
+        lines.append(f"{name:<28}{count:>18,}{strength}{also}")
     pairs = closest_pairs(mask)
     if pairs:
         lines += ["", f"{'concepts that share most neurons':<56}{'IoU, %':>8}{'chance, %':>11}"]
@@ -104,4 +106,9 @@ def describe(mask: NeuronMask) -> str:
         lines.append(f"retained  {', '.join(filter(None, ('the base prompts', named, words)))}")
     for settings in mask.settings:
         lines.append("settings  " + ", ".join(f"{key} {value}" for key, value in settings.items()))
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
+
+
+def visible(text: str) -> str:
+    """Returns a line with an escape in place of each character that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

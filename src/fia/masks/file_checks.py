@@ -8,8 +8,9 @@ from typing import Any, get_args
 import numpy as np
 from torch import Tensor
 
-from ..errors import DataError
-from ..settings import Sites
+from ..concepts import clean_name
+from ..errors import DataError, UsageError
+from ..settings import LARGEST_ALPHA, Sites
 from . import rewriting_file
 from .gapcode import decode
 
@@ -17,7 +18,6 @@ FORMAT = "fia-neuron-mask"
 FORMAT_VERSION = 4
 OLDER = {3: {"sites": "feed-forward", "rewriting": None}}  # what a file of an older version does not say
 LARGEST_LAYER = 2**28  # connections: several times the largest known layer, and a bound on the memory of fusing
-LARGEST_ALPHA = 1e9  # anything above 1 is the union
 
 
 def parse_settings(settings: str, path: Path) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def parse_settings(settings: str, path: Path) -> dict[str, Any]:
     """
     try:
         config = json.loads(settings)
+        json.dumps(config, ensure_ascii=False).encode()  # fails for half of a character
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
@@ -61,6 +62,14 @@ def _is_shape(shape: Any) -> bool:
     )
 
 
+def _is_name(name: Any) -> bool:
+    try:
+        clean_name(name)
+    except UsageError:
+        return False
+    return True
+
+
 def _is_record(record: Any) -> bool:
     """Returns whether a value can be the record of a run of `find`: an object that names its concepts."""
     return (
@@ -69,16 +78,19 @@ def _is_record(record: Any) -> bool:
         and isinstance(record.get("settings", {}), dict)
         and isinstance(record.get("concepts"), list)
         and all(isinstance(concept, dict) and isinstance(concept.get("name"), str) for concept in record["concepts"])
+        and all(_are_names(concept.get("synonyms", [])) for concept in record["concepts"])
     )
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, list) and all(map(_is_name, names))
 
 
 SENSE: dict[str, Callable[[Any], bool]] = {
     "architecture": lambda value: isinstance(value, str),
     "denoiser_parameters": lambda value: type(value) is int and value > 0,
     "agnostic_ratio": lambda value: type(value) in (int, float) and 0 <= value <= LARGEST_ALPHA,
-    "concepts": lambda value: (
-        isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
-    ),
+    "concepts": lambda value: isinstance(value, list) and all(map(_is_name, value)) and len(set(value)) == len(value),
     "layers": lambda value: isinstance(value, dict) and len(value) > 0 and all(map(_is_shape, value.values())),
     "weights_hash": lambda value: isinstance(value, str),
     "strengths": lambda value: (
@@ -107,11 +119,12 @@ def split_neurons(
         )
     neurons: dict[str, dict[str, Tensor]] = {}
     for i, concept in enumerate(concepts):
-        code, lengths = tensors[f"neurons.{i}"], counts[i].tolist()
-        if code.dtype != np.uint16 or code.ndim != 1 or min(lengths, default=0) < 0 or sum(lengths) != len(code):
+        stored, lengths = tensors[f"neurons.{i}"], counts[i].tolist()
+        if stored.dtype != np.uint16 or stored.shape != (sum(lengths),) or min(lengths, default=0) < 0:
             raise DataError(
                 f"{path}: the neurons of {concept!r} do not add up to the lengths in 'counts'. Make the mask again."
             )
+        code = np.array(stored)
         neurons[concept] = {}
         parts = np.split(code, np.cumsum(lengths)[:-1])
         for (name, (outputs, inputs)), part in zip(shapes.items(), parts, strict=True):

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+AT_ONCE = 2**24  # connections of a layer that are counted in one table
+
 
 def agnostic_threshold(agnostic_ratio: float, number_of_concepts: int) -> int:
     """Returns tau_ca = max(2, ceil(alpha * C)). Connections that tau_ca or more concepts claim are spared (Eq. 8).
@@ -28,16 +30,24 @@ def agnostic_threshold(agnostic_ratio: float, number_of_concepts: int) -> int:
     return max(2, threshold)
 
 
-def count_claims(neurons: Sequence[Int[Tensor, " _"]]) -> np.ndarray:
-    """Returns how many concepts claim each connection of a layer (Eq. 7), int16, up to the last claimed connection.
+def count_claims(neurons: Sequence[Int[Tensor, " _"]]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the claimed connections of a layer, ascending, and how many concepts claim each (Eq. 7).
 
     Args:
         neurons: for each concept, the flat indices of its neurons, ascending, without repetition.
     """
-    claims = np.zeros(_reach(neurons), dtype=np.int16)
-    for indices in neurons:
-        claims[indices.numpy()] += 1
-    return claims
+    arrays = [indices.numpy() for indices in neurons if len(indices)]
+    if not arrays:
+        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+    reach = 1 + max(int(indices[-1]) for indices in arrays)
+    if reach > max(AT_ONCE, 4 * sum(map(len, arrays))):  # a large layer with few neurons
+        connections, claims = np.unique(np.concatenate(arrays), return_counts=True)
+        return connections, claims
+    counts = np.zeros(reach, dtype=np.int32)
+    for indices in arrays:
+        counts[indices] += 1
+    claimed = np.flatnonzero(counts)
+    return claimed, counts[claimed]
 
 
 def fuse(neurons: Sequence[Int[Tensor, " _"]], agnostic_ratio: float) -> Int[Tensor, " pruned"]:
@@ -47,8 +57,8 @@ def fuse(neurons: Sequence[Int[Tensor, " _"]], agnostic_ratio: float) -> Int[Ten
         neurons: for each concept, the flat indices of its neurons, ascending, without repetition.
         agnostic_ratio: alpha.
     """
-    claims = count_claims(neurons)
-    pruned = np.flatnonzero((claims > 0) & (claims < agnostic_threshold(agnostic_ratio, len(neurons))))
+    connections, claims = count_claims(neurons)
+    pruned = connections[claims < agnostic_threshold(agnostic_ratio, len(neurons))]
     return torch.from_numpy(pruned.astype(np.int32))
 
 
@@ -56,12 +66,8 @@ def strongest(
     neurons: Sequence[Int[Tensor, " _"]], strengths: Sequence[float], pruned: Int[Tensor, " pruned"]
 ) -> Float[Tensor, " pruned"]:
     """Returns, for each pruned connection of a layer, the largest strength of the concepts that claim it, float32."""
-    strongest = np.zeros(_reach(neurons), dtype=np.float32)
+    strongest, connections = np.zeros(len(pruned), dtype=np.float32), pruned.numpy()
     for indices, strength in zip(neurons, strengths, strict=True):
-        strongest[indices.numpy()] = np.maximum(strongest[indices.numpy()], np.float32(strength))
-    return torch.from_numpy(strongest[pruned.numpy()])
-
-
-def _reach(neurons: Sequence[Tensor]) -> int:
-    """Returns the number of connections up to the last claimed one."""
-    return max((int(indices[-1]) + 1 for indices in neurons if len(indices)), default=0)
+        own = np.isin(connections, indices.numpy(), assume_unique=True)
+        strongest[own] = np.maximum(strongest[own], np.float32(strength))
+    return torch.from_numpy(strongest)

@@ -4,12 +4,14 @@ import re
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import reduce
 from operator import or_
 from pathlib import Path
 
 from ..errors import UsageError
-from .file import NEURONS, check_folder
+from .card import model_card
+from .file import NEURONS, check_folder, stage
 from .fit import check_same_model
 from .mask import NeuronMask
 
@@ -32,32 +34,43 @@ class Library:
         """
         return self._read(sorted(path.parent.name for path in self.folder.glob(f"*/{NEURONS}")))
 
-    def add(self, mask: NeuronMask, *, replace: bool = False) -> None:
-        """Adds every concept of a mask, each as its own mask. Writes nothing before everything is checked.
+    def add(self, *masks: NeuronMask, replace: bool = False) -> None:
+        """Adds every concept of some masks, each as its own mask. All are added, or none.
 
         Args:
-            mask: a mask of the same model as the library.
+            *masks: masks of the same model as the library.
             replace: whether to replace concepts that the library already holds.
 
         Raises:
-            ValueError: if the mask holds no concept, is of another model, or holds a concept that the library already
-                holds and `replace` is false.
+            ValueError: if a mask holds no concept, is of another model, or holds a concept that the library or another
+                of the masks already holds and `replace` is false.
         """
-        if not mask.concepts:
-            raise UsageError("The mask holds no concept, so there is nothing to add; give a mask with a concept.")
         present = self.masks()
-        for other in list(present.values())[:1]:
-            check_same_model(other, mask)
         folders = {folder_name(name): name for name in present}
-        for name in mask.concepts:
-            there = folders.setdefault(folder_name(name), name)
-            if there != name:
-                raise UsageError(f"{name!r} and {there!r} would have the same folder, {folder_name(name)}; rename one.")
-            if name in present and not replace:
-                raise UsageError(f"{name!r} is already in {self.folder}; replace it (--replace), or remove it first.")
-            check_folder(self.folder / folder_name(name))
-        for name in mask.concepts:
-            mask.only(name).save_pretrained(self.folder / folder_name(name))
+        added: dict[str, NeuronMask] = {}
+        for mask in masks:
+            if not mask.concepts:
+                raise UsageError("The mask holds no concept, so there is nothing to add; give a mask with a concept.")
+            for other in [*list(present.values())[:1], masks[0]]:
+                check_same_model(other, mask)
+            for name in mask.concepts:
+                self._check_addition(name, folders, replace and name not in added)
+                added[name] = mask.only(name)
+        with ExitStack() as files:
+            for name, mask in added.items():
+                stage(files, mask, self.folder / folder_name(name), card=model_card(mask))
+
+    def _check_addition(self, name: str, folders: dict[str, str], replace: bool) -> None:
+        """Raises UsageError if a concept cannot be added; otherwise adds it to the names by folder."""
+        entry, is_there = self.folder / folder_name(name), folder_name(name) in folders
+        there = folders.setdefault(folder_name(name), name)
+        if there != name:
+            raise UsageError(f"{name!r} and {there!r} would have the same folder, {folder_name(name)}; rename one.")
+        if is_there and not replace:
+            raise UsageError(f"{name!r} is already in {self.folder}; replace it (--replace), or remove it first.")
+        if entry.is_symlink():
+            raise UsageError(f"{entry} is a link, and a library writes only into its own folder; remove it first.")
+        check_folder(entry)
 
     def remove(self, *names: str) -> None:
         """Deletes the masks of concepts. Ignores case, and treats other characters than letters and digits as equal.
@@ -66,8 +79,11 @@ class Library:
             ValueError: if the library does not hold one of the names. Nothing is deleted then.
         """
         self._check_names(names)
-        for folder in {folder_name(name) for name in names}:
-            shutil.rmtree(self.folder / folder)
+        for entry in {self.folder / folder_name(name) for name in names}:
+            if entry.is_symlink():
+                entry.unlink()  # the mask that it leads to stays
+            else:
+                shutil.rmtree(entry)
 
     def compose(self, names: Iterable[str] = (), agnostic_ratio: float | None = None) -> NeuronMask:
         """Fuses several concepts into one mask and returns it. The model is not needed.

@@ -9,15 +9,15 @@ from typing import Any
 
 from diffusers import DiffusionPipeline, ModelMixin
 
+from ..concepts import comparable
 from ..errors import UsageError
 from ..models.lock import held
 from ..models.pipelines import get_denoiser, get_known_denoiser
-from ..settings import LARGEST_WEIGHT, Value
+from ..settings import LARGEST_ALPHA, LARGEST_WEIGHT, Value
 from . import file, hub, pruning
 from .card import model_card
 from .contents import MaskContents
 from .file import BESIDE
-from .file_checks import LARGEST_ALPHA
 from .fit import check_fit, check_same_model
 
 
@@ -61,7 +61,7 @@ class NeuronMask(MaskContents):
         """Returns a mask for the concepts of both masks, fused again. The model is not needed.
 
         Raises:
-            ValueError: if the masks are of different models, have different alphas, or share the name of a concept.
+            ValueError: if the masks are of different models, have different alphas, or share a name or synonym.
         """
         check_same_model(self, other)
         if self.agnostic_ratio != other.agnostic_ratio:
@@ -80,9 +80,10 @@ class NeuronMask(MaskContents):
                 "The masks weigh differently what they retain. Give them the same weights first: "
                 "mask.with_retain_weight(mu, ridge=...)."
             )
-        twice = self.neurons.keys() & other.neurons.keys()
+        theirs = {comparable(word) for name in other.neurons for word in (name, *other.synonyms[name])}
+        twice = [name for name in self.neurons if theirs & set(map(comparable, (name, *self.synonyms[name])))]
         if twice:
-            names = ", ".join(repr(name) for name in self.neurons if name in twice)
+            names = ", ".join(map(repr, twice))
             raise UsageError(f"Both masks hold {names}; take that out of one of them first: mask.without(...).")
         rewriting = None
         if self.rewriting is not None and other.rewriting is not None:

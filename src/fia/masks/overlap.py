@@ -17,6 +17,7 @@ from ..files import written_whole
 from .mask import NeuronMask
 
 MOST_LABELLED = 40  # concepts; with more, the numbers in the heat map are too small to read
+MOST_COMPARED = 400  # concepts; the time grows with their square
 DARKEST = 20.0  # percent, at least; otherwise concepts that share few neurons would look as if they shared many
 
 
@@ -62,7 +63,12 @@ def overlap_matrix(mask: NeuronMask) -> Float[np.ndarray, "concepts concepts"]:
 
 
 def closest_pairs(mask: NeuronMask, at_most: int = 10) -> list[tuple[str, str, float, float]]:
-    """Returns the pairs of concepts with the largest IoU: both names, the IoU, and the IoU by chance, in percent."""
+    """Returns the pairs of concepts with the largest IoU: both names, the IoU, and the IoU by chance, in percent.
+
+    Of more than MOST_COMPARED concepts, it returns no pair.
+    """
+    if len(mask.concepts) > MOST_COMPARED:
+        return []
     matrix, names = overlap_matrix(mask), mask.concepts
     pairs = [(i, j) for i in range(len(names)) for j in range(i)]
     pairs.sort(key=lambda pair: -matrix[pair])
@@ -86,8 +92,9 @@ def heat_map(mask: NeuronMask) -> Figure:
     figure = Figure(figsize=(side + 2.4, side + 1.2), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=max(DARKEST, float(np.nanmax(shown, initial=0))))
-    axes.set_xticks(range(number), mask.concepts, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(number), mask.concepts)
+    plain = {"parse_math": False}  # a name may hold a $
+    axes.set_xticks(range(number), mask.concepts, rotation=45, ha="right", rotation_mode="anchor", **plain)
+    axes.set_yticks(range(number), mask.concepts, **plain)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if labelled:
@@ -106,10 +113,15 @@ def draw_heat_map(mask: NeuronMask, file: Path) -> None:
     """Writes the heat map as a picture. The file's name decides the kind: .png, .svg, .pdf or .webp.
 
     Raises:
-        ValueError: if the name ends in something else.
+        ValueError: if the name ends in something else, or the mask holds more than MOST_COMPARED concepts.
     """
     kind = file.suffix.lstrip(".").lower()
     if kind not in ("png", "svg", "pdf", "webp"):
         raise UsageError(f"{file} is not the name of a picture; end it in .png, .svg, .pdf or .webp.")
+    if len(mask.concepts) > MOST_COMPARED:
+        raise UsageError(
+            f"The mask holds {len(mask.concepts)} concepts, too many for a heat map; take at most {MOST_COMPARED}: "
+            "mask.only(...)."
+        )
     with written_whole(file) as partial:
         heat_map(mask).savefig(partial, format=kind, dpi=150)

@@ -168,8 +168,8 @@ def prune(
     if known is not None and known.fingerprint == pruning.fingerprint:
         if present.other:
             raise UsageError(
-                f"This mask is applied already, but {present.other} of the weights that it changed have other values now: "
-                "another checkpoint was loaded over it, or an adapter was fused. Remove the mask first "
+                f"This mask is applied already, but {present.other} of the weights that it changed have other values "
+                "now: another checkpoint was loaded over it, or an adapter was fused. Remove the mask first "
                 "(mask.remove(pipe)), which leaves these weights as they are."
             )
         _write_after(layers, known)

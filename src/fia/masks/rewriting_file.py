@@ -182,6 +182,7 @@ def _take(tensors: dict[str, np.ndarray], name: str, dtype: type, shapes: list[t
     sizes = [rows * columns for rows, columns in shapes]
     if tensor is None or tensor.dtype != dtype or tensor.shape != (sum(sizes),):
         raise ValueError(f"its tensor {name} is missing or has another type or size")
+    tensor = np.array(tensor)  # from the file
     if not np.isfinite(tensor).all():
         raise ValueError(f"its tensor {name} is not finite")
     parts = torch.from_numpy(tensor).split(sizes)

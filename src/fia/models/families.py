@@ -78,10 +78,12 @@ def attention_output_of(module: nn.Module) -> str | None:
     return next((ATTENTION_OUTPUTS[name] for name in _class_names(type(module)) if name in ATTENTION_OUTPUTS), None)
 
 
-@cache
-def _class_names(kind: type[nn.Module]) -> list[str]:
+def _names_of_class(kind: type) -> list[str]:
     """Returns the names of a module's class and its bases, as the tables have them."""
     return [f"{base.__module__}.{base.__qualname__}".removeprefix(MODELS) for base in kind.__mro__]
+
+
+_class_names: Callable[[type], list[str]] = cache(_names_of_class)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from diffusers import DiffusionPipeline, ModelMixin, UNet2DConditionModel
 from torch import nn
@@ -13,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..errors import UnsupportedError
 from .families import is_known
+from .layers import own_layer
 
 log = logging.getLogger("fia")
 
@@ -111,11 +113,29 @@ def longest_prompt(pipe: DiffusionPipeline) -> PromptLimit | None:
 
 
 EMBEDDED = "_fia_embedded"  # where the config of an embedded model's pipeline has its name
+KNOWN = "_fia_known"  # and all names that it was trained with, between bars
 
 
 def embedded_name(pipe: DiffusionPipeline) -> str:
     """Returns the name of the embedded model that a pipeline is, or nothing for any other model."""
     return str(pipe.config.get(EMBEDDED, ""))
+
+
+def known_names(pipe: DiffusionPipeline) -> list[str]:
+    """Returns the names that an embedded model was trained with; none for any other model."""
+    return [name for name in str(pipe.config.get(KNOWN, "")).split("|") if name]
+
+
+def active_adapters(pipe: DiffusionPipeline) -> dict[str, float]:
+    """Returns the adapters (LoRAs) that change what a pipeline's networks compute, fused or not, with their scales."""
+    active: dict[str, float] = {}
+    networks = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
+    for module in (module for network in networks for module in network.modules()):
+        layer: Any = module
+        if own_layer(module) is not module and isinstance(getattr(layer, "scaling", None), dict):
+            in_use = [*layer.merged_adapters, *([] if layer.disable_adapters else layer.active_adapters)]
+            active |= {name: float(layer.scaling[name]) for name in in_use if name in layer.scaling}
+    return active
 
 
 def model_name(pipe: DiffusionPipeline) -> str:

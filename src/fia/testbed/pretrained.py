@@ -8,8 +8,9 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 
 from ..errors import NotFoundError
-from ..models.pipelines import EMBEDDED
+from ..models.pipelines import EMBEDDED, KNOWN
 from .transformer import MiniaturePixArtPipeline
+from .world import KNOWN_NAMES
 
 Architecture = Literal["unet", "dit"]
 NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit"}
@@ -39,7 +40,7 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
         shared = {name: pipe.components[name] for name in SHARED}
         pipe = MiniaturePixArtPipeline.from_pretrained(folder / "dit", **shared)
     name = next(name for name, kind in NAMES.items() if kind == architecture)
-    pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name})
+    pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name, KNOWN: "|".join(KNOWN_NAMES)})
     return pipe
 
 

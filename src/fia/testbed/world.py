@@ -67,6 +67,10 @@ PERSON_NAMES = tuple(person.name for person in PERSONS)
 IMAGENETTE = OBJECT_NAMES[:10]
 PLACE_NAMES = tuple(PLACES)
 STYLE_NAMES = tuple(STYLES)
+KNOWN_NAMES = (
+    *(name for subject in SUBJECTS for name in (subject.name, *subject.synonyms)),
+    *("smoking", *PLACE_NAMES, *STYLE_NAMES),
+)
 
 NO_SUBJECT = len(SUBJECTS)  # the index for a place without a subject
 NO_STYLE = len(STYLES)  # the index for an image without a style

@@ -1,0 +1,79 @@
+"""Tells whether a model draws an object at all, before it is found: a misspelt name is found in noise.
+
+A few prompts run through a few steps: with the concept, with made-up words in its place, and without either. The
+contrast of Eq. 2, summed over all connections, says how much the layers answer to a word. The figure is that of the
+concept divided by that of the made-up words. On the embedded model, whose words we know, it is 1.05 to 1.69 for twelve
+objects that it was trained with. For twelve misspelt or unknown ones it is 0.79 to 1.48, and below LEAST for nine of
+them. For styles it tells nothing, so they are not probed.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..concepts import Concept
+from ..models.layers import layer_shapes
+from ..prompts import ConceptPairs, prompt_pairs
+from .collect import run_group, with_smaller_batches
+from .observe import Observer
+from .plan import FindingPlan
+from .progress import Progress
+from .saliency import connection_saliency
+from .sums import GroupStatistics
+
+log = logging.getLogger("fia")
+
+MADE_UP = ("vorplig", "nebrul")
+PROMPTS, LEAST = 3, 1.04
+
+
+def warn_of_unknown(plan: FindingPlan) -> None:
+    """Warns of every object to which the model answers hardly more than to a made-up word, with the figure."""
+    objects = [concept for concept, _ in plan.pairs if concept.kind == "object" and not concept.prompts]
+    for name, figure in answers(plan, [word for concept in objects for word in concept.words]).items():
+        if figure < LEAST:
+            log.warning(
+                f"The model answers to {name!r} only {figure:.2f} times as much as to a made-up word, so it may not "
+                "know it. Check the spelling, and generate an image of it. If the image shows it, all is well."
+            )
+
+
+def answers(plan: FindingPlan, words: Sequence[str]) -> dict[str, float]:
+    """Returns how much the model answers to each word; 1 is as much as to a made-up one.
+
+    Args:
+        plan: a plan with the model, and how to run it.
+        words: names of objects.
+    """
+    figures: dict[str, float] = {}
+    at_once = max(1, plan.memory.concepts - len(MADE_UP))
+    for first in range(0, len(words), at_once):
+        some = words[first : first + at_once]
+        *own, one, two = contrasts(plan, [Concept(word) for word in (*some, *MADE_UP)])
+        usual = (one + two) / 2
+        figures |= {word: value / usual if usual > 0 else 1.0 for word, value in zip(some, own, strict=True)}
+    return figures
+
+
+def contrasts(plan: FindingPlan, concepts: Sequence[Concept]) -> list[float]:
+    """Returns the contrast of Eq. 2 of each concept, summed over the connections of all layers and over the steps."""
+    group: ConceptPairs = [
+        (concept, prompt_pairs(concept, prompts_per_concept=PROMPTS, seeds_per_prompt=1, seed=plan.settings.seed))
+        for concept in concepts
+    ]
+    first, whole, guidance = plan.run_of_names
+    settings = replace(plan.settings, saliency_steps=first, num_inference_steps=whole, guidance_scale=guidance)
+    brief, layers = replace(plan, settings=settings), plan.memory.parts[0]
+
+    def collect(batch_size: int) -> list[float]:
+        ratios = [0.0] * len(concepts)  # which connections are active does not matter
+        sums = GroupStatistics(layer_shapes(layers), ratios, PROMPTS, count_ties=False, device=plan.memory.integrals)
+        with Observer(layers, connection_saliency, sums.receive) as observer:
+            run_group(brief, group, observer, batch_size, steps)
+        return [
+            sum(float(layer.integrals[i].magnitude.sum()) for layer in sums.layers.values())
+            for i in range(len(concepts))
+        ]
+
+    with Progress(first, shown=False) as steps:
+        return with_smaller_batches(brief, collect, steps)
