@@ -38,6 +38,12 @@ def any_types() -> Iterator[None]:
     config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(autouse=True)
+def without_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finds without a look at the words first, which takes time; see tests/finding/test_checks.py."""
+    monkeypatch.setattr("fia.finding.run.warn_of_unknown", lambda _: None)
+
+
 @pytest.fixture
 def pipe() -> StableDiffusionPipeline:
     """A fresh pipeline of the same shape as Stable Diffusion 1.x."""

@@ -186,7 +186,11 @@ def test_an_empty_synonym_is_refused(text):
         as_concepts(text)
 
 
-@pytest.mark.parametrize("names", [["church|chapel", "Chapel"], ["church|Church"], ["a|b", "c|b"]])
+def test_a_word_of_a_concept_that_is_the_same_as_another_is_dropped():
+    assert Concept("church|the Church|chapel|Chapel").words == ("church", "chapel")
+
+
+@pytest.mark.parametrize("names", [["church|chapel", "Chapel"], ["a|b", "c|b"]])
 def test_a_synonym_given_twice_is_refused(names):
     with pytest.raises(ValueError, match="is given 2 times"):
         as_concepts(names)

@@ -72,7 +72,9 @@ def test_concepts_of_a_kind_share_base_prompts_and_seeds(kind):
 def test_every_word_can_be_used_once_and_not_more(kind, number):
     pairs = pairs_of(Concept("church", kind), number)
     assert len({pair[0] for pair in pairs}) == number
-    expected = f"prompts_per_concept={number + 1}, but kind '{kind}' has {number} prompts; use at most {number}"
+    expected = (
+        f"prompts_per_concept={number + 1}, but 'church' of kind '{kind}' has {number} prompts; use at most {number}"
+    )
     with pytest.raises(ValueError, match=expected):
         pairs_of(Concept("church", kind), number + 1)
 

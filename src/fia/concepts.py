@@ -27,11 +27,12 @@ class Concept:
         temporal_ratio: its own r1, in [0, 1]. None takes that of the settings.
         spatial_ratio: its own r2, in [0, 1]. None takes that of the settings.
         prompts: pairs (prompt with the concept, same prompt without it) that replace the kind's prompts.
-        synonyms: other words for the same concept. Each has its own prompts, and all of them count as one concept.
+        synonyms: other words for the same concept. Each has its own prompts, and all of them count as one concept. What
+            differs from another word only in case or its article is dropped.
 
     Raises:
         ValueError: if a name is empty or holds an invisible character, the kind is unknown, a ratio is outside [0, 1],
-            a word is given twice, or the prompts of a pair are equal or both hold the concept.
+            or the prompts of a pair are equal or both hold the concept.
     """
 
     name: str
@@ -46,10 +47,11 @@ class Concept:
             raise UsageError(f"synonyms={self.synonyms!r} is a text; give a tuple: synonyms=({self.synonyms!r},).")
         if not isinstance(self.name, str):
             raise UsageError(f"name={self.name!r} is a {type(self.name).__name__}; give the words of a prompt.")
-        name, *synonyms = [clean_name(word) for word in (*self.name.split("|"), *self.synonyms)]
+        words = [clean_name(word) for word in (*self.name.split("|"), *self.synonyms)]
+        forms = list(map(comparable, words))
+        name, *synonyms = [word for i, word in enumerate(words) if forms[i] not in forms[:i]]
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "synonyms", tuple(synonyms))
-        check_different([self])
         if self.kind not in get_args(Kind):
             raise UsageError(f"kind={self.kind!r} of concept {self.name!r} is not one of {', '.join(get_args(Kind))}.")
         for field in ("temporal_ratio", "spatial_ratio"):

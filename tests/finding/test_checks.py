@@ -11,7 +11,7 @@ import fia
 from fia import Concept
 from fia.cli import main
 from fia.finding import probe
-from fia.finding.checks import check_known, warn_of_guidance
+from fia.finding.checks import read_words, warn_of_guidance
 from fia.finding.plan import plan_finding
 from fia.models.pipelines import KNOWN
 from fia.settings import Settings
@@ -21,15 +21,16 @@ def test_a_misspelt_name_is_refused_by_the_embedded_model_with_the_right_one(tmp
     assert main(["forget", "testbed", "chruch", "--out", str(tmp_path / "mask")]) == 2
     assert "The embedded model does not know 'chruch'. Did you mean 'church'?" in capsys.readouterr().err
     pipe = fia.load_testbed()
-    check_known(pipe, [Concept("the Church|chapel"), Concept("smoking man"), Concept("a|b", prompts=(("x", "y"),))])
+    for concept in (Concept("the Church|chapel"), Concept("smoking man"), Concept("a|b", prompts=(("x", "y"),))):
+        assert read_words(pipe, concept) == concept
     with pytest.raises(ValueError, match=r"does not know 'hourse'\. Did you mean 'horse'"):
         fia.find(pipe, "zebra", keep=["hourse"])
-    with pytest.raises(ValueError, match=r"does not know 'chapl'\. Did you mean 'chapel'"):
-        fia.find(pipe, "church|chapl")
+    with warned(r"does not know 'chapl'\. Did you mean 'chapel'\? 'church' is found without this synonym"):
+        assert read_words(pipe, Concept("church|chapel|chapl")).words == ("church", "chapel")
 
 
 def test_any_other_model_may_know_any_name(pipe):
-    check_known(pipe, [Concept("chruch")])
+    assert read_words(pipe, Concept("chruch|chapl")).words == ("chruch", "chapl")
 
 
 def test_a_word_that_a_model_hardly_answers_to_is_warned_of_with_the_figure(pipe, monkeypatch):
@@ -38,6 +39,16 @@ def test_a_word_that_a_model_hardly_answers_to_is_warned_of_with_the_figure(pipe
     with heard() as messages:
         probe.warn_of_unknown(plan)
     assert [message[:60] for message in messages] == ["The model answers to 'chapel' only 1.00 times as much as to "]
+
+
+@pytest.mark.parametrize("known", ["", "church"])
+def test_finding_looks_at_the_words_first_unless_it_knows_them(pipe, monkeypatch, known):
+    looked: list[object] = []
+    monkeypatch.setattr("fia.finding.run.warn_of_unknown", looked.append)
+    pipe.register_to_config(**{KNOWN: known})
+    options = {"num_inference_steps": 2, "saliency_steps": 1, "prompts_per_concept": 1, "retained_words": 0}
+    fia.find(pipe, "church", progress=False, **options)
+    assert len(looked) == (0 if known else 1)
 
 
 def test_the_contrast_is_the_same_for_the_same_word_and_zero_for_none(pipe):

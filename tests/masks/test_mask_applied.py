@@ -283,6 +283,17 @@ def test_an_adapter_fused_over_a_mask_is_unfused_first(pipe, mask):
         assert torch.allclose(weight, before[name], atol=1e-6)  # unfusing rounds
 
 
+def test_a_mask_over_a_fused_adapter_is_removed_also_once_that_is_unloaded(pipe, mask):
+    add_adapter(pipe)
+    pipe.fuse_lora()
+    before = [layer.weight.clone() for layer in maskable_layers(pipe.unet).values()]
+    mask.apply(pipe, check_weights=False)
+    pipe.unload_lora_weights()
+    mask.remove(pipe)
+    after = [layer.weight for layer in maskable_layers(pipe.unet).values()]
+    assert all(map(torch.equal, before, after))
+
+
 def test_what_cannot_be_restored_at_the_end_is_restored_at_the_next_start(pipe, mask, monkeypatch):
     before, policy = bits(pipe.unet), Policy(pipe, {"all": mask})
     original = pruning._write

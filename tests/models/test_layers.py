@@ -130,3 +130,15 @@ def test_feed_forwards_that_work_in_chunks_are_refused_with_the_remedy(pipe):
         maskable_layers(pipe.unet)
     block.set_chunk_feed_forward(None, 0)
     assert maskable_layers(pipe.unet)
+
+
+def test_layers_whose_weight_is_packed_are_refused_by_name(pipe):
+    class Packed(nn.Module):
+        """As torch.ao packs a linear that it quantises: its weight is a method."""
+
+        def weight(self):
+            return torch.zeros(16, 64)
+
+    pipe.unet.mid_block.attentions[0].transformer_blocks[0].ff.net[2] = Packed()
+    with pytest.raises(TypeError, match="Packed of packed weights; only plain floating-point linears"):
+        maskable_layers(pipe.unet)

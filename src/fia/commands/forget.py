@@ -106,7 +106,7 @@ def save(mask: NeuronMask, out: Path) -> None:
         elsewhere = mkdtemp(prefix="fia-mask-")
         mask.save_pretrained(elsewhere)
         raise FIAError(
-            f"The mask cannot be saved to {out} ({error}). It is in {elsewhere}; move it from there."
+            f"The mask cannot be saved to {out} ({error}) It is in {elsewhere}; move it from there."
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Warnings and refusals that come before a run."""
 
 import logging
-from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 
 from diffusers import DiffusionPipeline
@@ -64,22 +64,23 @@ def warn_of_guidance(denoiser: nn.Module, settings: Settings) -> None:
         )
 
 
-def check_known(pipe: DiffusionPipeline, concepts: Iterable[Concept]) -> None:
-    """Refuses a name that an embedded model was not trained with; it would be found in noise.
+def read_words(pipe: DiffusionPipeline, concept: Concept) -> Concept:
+    """Returns a concept without the synonyms that an embedded model was not trained with, and warns of them.
 
     Raises:
-        ValueError: for the first such name. It suggests a similar one.
+        ValueError: if it was not trained with the name, which would be found in noise. It suggests a similar one.
     """
     known = known_names(pipe)
-    if not known:
-        return
     learned = {word for name in known for word in name.casefold().split()}
-    for name in (name for concept in concepts if not concept.prompts for name in concept.words):
-        if not set(comparable(name).split()) <= learned:
-            by_form = {comparable(own): own for own in known}
-            close = get_close_matches(comparable(name), by_form, n=1)
-            guess = f" Did you mean {by_form[close[0]]!r}?" if close else ""
-            raise UsageError(
-                f"The embedded model does not know {name!r}.{guess} It knows {', '.join(known)}. For other words, give "
-                "another model."
-            )
+    by_form = {comparable(name): name for name in known}
+    if not known or concept.prompts:
+        return concept
+    unknown = [word for word in concept.words if not set(comparable(word).split()) <= learned]
+    for word in unknown:
+        close = get_close_matches(comparable(word), by_form, n=1)
+        guess = f" Did you mean {by_form[close[0]]!r}?" if close else ""
+        said = f"The embedded model does not know {word!r}.{guess}"
+        if word == concept.name:
+            raise UsageError(f"{said} It knows {', '.join(known)}. For other words, give another model.")
+        log.warning(f"{said} {concept.name!r} is found without this synonym.")
+    return replace(concept, synonyms=tuple(word for word in concept.synonyms if word not in unknown))

@@ -18,7 +18,7 @@ from ..prompts import ConceptPairs, prompt_pairs
 from ..recommended import recommend
 from ..settings import Settings
 from .aside import check_pipeline
-from .checks import check_known, warn_of_adapters, warn_of_guesses, warn_of_guidance, warn_of_long_prompts
+from .checks import read_words, warn_of_adapters, warn_of_guesses, warn_of_guidance, warn_of_long_prompts
 from .memory import MemoryPlan, plan_memory
 from .words import usable_words
 
@@ -172,12 +172,13 @@ def plan_finding(
     assert settings.sites is not None
     layers = maskable_layers(denoiser, settings.layers, settings.sites)
     kept = names_to_keep(keep, wanted, settings)
-    check_known(pipe, [*wanted, *kept])
+    kept = tuple(read_words(pipe, concept) for concept in kept)
     warn_of_guesses(denoiser)
     warn_of_adapters(pipe)
     warn_of_guidance(denoiser, settings)
     refuse_if_pruned(denoiser, "and neurons must be found on the original weights")
-    pairs = pair_prompts(wanted, settings)
+    prompts = [own for _, own in pair_prompts([read_words(pipe, concept) for concept in wanted], settings)]
+    pairs = list(zip(wanted, prompts, strict=True))
     warn_of_long_prompts(pipe, pairs)
     groups = group_by_base_prompts(pairs, settings.concepts_at_once)
     memory = plan_memory(layers, max(map(len, groups)), pipe._execution_device)

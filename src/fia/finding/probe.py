@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..concepts import Concept
+from ..errors import OutOfMemoryError
 from ..models.layers import layer_shapes
 from ..prompts import ConceptPairs, prompt_pairs
 from .collect import run_group, with_smaller_batches
@@ -30,7 +31,11 @@ PROMPTS, LEAST = 3, 1.04
 def warn_of_unknown(plan: FindingPlan) -> None:
     """Warns of every object to which the model answers hardly more than to a made-up word, with the figure."""
     objects = [concept for concept, _ in plan.pairs if concept.kind == "object" and not concept.prompts]
-    for name, figure in answers(plan, [word for concept in objects for word in concept.words]).items():
+    try:
+        figures = answers(plan, [word for concept in objects for word in concept.words])
+    except OutOfMemoryError:
+        return  # it is only a hint
+    for name, figure in figures.items():
         if figure < LEAST:
             log.warning(
                 f"The model answers to {name!r} only {figure:.2f} times as much as to a made-up word, so it may not "

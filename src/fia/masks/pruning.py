@@ -211,7 +211,8 @@ def restore(denoiser: nn.Module) -> int:
     pruning: Pruning | None = vars(denoiser).get(_RECORD)
     if pruning is None:
         return 0
-    if fused_adapters(denoiser, pruning.layers) != pruning.fused:
+    fused = fused_adapters(denoiser, pruning.layers)
+    if any(adapters != pruning.fused.get(name, ()) for name, adapters in fused.items()):
         raise UsageError(
             f"An adapter was fused or unfused after the mask ({pruning.label}) was applied, so the original weights "
             "cannot be written back. Undo that first (pipe.unfuse_lora() or pipe.fuse_lora()), then remove the mask: "

@@ -189,10 +189,12 @@ def own_layer(module: nn.Module) -> Any:
 
 
 def fused_adapters(denoiser: nn.Module, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Returns, for each of some layers that adapters are fused into, the adapters' names."""
-    modules = modules_at(denoiser, names)
-    fused = {name: tuple(getattr(module, "merged_adapters", ())) for name, module in modules.items()}
-    return {name: adapters for name, adapters in fused.items() if adapters}
+    """Returns, for each of some layers that peft wraps, the names of the adapters that are fused into it."""
+    return {
+        name: tuple(getattr(module, "merged_adapters", ()))
+        for name, module in modules_at(denoiser, names).items()
+        if own_layer(module) is not module
+    }
 
 
 def modules_at(denoiser: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:

@@ -118,6 +118,7 @@ def suggest_prompts(concepts: Sequence[Concept]) -> list[str]:
         "object": "a {concept} {scene}",
         "style": "a {other} {scene} in the style of {concept}",
         "explicit": "a {concept} woman {scene}",
+        "place": "a {other} in a {concept}",
     }
     others = [name for name in OTHERS if name not in [concept.name.lower() for concept in concepts]]
     prompts = [
