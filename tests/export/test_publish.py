@@ -78,12 +78,28 @@ def test_the_hub_reads_what_was_measured_and_shows_images(mask, evidence, tmp_pa
     assert "30 images of the task objects" in result.dataset_name
     assert "Without church" in data.model_name
     assert data.widget == [
-        {"text": "a church: 'old' (without the mask)", "output": {"url": "images/1-without.png"}},
-        {"text": "a church: 'old' (with the mask)", "output": {"url": "images/1-with.png"}},
+        {"text": "a church: 'old' (without the mask)", "output": {"url": "evidence/1-without.png"}},
+        {"text": "a church: 'old' (with the mask)", "output": {"url": "evidence/1-with.png"}},
     ]
     assert "<Gallery />" in card
     colours = [Image.open(tmp_path / "out" / one["output"]["url"]).getpixel((0, 0)) for one in data.widget]
     assert colours == [(255, 0, 0), (0, 0, 255)]
+
+
+def test_nothing_explicit_is_shown(mask, evidence, tmp_path):
+    result = json.loads((evidence / "results.json").read_text())
+    result["forgotten"].append({"name": "naked", "kind": "explicit"})
+    (evidence / "results.json").write_text(json.dumps(result))
+    publish.write(mask, tmp_path / "out", evidence)
+    assert not (tmp_path / "out" / "evidence").exists()
+    assert metadata((tmp_path / "out" / "README.md").read_text()).eval_results
+
+
+def test_images_of_the_users_own_stay(mask, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "mine.png").write_bytes(b"mine")
+    publish.write(mask, tmp_path)
+    assert (tmp_path / "images" / "mine.png").read_bytes() == b"mine"
 
 
 def test_without_evidence_and_licence_the_card_says_so(mask, tmp_path):
@@ -110,7 +126,7 @@ def test_evidence_does_not_stay_beside_another_mask(mask, evidence, tmp_path):
     publish.write(mask, tmp_path / "out", evidence)
     publish.write(mask.without("church"), tmp_path / "out")
     assert not (tmp_path / "out" / "evidence.json").exists()
-    assert not list((tmp_path / "out" / "images").iterdir())
+    assert not list((tmp_path / "out" / "evidence").iterdir())
 
 
 def test_evidence_of_another_mask_is_refused_and_nothing_written(mask, evidence, tmp_path):
@@ -137,7 +153,7 @@ class Hub:
         self.calls.append(("create", repo_id, options))
 
     def upload_folder(self, *, repo_id, folder_path, commit_message, delete_patterns):
-        assert delete_patterns == ["evidence.json", "images/*"]
+        assert delete_patterns == ["evidence.json", "evidence/*"]
         files = {path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()}
         self.calls.append(("upload", repo_id, files, commit_message))
         return type("Commit", (), {"repo_url": f"https://hub/{repo_id}"})
@@ -154,7 +170,7 @@ def test_pushing_makes_the_repository_and_uploads_everything(mask, evidence, hub
     address = publish.push(mask, "somebody/two", evidence, "mit", private=True, token="secret")
     assert address == "https://hub/somebody/two"
     own = {"neurons.safetensors", "config.json", "README.md"}
-    files = own | {"evidence.json", "images/1-without.png", "images/1-with.png"}
+    files = own | {"evidence.json", "evidence/1-without.png", "evidence/1-with.png"}
     assert hub == [
         ("login", {"token": "secret", "library_name": "fia"}),
         ("create", "somebody/two", {"private": True, "exist_ok": True}),

@@ -90,8 +90,10 @@ def pictures_of(result: EvaluationResult, folder: Path) -> list[tuple[str, Path,
 
     Args:
         result: the results of an evaluation.
-        folder: its folder. Images that are no longer there are left out.
+        folder: its folder. Images that are no longer there are left out, and all if a concept is explicit.
     """
+    if any(concept.get("kind") == "explicit" for concept in result["forgotten"]):
+        return []
     pictures = [
         (shown["prompt"], state_folder(folder, name, UNTOUCHED) / file, state_folder(folder, name, MASKED) / file)
         for name, task in result["tasks"].items()

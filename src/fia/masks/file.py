@@ -38,7 +38,7 @@ LARGEST_HEADER = 2**24  # bytes; the settings of a few thousand concepts
 AT_ONCE = 2**20  # bytes that are hashed at a time
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 EVIDENCE = "evidence.json"  # the evaluation that a published mask brings along
-PICTURES = "images"  # the folder with its images
+PICTURES = "evidence"  # the folder with its images
 BESIDE = (EVIDENCE, f"{PICTURES}/*")  # patterns of the files that do not belong to a mask without evidence
 
 
