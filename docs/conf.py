@@ -1,7 +1,7 @@
 """How Sphinx builds the documentation site (`make docs`).
 
 The source folder is the root of the repository, so that links between pages in different folders are the same here and
-on a forge: CONTRIBUTING.md and the embedded model's card are pages like those in docs/.
+on a forge: CONTRIBUTING.md, the embedded model's card and the integrations' READMEs are pages like those in docs/.
 """
 
 from sphinx.application import Sphinx
@@ -12,6 +12,7 @@ project = "Forget-It-All"
 version = release = fia.__version__
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "CONTRIBUTING.md", "CHANGELOG.md", "src/fia/testbed/weights/README.md"]
+include_patterns += ["integrations/*/README.md"]
 exclude_patterns = [".*", "build", "dist", "runs"]  # not even looked into
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

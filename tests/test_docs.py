@@ -16,7 +16,7 @@ from update_docs import recommended_table
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*DOCS, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
-PAGES.append(ROOT / "src/fia/testbed/weights/README.md")
+PAGES += [ROOT / "src/fia/testbed/weights/README.md", *sorted((ROOT / "integrations").glob("*/README.md"))]
 # How many blocks of a page are not run, because they need a download, the reader's own model, or hours.
 NOT_RUN = {
     "command-line.md": 4,

@@ -10,6 +10,7 @@ PRINTS = {
     "compose_policy": "everything: chain saw, church, golf ball;",
     "evaluate_mask": "random mask",
     "forget_one": "weights were zero; look at runs/examples/forget_one/comparison.png",
+    "forgetting_lora": "before: church, church, cat; with the LoRA: none, none, cat",
     "own_prompts": "without smoking:",
     "serve_policies": "a-church-in-a-forest.strict.png",
 }

@@ -1,5 +1,7 @@
 """A mask as a plain LoRA: what diffusers alone makes of it is the solution with everything free."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from made_rewriting import with_rewriting
@@ -27,11 +29,12 @@ def solution(mask, name):
     return solve_whole(rewriting.quadratic(name), rewriting.response(name, mask.strengths)).float()
 
 
+@pytest.mark.parametrize("keys", ["diffusers", "webui"])
 @pytest.mark.parametrize("fixture", ["pipe", "xl_pipe"])
-def test_diffusers_alone_loads_it_and_every_weight_gets_the_solution(fixture, request, tmp_path):
+def test_diffusers_alone_loads_it_and_every_weight_gets_the_solution(fixture, keys, request, tmp_path):
     pipe = request.getfixturevalue(fixture)
     mask = found(pipe)
-    size = write_lora(pipe, mask, tmp_path / "lora.safetensors", rank=64)
+    size = write_lora(pipe, mask, tmp_path / "lora.safetensors", rank=64, keys=keys)
     assert size.share == pytest.approx(1)
     before = {name: layer.weight.clone() for name, layer in find_layers(pipe.unet, sites="both").items()}
     pipe.load_lora_weights(tmp_path, weight_name="lora.safetensors")
@@ -42,26 +45,28 @@ def test_diffusers_alone_loads_it_and_every_weight_gets_the_solution(fixture, re
         torch.testing.assert_close(after[name].weight, weight + solution(mask, name), rtol=1e-4, atol=1e-5)
 
 
-def test_the_same_picture_from_the_lora_as_from_the_solution(pipe, tmp_path):
+@pytest.mark.parametrize("fixture", ["pipe", "xl_pipe"])
+def test_the_same_picture_from_the_lora_as_from_the_mask(fixture, request, tmp_path):
+    """A mask with every connection of its layers, and the LoRA's ridge, does what the LoRA does."""
+    pipe = request.getfixturevalue(fixture)
     mask = found(pipe)
+    everything = {name: torch.arange(o * i, dtype=torch.int32) for name, (o, i) in mask.shapes.items()}
+    mask = replace(mask, neurons=dict.fromkeys(mask.concepts, everything), agnostic_ratio=1.01)
+    mask = mask.with_retain_weight(mask.rewriting.retain_weight, ridge=RIDGE)
     write_lora(pipe, mask, tmp_path / "lora.safetensors", rank=64)
-    options = {"num_inference_steps": 2, "output_type": "pt"}
 
     def draw():
-        return pipe("a church", generator=torch.Generator().manual_seed(0), **options).images
+        generator = torch.Generator().manual_seed(0)
+        return pipe("a church", generator=generator, num_inference_steps=2, output_type="pt").images
 
-    layers = find_layers(pipe.unet, sites="both")
-    changes = {name: solution(mask, name) for name in layers}
-    with torch.no_grad():
-        for name, layer in layers.items():
-            layer.weight.add_(changes[name])
-        expected = draw()
-        for name, layer in layers.items():
-            layer.weight.sub_(changes[name])
     untouched = draw()
+    with mask.applied(pipe):
+        expected = draw()
     pipe.load_lora_weights(tmp_path, weight_name="lora.safetensors")
     torch.testing.assert_close(draw(), expected, rtol=0, atol=2e-3)
     assert (expected - untouched).abs().max() > 0.01
+    pipe.unload_lora_weights()
+    assert torch.equal(draw(), untouched)
 
 
 def test_the_rank_keeps_what_it_says(pipe, mask, tmp_path):
@@ -70,11 +75,12 @@ def test_the_rank_keeps_what_it_says(pipe, mask, tmp_path):
     assert own.share >= 0.99
     one = write_lora(pipe, mask, tmp_path / "one.safetensors", rank=1)
     assert one.share < own.share
-    assert {weight.shape[0] for name, weight in load_file(tmp_path / "one.safetensors").items() if "_A" in name} == {1}
+    tensors = load_file(tmp_path / "one.safetensors")
+    assert {weight.shape[0] for name, weight in tensors.items() if ".lora_down" in name} == {1}
 
 
-def test_names_of_web_uis(pipe, mask, tmp_path):
-    write_lora(pipe, with_rewriting(mask), tmp_path / "web.safetensors", rank=2, keys="webui")
+def test_a_unet_has_the_names_that_every_tool_reads(pipe, mask, tmp_path):
+    write_lora(pipe, with_rewriting(mask), tmp_path / "web.safetensors", rank=2)
     tensors = load_file(tmp_path / "web.safetensors")
     name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_ff_net_2"
     assert {key for key in tensors if key.startswith(name)} == {
@@ -112,7 +118,7 @@ def test_the_command(pipe, mask, tmp_path, capsys):
     with_rewriting(mask).save_pretrained(tmp_path / "mask")
     arguments = ["apply", str(tmp_path / "model"), str(tmp_path / "mask"), "--out", str(tmp_path / "x.safetensors")]
     assert main([*arguments, "--format", "lora", "--rank", "3"]) == 0
-    assert "Its rank is 3, which keeps" in capsys.readouterr().out
+    assert "x.safetensors, as a LoRA. Its rank is 3, which keeps" in capsys.readouterr().out
     assert {weight.dtype for weight in load_file(tmp_path / "x.safetensors").values()} == {torch.float16}
     (tmp_path / "x.safetensors").unlink()
     assert main([*arguments, "--format", "patch", "--rank", "3"]) == 2

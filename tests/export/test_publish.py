@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+from huggingface_hub import ModelCard
+from PIL import Image
 from same_mask import assert_same_mask
 
 from fia import NeuronMask
@@ -19,10 +20,11 @@ def evidence(mask, tmp_path):
     def share(percent):
         return {"percent": percent, "interval": [percent / 2, percent], "right": 1, "number": 2}
 
-    states = {"untouched": 90.0, "edited": 10.0, "random": 88.0}
+    states = {"untouched": 90.0, "masked": 10.0, "random mask": 88.0}
     result = {
         "model": {"name": "tiny", "dtype": "float32"},
         "edit": {"mask": list(mask.concepts), "fingerprint": mask.fingerprint},
+        "forgotten": [{"name": name} for name in mask.concepts],
         "drawing": {"num_inference_steps": 20},
         "seed": 2000,
         "environment": {"versions": {"fia": "0.1.0"}, "device": "cpu"},
@@ -30,51 +32,101 @@ def evidence(mask, tmp_path):
             "objects": {
                 "images": 30,
                 "states": {name: {"still_detected": share(value)} for name, value in states.items()},
+                "shown": [{"number": 3, "prompt": "a church: 'old'"}, {"number": 4, "prompt": "lost"}],
             }
         },
     }
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "results.json").write_text(json.dumps(result))
+    for state, colour in (("untouched", "red"), ("masked", "blue")):
+        (tmp_path / "run" / "runs" / "objects" / state).mkdir(parents=True)
+        Image.new("RGB", (8, 8), colour).save(tmp_path / "run" / "runs" / "objects" / state / "00003.png")
     return tmp_path / "run"
 
 
 def metadata(card):
-    return yaml.safe_load(card.split("---")[1])
+    """Returns what the Hub reads of a card."""
+    return ModelCard(card).data
 
 
 def test_the_card_holds_evidence_and_licence_and_the_mask_is_the_same(mask, evidence, tmp_path):
     publish.write(mask, tmp_path / "out", evidence, "apache-2.0")
     assert_same_mask(NeuronMask.from_pretrained(tmp_path / "out"), mask)
     card = (tmp_path / "out" / "README.md").read_text()
-    assert metadata(card)["license"] == "apache-2.0"
-    assert metadata(card)["library_name"] == "fia"
-    assert "| | untouched | edited | random |" in card
+    data = metadata(card)
+    assert (data.license, data.library_name, data.pipeline_tag) == ("apache-2.0", "fia", "text-to-image")
+    assert "so that it no longer generates" in card
+    assert "| | untouched | masked | random mask |" in card
     assert "| still detected, % | 90.0 (45.0 to 90.0) | 10.0 (5.00 to 10.0) |" in card
     assert "- Van Gogh (style)" in card
     copied = json.loads((tmp_path / "out" / "evidence.json").read_text())
     assert copied == json.loads((evidence / "results.json").read_text())
 
 
+def test_the_hub_reads_what_was_measured_and_shows_images(mask, evidence, tmp_path):
+    publish.write(mask, tmp_path / "out", evidence)
+    card = (tmp_path / "out" / "README.md").read_text()
+    data = metadata(card)
+    (result,) = data.eval_results
+    assert (result.metric_type, result.metric_value) == ("still_detected", 10.0)
+    assert result.metric_args == {
+        "better": "lower",
+        "interval": [5.0, 10.0],
+        "untouched": 90.0,
+        "random mask": 88.0,
+    }
+    assert "30 images of the task objects" in result.dataset_name
+    assert "Without church" in data.model_name
+    assert data.widget == [
+        {"text": "a church: 'old' (without the mask)", "output": {"url": "evidence/1-without.png"}},
+        {"text": "a church: 'old' (with the mask)", "output": {"url": "evidence/1-with.png"}},
+    ]
+    assert "<Gallery />" in card
+    colours = [Image.open(tmp_path / "out" / one["output"]["url"]).getpixel((0, 0)) for one in data.widget]
+    assert colours == [(255, 0, 0), (0, 0, 255)]
+
+
+def test_nothing_explicit_is_shown(mask, evidence, tmp_path):
+    result = json.loads((evidence / "results.json").read_text())
+    result["forgotten"].append({"name": "naked", "kind": "explicit"})
+    (evidence / "results.json").write_text(json.dumps(result))
+    publish.write(mask, tmp_path / "out", evidence)
+    assert not (tmp_path / "out" / "evidence").exists()
+    assert metadata((tmp_path / "out" / "README.md").read_text()).eval_results
+
+
+def test_images_of_the_users_own_stay(mask, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "mine.png").write_bytes(b"mine")
+    publish.write(mask, tmp_path)
+    assert (tmp_path / "images" / "mine.png").read_bytes() == b"mine"
+
+
 def test_without_evidence_and_licence_the_card_says_so(mask, tmp_path):
     publish.write(mask.with_strengths({"church": 0.5}), tmp_path)
     card = (tmp_path / "README.md").read_text()
-    assert "None was given with this mask. Measure what it forgets" in card
+    assert "is meant to forget (not measured):" in card
+    assert "Not measured: no evidence was given with this mask. Measure what it forgets" in card
+    assert "<Gallery />" not in card
     assert "None was stated." in card
     assert "- church (object), at strength 0.5" in card
-    assert not {"license", "base_model"} & metadata(card).keys()
+    absent = {"license", "base_model", "base_model_relation", "model-index", "widget"}
+    assert not absent & metadata(card).to_dict().keys()
     assert not (tmp_path / "evidence.json").exists()
 
 
 def test_the_base_model_is_named_where_the_hub_may_have_it(mask, tmp_path):
     mask.provenance[0]["model"] = "somebody/a-model"
     mask.save_pretrained(tmp_path)
-    assert metadata((tmp_path / "README.md").read_text())["base_model"] == "somebody/a-model"
+    data = metadata((tmp_path / "README.md").read_text())
+    assert (data.base_model, data.base_model_relation) == ("somebody/a-model", "adapter")
 
 
 def test_evidence_does_not_stay_beside_another_mask(mask, evidence, tmp_path):
     publish.write(mask, tmp_path / "out", evidence)
     publish.write(mask.without("church"), tmp_path / "out")
     assert not (tmp_path / "out" / "evidence.json").exists()
+    assert not list((tmp_path / "out" / "evidence").iterdir())
 
 
 def test_evidence_of_another_mask_is_refused_and_nothing_written(mask, evidence, tmp_path):
@@ -101,8 +153,9 @@ class Hub:
         self.calls.append(("create", repo_id, options))
 
     def upload_folder(self, *, repo_id, folder_path, commit_message, delete_patterns):
-        assert delete_patterns == ["evidence.json"]
-        self.calls.append(("upload", repo_id, {path.name for path in Path(folder_path).iterdir()}, commit_message))
+        assert delete_patterns == ["evidence.json", "evidence/*"]
+        files = {path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()}
+        self.calls.append(("upload", repo_id, files, commit_message))
         return type("Commit", (), {"repo_url": f"https://hub/{repo_id}"})
 
 
@@ -116,7 +169,8 @@ def hub(monkeypatch):
 def test_pushing_makes_the_repository_and_uploads_everything(mask, evidence, hub):
     address = publish.push(mask, "somebody/two", evidence, "mit", private=True, token="secret")
     assert address == "https://hub/somebody/two"
-    files = {"neurons.safetensors", "config.json", "README.md", "evidence.json"}
+    own = {"neurons.safetensors", "config.json", "README.md"}
+    files = own | {"evidence.json", "evidence/1-without.png", "evidence/1-with.png"}
     assert hub == [
         ("login", {"token": "secret", "library_name": "fia"}),
         ("create", "somebody/two", {"private": True, "exist_ok": True}),
@@ -124,7 +178,7 @@ def test_pushing_makes_the_repository_and_uploads_everything(mask, evidence, hub
     ]
     hub.clear()
     assert mask.push_to_hub("somebody/two") == address
-    assert hub[2][2] == files - {"evidence.json"}
+    assert hub[2][2] == own
 
 
 def test_nothing_is_asked_of_the_hub_for_wrong_evidence(mask, evidence, hub):

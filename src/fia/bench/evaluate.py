@@ -14,6 +14,7 @@ from ..edits.edited import load_edited
 from ..edits.interface import Edit, NoEdit
 from ..errors import ArgumentError, UsageError, did_you_mean
 from ..evaluation import build
+from ..evaluation.questions import Group, first_of_each
 from ..evaluation.records import EditName, EvaluationResult, TaskResult
 from ..evaluation.report import write_report
 from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit, State
@@ -30,6 +31,7 @@ from ..testbed.pretrained import FOLDER
 from . import evaluation_tasks as testbed_tasks
 from .questions import World
 
+MOST_IN_CARD: dict[Group, int] = {"forgotten": 2, "kept": 1, "rest": 1}  # images of a task
 TaskName = Literal["objects", "styles", "explicit", "quality", "robust-prompts"]
 
 
@@ -212,4 +214,7 @@ def _measure(
         "images": len(task.questions),
         "prompts": task.digest,
         "states": {name: state.scores for name, state in states.items()},
+        "shown": [{"number": i, "prompt": task.requests[i].prompt} for i in first_of_each(task.questions, MOST_IN_CARD)]
+        if not task.is_explicit
+        else [],
     }

@@ -43,8 +43,9 @@ class Apply:
     changes; AUTOMATIC1111's web UI, Forge and ComfyUI load it like a LoRA, at strength 1."""
     rank: int | None = None
     """Rank of a LoRA. By default, as few as keep 99 % of the change."""
-    lora_keys: Keys = "diffusers"
-    """Names in a LoRA: those of diffusers and peft, or those of web UIs (U-Nets only)."""
+    lora_keys: Keys | None = None
+    """Names in a LoRA. webui: those of kohya's trainers, which every tool reads, for U-Nets only, and their default.
+    diffusers: those of diffusers and peft, the default for transformers."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Type of the written weights. auto takes float32, and float16 for a patch or a LoRA, because web UIs hold a
     model in float16 on a GPU: if the types agree, a patch gives exactly the mask's weights. A checkpoint
@@ -70,20 +71,29 @@ class Apply:
         }
         size = writers[self.format](pipe, mask, self.out, check_weights=self.check_weights)
         done = {"out": str(self.out), "format": self.format, "without": mask.concepts, "pruned": mask.number_pruned}
-        message = f"Wrote {self.model} without {', '.join(mask.concepts)} to {self.out}, as a {self.format}."
+        message = f"Wrote {self.model} without {', '.join(mask.concepts)} to {self.out}, as a {self.file_kind}."
         if isinstance(size, LoraSize):
             done |= asdict(size)
             message += f" Its rank is {size.rank}, which keeps {size.share:.1%} of the change."
         print(json.dumps(done) if self.json else message)
+
+    @property
+    def file_kind(self) -> str:
+        """The format, as a sentence has it."""
+        return "LoRA" if self.format == "lora" else self.format
 
     def check(self) -> None:
         """Raises ValueError, before anything is loaded, if the command cannot write its output."""
         if self.out.exists():
             raise UsageError(f"{self.out} exists already; give a new name, or delete it first.")
         if self.format != "folder" and self.out.suffix != ".safetensors":
-            raise UsageError(f"--out {self.out}: a {self.format} is one file; give a name that ends in .safetensors.")
-        if self.format != "lora" and (self.rank is not None or self.lora_keys != "diffusers"):
-            raise UsageError(f"--rank and --lora-keys are for --format lora, not for a {self.format}. Leave them out.")
+            raise UsageError(
+                f"--out {self.out}: a {self.file_kind} is one file; give a name that ends in .safetensors."
+            )
+        if self.format != "lora" and (self.rank is not None or self.lora_keys is not None):
+            raise UsageError(
+                f"--rank and --lora-keys are for --format lora, not for a {self.file_kind}. Leave them out."
+            )
         if self.format == "checkpoint" and not Path(self.model).is_file():
             raise UsageError(
                 f"{self.model} is not a single file, so fia cannot make a checkpoint from it. Give the .safetensors "

@@ -1,6 +1,6 @@
 """The types of the results, as the JSON files hold them."""
 
-from typing import TypedDict, final
+from typing import NotRequired, TypedDict, final
 
 from ..provenance import Identity
 
@@ -88,6 +88,13 @@ class Scores(TypedDict, total=False):
     changed_percent: float
 
 
+class Shown(TypedDict):
+    """An image that a model card shows: its number in the folder of each state, and its prompt."""
+
+    number: int
+    prompt: str
+
+
 class TaskResult(TypedDict):
     """The results of a task in every state of the model.
 
@@ -96,12 +103,14 @@ class TaskResult(TypedDict):
         images: number of images of each state.
         prompts: hash of prompts, seeds and questions.
         states: the scores by state.
+        shown: images for a model card; none of an explicit task.
     """
 
     measured_with: list[Identity]
     images: int
     prompts: str
     states: dict[str, Scores]
+    shown: NotRequired[list[Shown]]  # earlier versions did not write it
 
 
 EditName = dict[str, str | list[str]]  # names and hashes that identify an edit

@@ -139,7 +139,7 @@ class Evaluation:
 
     def folder(self, task: Task, state: str) -> Path:
         """Returns the folder of a state of a task."""
-        return self.out / "runs" / slug(task.name) / slug(state)
+        return state_folder(self.out, task.name, state)
 
     def made_with(self, task: Task, edit: Mapping[str, object]) -> dict[str, object]:
         """Returns everything that a state's images and scores depend on."""
@@ -151,3 +151,8 @@ class Evaluation:
             "model": self.model,
             "environment": machine(self.pipe.device),
         }
+
+
+def state_folder(out: Path, task: str, state: str) -> Path:
+    """Returns the folder of a state of a task, in the folder of an evaluation."""
+    return out / "runs" / slug(task) / slug(state)

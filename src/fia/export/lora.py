@@ -1,8 +1,8 @@
 """Writes a mask as a plain LoRA: the solution with every connection free, cut to a low rank (docs/method.md, 9).
 
 With every connection of its layers free, D = R inv(H) has at most the rank of R, which is a few for each concept. So
-its leading singular vectors are a LoRA: D ~ B A, with B (outputs, rank) and A (rank, inputs). peft, diffusers, ComfyUI
-and web UIs load it, at any strength, and no training is involved.
+its leading singular vectors are a LoRA: D ~ B A, with B (outputs, rank) and A (rank, inputs). diffusers, ComfyUI and
+web UIs load it, at any strength, and no training is involved.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,7 +43,7 @@ def write_lora(
     out: Path,
     *,
     rank: int | None = None,
-    keys: Keys = "diffusers",
+    keys: Keys | None = None,
     ridge: float = RIDGE,
     check_weights: bool = True,
 ) -> LoraSize:
@@ -54,7 +54,9 @@ def write_lora(
         mask: a mask that rewrites. Its moments count, its neurons do not.
         out: the file to write.
         rank: number of singular vectors. None takes as few as keep SHARE of the squared norm of the solution.
-        keys: "diffusers" for the names of diffusers and peft, "webui" for those of web UIs (U-Nets only).
+        keys: "webui" for the names of kohya's trainers, which diffusers, ComfyUI and web UIs read (U-Nets only);
+            "diffusers" for those of diffusers and peft, of which ComfyUI skips a U-Net's attentions. None takes the
+            first for U-Nets, and the second for transformers.
         ridge: lambda of formula 10.
         check_weights: as for `NeuronMask.apply`.
 
@@ -83,6 +85,8 @@ def write_lora(
     kept = (squares.sum(0).cumsum(0) / squares.sum()).tolist()
     size = rank or 1 + next(i for i, share in enumerate(kept) if share >= SHARE)
     denoiser = mask.denoiser_of(pipe)
+    if keys is None:
+        keys = "webui" if isinstance(denoiser, UNet2DConditionModel) else "diffusers"
     layers = layers_named(denoiser, solved)
     tensors: dict[str, Tensor] = {}
     for layer, (left, values, right) in solved.items():

@@ -5,7 +5,7 @@ minus the weight without it. A tool adds it times the strength. There is no alph
 
     weight + 1.0 * (0 - weight) is exactly 0, and weight + 0.0 * (0 - weight) is the weight,
 
-if the tool holds the model in the type in which the patch was made.
+if the tool holds the model in the type in which the patch was made. A new value in place of a zero is rounded to it.
 """
 
 import json

@@ -52,7 +52,8 @@ def check_pipeline(pipe: DiffusionPipeline, denoiser: nn.Module) -> None:
             "images. Find on the text-to-image model that it was made from, and apply the mask with "
             "check_weights=False."
         )
-    if getattr(denoiser, "image_proj", None) is not None or config.get("encoder_hid_dim_type") == "ip_image_proj":
+    asks = getattr(config, "encoder_hid_dim_type", None)  # diffusers sets the attribute, and leaves the entry as it is
+    if getattr(denoiser, "image_proj", None) is not None or asks == "ip_image_proj":
         raise UnsupportedError(
             "An IP-Adapter is loaded, which asks for an image. Unload it (pipe.unload_ip_adapter()), find, and load it "
             "again; the mask works with it."

@@ -109,7 +109,7 @@ def read_words(pipe: DiffusionPipeline, concept: Concept) -> Concept:
     """Returns a concept without the synonyms that an embedded model was not trained with, and warns of them.
 
     Raises:
-        ValueError: if it was not trained with the name: that would be found in noise. The message suggests one like it.
+        ValueError: if it was not trained with the name, which would be found in noise. It suggests a similar one.
     """
     known = known_names(pipe)
     learned = {word for name in known for word in name.casefold().split()}

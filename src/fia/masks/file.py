@@ -38,9 +38,11 @@ LARGEST_HEADER = 2**24  # bytes; the settings of a few thousand concepts
 AT_ONCE = 2**20  # bytes that are hashed at a time
 NEURONS, CONFIG, CARD = "neurons.safetensors", "config.json", "README.md"
 EVIDENCE = "evidence.json"  # the evaluation that a published mask brings along
+PICTURES = "evidence"  # the folder with its images
+BESIDE = (EVIDENCE, f"{PICTURES}/*")  # patterns of the files that do not belong to a mask without evidence
 
 
-def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, str] | None = None) -> None:
+def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, bytes] | None = None) -> None:
     """Writes a mask to a folder. The files get their names only once all of them are complete.
 
     The one that decides comes last, so that whatever is interrupted, the folder holds the old mask or the new one. The
@@ -50,7 +52,7 @@ def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, st
         mask: the mask to write.
         folder: the folder; it is made if it does not exist.
         card: text of the model card.
-        others: texts of more files to write beside the mask, by name.
+        others: more files to write beside the mask, by name.
 
     Raises:
         ValueError: if the folder holds files that are not a mask's.
@@ -60,7 +62,7 @@ def save(mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, st
 
 
 def stage(
-    files: ExitStack, mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, str] | None = None
+    files: ExitStack, mask: MaskContents, folder: Path, *, card: str, others: Mapping[str, bytes] | None = None
 ) -> None:
     """Writes the files of a mask; they get their names when `files` is closed without an error. See `save`."""
     check_folder(folder)
@@ -81,11 +83,17 @@ def stage(
         raise UsageError(
             f"A mask of {len(mask.concepts)} concepts is too large for a file; save parts of it: only(...)."
         )
-    contents |= {name: text.encode() for name, text in (others or {}).items()}
+    contents |= others or {}
     for name, content in contents.items():  # the last to get its name is the first that was entered
         files.enter_context(written_whole(folder / name)).write_bytes(content)
-    if EVIDENCE not in contents:
-        files.push(lambda error, *_: None if error else (folder / EVIDENCE).unlink(missing_ok=True))
+    here = [folder / EVIDENCE, *(folder / PICTURES).glob("*.png")]
+    stale = [file for file in here if file.relative_to(folder).as_posix() not in contents]
+
+    def delete_stale(error: type[BaseException] | None, *_: object) -> None:
+        for file in stale if error is None else ():
+            file.unlink(missing_ok=True)
+
+    files.push(delete_stale)
 
 
 def check_folder(folder: Path, *, replaces: bool = True) -> None:

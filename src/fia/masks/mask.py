@@ -17,7 +17,7 @@ from ..settings import LARGEST_ALPHA, LARGEST_WEIGHT, Value
 from . import file, hub, pruning
 from .card import model_card
 from .contents import MaskContents
-from .file import EVIDENCE
+from .file import BESIDE
 from .fit import check_fit, check_same_model
 
 
@@ -242,7 +242,7 @@ class NeuronMask(MaskContents):
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             return hub.upload(
-                Path(folder), repo_id, message=hub.commit_message(self), private=private, token=token, stale=[EVIDENCE]
+                Path(folder), repo_id, message=hub.commit_message(self), private=private, token=token, stale=BESIDE
             )
 
     @classmethod

@@ -20,7 +20,7 @@ from ..settings import Settings, Value
 from ..testbed.captions import SMOKING
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import NAMES
-from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
+from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
 from .forms import MOST_PROMPTS
 from .refusal import Refused
 
@@ -37,7 +37,7 @@ EXAMPLES: tuple[tuple[list[Concept], list[Concept]], ...] = (
 KNOWN_EXAMPLES = (*EXAMPLES, ([Concept(STYLE_NAMES[0], "style")], []), ([Concept(SMOKING, "explicit")], []))
 OTHER_EXAMPLES = (*EXAMPLES, ([Concept("Van Gogh", "style")], []))
 # What the embedded model can forget, by kind.
-KNOWN = {"object": (*OBJECT_NAMES, *PERSON_NAMES), "style": STYLE_NAMES, "explicit": (SMOKING,)}
+KNOWN = {"object": (*OBJECT_NAMES, *PERSON_NAMES), "style": STYLE_NAMES, "explicit": (SMOKING,), "place": PLACE_NAMES}
 
 
 @dataclass

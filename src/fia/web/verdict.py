@@ -8,7 +8,8 @@ from typing import Any
 from ..evaluation.questions import Group
 from ..testbed.captions import SMOKING
 
-HEADS = {"object": "subject", "style": "style", "explicit": "attribute"}  # the question about a concept of each kind
+# The question about a concept of each kind.
+HEADS = {"object": "subject", "style": "style", "explicit": "attribute", "place": "place"}
 
 Seen = Mapping[str, str]  # a judge's answers about an image, by kind of question; empty if there is no judge
 
@@ -57,6 +58,8 @@ def verdict(
 ) -> dict[str, Any]:
     """Returns what becomes of everything that the prompts ask for: one sentence, and a row for each thing.
 
+    Every prompt names a place, so places have rows only if they are to be forgotten or kept.
+
     Args:
         pictures: the prompt of each image, and what the judge sees in it in every state.
         known: the names that the judge can see, by kind.
@@ -67,7 +70,7 @@ def verdict(
     for kind, names in known.items():
         for name in names:
             asked = [seen for prompt, seen in pictures if re.search(rf"\b{re.escape(name)}\b", prompt, re.IGNORECASE)]
-            if asked:
+            if asked and (kind != "place" or name in (*forgotten, *kept)):
                 group: Group = "forgotten" if name in forgotten else "kept" if name in kept else "rest"
                 states = {state: sum(seen[state][HEADS[kind]] == name for seen in asked) for state in asked[0]}
                 rows.append(Row(name, group, len(asked), states))

@@ -56,7 +56,7 @@ class Page {
   example({ concepts, keep }) {
     const names = (items) => items.map(({ name }) => name).join(" and ");
     const { kind } = concepts[0];
-    const note = keep.length ? `and keep ${names(keep)}` : { object: "an object", style: "a style", explicit: "explicit content" }[kind];
+    const note = keep.length ? `and keep ${names(keep)}` : { object: "an object", style: "a style", explicit: "explicit content", place: "a place" }[kind];
     const button = make("button", { type: "button" }, make("b", { text: `Forget ${names(concepts)}` }));
     button.append(make("small", { text: concepts.length > 1 ? "two objects at once" : note }));
     button.addEventListener("click", async () => {
