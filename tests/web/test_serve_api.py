@@ -146,7 +146,7 @@ def test_progress_counts_every_step_of_every_picture(page, monkeypatch):
         ({"concepts": [{"name": " "}]}, "concepts", "A concept's name is empty"),
         ({"concepts": [{"name": "cat"}, {"name": " cat\n"}]}, "concepts", "'cat' is given 2 times; name it once"),
         ({"concepts": [{"name": "?!"}]}, "concepts", "'?!' has no letters"),
-        ({"concepts": [{"name": "cat", "kind": "mood"}]}, "concepts", "'object', 'style' or 'explicit'"),
+        ({"concepts": [{"name": "cat", "kind": "mood"}]}, "concepts", "'object', 'style', 'explicit' or 'place'"),
         ({"concepts": [{"name": "a" * 99}]}, "concepts", "has 99 characters; a name has at most 60"),
         ({"concepts": [{"name": f"cat {i}"} for i in range(21)]}, "concepts", "21 concepts; forget at most 20"),
         ({"spatial_ratio": 2}, "spatial_ratio", "spatial_ratio=2.0 is outside [0, 1]"),
