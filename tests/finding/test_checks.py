@@ -35,7 +35,7 @@ def test_any_other_model_may_know_any_name(pipe):
 
 def test_a_word_that_a_model_hardly_answers_to_is_warned_of_with_the_figure(pipe, monkeypatch):
     plan = plan_finding(pipe, ["church|chapel", Concept("Monet", "style")], retained_words=0)
-    monkeypatch.setattr(probe, "contrasts", lambda _, concepts: [4.0, 2.0, 2.0, 2.0][: len(concepts)])
+    monkeypatch.setattr(probe, "contrasts", lambda _, concepts: [4.0 if c.name == "church" else 2.0 for c in concepts])
     with heard() as messages:
         probe.warn_of_unknown(plan)
     assert [message[:60] for message in messages] == ["The model answers to 'chapel' only 1.00 times as much as to "]
@@ -94,7 +94,13 @@ def test_distilled_guidance_far_from_what_is_usual_is_warned_of():
 
 
 def test_synonyms_are_one_concept_with_all_their_prompts(pipe, tmp_path):
-    options = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2, "progress": False}
+    options = {
+        "num_inference_steps": 4,
+        "saliency_steps": 2,
+        "prompts_per_concept": 2,
+        "progress": False,
+        "edit": "zero",
+    }
     mask = fia.find(pipe, "church|chapel", **options)
     assert mask.concepts == ("church",)
     assert mask.synonyms == {"church": ("chapel",)}

@@ -38,7 +38,13 @@ def test_hundreds_of_blocks_in_four_threads_leave_every_weight_as_it_was(pipe, m
 
 
 def test_applying_finding_and_a_policy_at_once_are_right(pipe, mask):
-    options = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2, "progress": False}
+    options = {
+        "num_inference_steps": 4,
+        "saliency_steps": 2,
+        "prompts_per_concept": 2,
+        "progress": False,
+        "edit": "zero",
+    }
     alone = fia.find(pipe, ["church", "cat"], **options)
     before, policy = bits(pipe.unet), fia.Policy(pipe, {"all": mask})
 

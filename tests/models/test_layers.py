@@ -132,6 +132,7 @@ def test_feed_forwards_that_work_in_chunks_are_refused_with_the_remedy(pipe):
     assert maskable_layers(pipe.unet)
 
 
+@pytest.mark.usefixtures("any_types")
 def test_layers_whose_weight_is_packed_are_refused_by_name(pipe):
     class Packed(nn.Module):
         """As torch.ao packs a linear that it quantises: its weight is a method."""

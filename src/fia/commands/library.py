@@ -117,11 +117,12 @@ class Compose:
     json: Json = False
 
     def run(self) -> None:
+        strengths = dict(map(parse_strength, self.strengths))
         if self.folder.resolve() == self.out.resolve().parent:
             raise UsageError(f"--out {self.out} is an entry of the library itself; give a folder outside of it.")
         check_folder(self.out, replaces=self.replace)
         mask = library_at(self.folder).compose(self.concepts, self.agnostic_ratio)
-        mask = mask.with_strengths(dict(map(parse_strength, self.strengths)))
+        mask = mask.with_strengths(strengths)
         mask.warn_if_idle()
         mask.save_pretrained(self.out)
         print(json.dumps(describe_json(mask), indent=2) if self.json else f"{describe(mask)}\n\nWritten to {self.out}")

@@ -7,7 +7,7 @@ attention guidance) are put back afterwards, also after an exception.
 
 import copy
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any
@@ -31,7 +31,7 @@ def check_pipeline(pipe: DiffusionPipeline, denoiser: nn.Module) -> None:
     name, parts = type(pipe).__name__, pipe.components
     takes = [part for part in ("controlnet", "adapter") if parts.get(part) is not None]
     takes += [argument for argument in PICTURES if argument in signature(pipe.__call__).parameters]
-    if takes and (takes != ["image"] or type(pipe) not in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()):
+    if takes and (takes != ["image"] or not isinstance(pipe, tuple(AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()))):
         raise UnsupportedError(
             f"{name} makes images from another image ({', '.join(takes)}), and concepts are found with text alone. "
             "Find on a text-to-image pipeline that shares its parts, such as "
@@ -45,6 +45,7 @@ def check_pipeline(pipe: DiffusionPipeline, denoiser: nn.Module) -> None:
             "would still draw the concept. Give a model with one denoiser."
         )
     config: Any = getattr(denoiser, "config", {})
+    config = config if isinstance(config, Mapping) else {}
     channels, out = config.get("in_channels"), config.get("out_channels")
     if hasattr(denoiser, "conv_in") and channels and out and channels != out:
         raise UnsupportedError(

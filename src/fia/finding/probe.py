@@ -4,7 +4,7 @@ A few prompts run through a few steps: with the concept, with made-up words in i
 contrast of Eq. 2, summed over all connections, says how much the layers answer to a word. The figure is that of the
 concept divided by that of the made-up words. On the embedded model, whose words we know, it is 1.05 to 1.69 for twelve
 objects that it was trained with. For twelve misspelt or unknown ones it is 0.79 to 1.48, and below LEAST for nine of
-them. For styles it tells nothing, so they are not probed.
+them; LEAST was chosen on these words. Other kinds were not measured, so they are not probed.
 """
 
 import logging

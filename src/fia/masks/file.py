@@ -169,7 +169,6 @@ def _read_header(path: Path) -> tuple[dict[str, str], dict[str, Any], int]:
         length = int.from_bytes(file.read(8), "little")
         if LARGEST_HEADER < length < path.stat().st_size:
             raise DataError(f"{path} is not a mask: its header takes {length:,} bytes. Give another file.")
-        header = file.read(length)
     try:
         with safe_open(path, framework="np") as checked:  # names, shapes and places make sense
             metadata = checked.metadata() or {}
@@ -177,7 +176,9 @@ def _read_header(path: Path) -> tuple[dict[str, str], dict[str, Any], int]:
         raise DataError(
             f"{path} is cut off or not a safetensors file ({error}). Fetch or make the mask again."
         ) from None
-    entries: dict[str, Any] = json.loads(header)
+    with path.open("rb") as file:
+        file.seek(8)
+        entries: dict[str, Any] = json.loads(file.read(length))
     entries.pop("__metadata__", None)
     for name, entry in entries.items():
         if entry["dtype"] not in DTYPES:
