@@ -69,7 +69,7 @@ def test_the_page_answers_beside_hundreds_of_half_open_connections(port: int, tm
             if i % 100 == 99:
                 assert answered(port) == b"here"
         assert answered(port) == b"here"
-        assert (tmp_path / "log").stat().st_size < 100_000
+        assert (tmp_path / "log").stat().st_size < 1000
 
 
 @pytest.mark.parametrize("port", [1], indirect=True)

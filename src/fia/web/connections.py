@@ -38,8 +38,10 @@ class Connection(H11Protocol):
         """Counts the connection. If there are too many, drops the one that has waited longest for its request."""
         super().connection_made(transport)
         self._wait()
-        if len(self.connections) > MOST_CONNECTIONS:
-            waiting = [other for other in self.connections if isinstance(other, Connection) and other.is_waiting]
+        others = [other for other in self.connections if isinstance(other, Connection)]
+        others = [other for other in others if not other.transport.is_closing()]  # one is not dropped twice
+        if len(others) > MOST_CONNECTIONS:
+            waiting = [other for other in others if other.is_waiting]
             min(waiting, key=lambda other: other._since).transport.abort()
 
     def data_received(self, data: bytes) -> None:
