@@ -31,7 +31,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
 WIDER = replace(WORLD, images_per_object=4, images_per_other=4, images_per_style=10)  # fewer of the ten, more others
 DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE)
-FINDING = replace(OF_FIVE, seed=10_000)
+SEED = 10_000  # of the prompts that find neurons
+FINDING = replace(OF_FIVE, seed=SEED)
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
@@ -67,14 +68,14 @@ class Choice:
         """Yields the name of the method, the label of the candidate, and the candidate."""
         prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
         for weight in (0.25, FOUND_WITH.retain_weight, 1.0):  # the one setting for all tasks, and its neighbours
-            rewriting = replace(FOUND_WITH, retain_weight=weight, seed=FINDING.seed)
+            rewriting = replace(FOUND_WITH, retain_weight=weight, seed=SEED)
             yield OURS, f"mu = {weight:g}", FIA(rewriting)
         for r2, alpha, guidance in self.fia:
             settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance, **prompts)
             sparing = "union" if alpha > 1 else f"alpha = {alpha}"
             yield "FIA", f"r2 = {100 * r2:g}%, {sparing}{found_at(guidance)}", FIA(settings)
         for ratio, guidance in self.concept_prune:
-            pruning = ConceptPrune(ratio, seed=FINDING.seed, guidance_scale=guidance, **prompts)
+            pruning = ConceptPrune(ratio, seed=SEED, guidance_scale=guidance, **prompts)
             yield "ConceptPrune", f"{ratio:.1%} of a row{found_at(guidance)}", pruning
         for positions, scale, ridge in UCE_SETTINGS:
             label = f"{positions}, preserve {scale:g}, ridge {ridge:g}"

@@ -5,9 +5,12 @@ import logging
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from ..models.families import is_known
+from ..errors import UnsupportedError
+from ..masks.fusion import agnostic_threshold
+from ..models.families import family_of, is_known
 from ..models.pipelines import longest_prompt
 from ..prompts import ConceptPairs
+from ..settings import Settings
 
 log = logging.getLogger("fia")
 
@@ -45,4 +48,29 @@ def warn_of_adapters(denoiser: nn.Module) -> None:
             f"Adapters are loaded ({', '.join(adapters)}). They affect which neurons are found. The mask prunes only "
             "the model's own weights, not what an adapter adds, and another adapter can bring the concept back. To "
             "find neurons of the model alone, call pipe.unload_lora_weights() first."
+        )
+
+
+def check_authors_code(denoiser: nn.Module, settings: Settings, concepts: int) -> None:
+    """Warns if the fusion rule of the authors' code will spare every neuron.
+
+    Args:
+        denoiser: the denoiser.
+        settings: the settings, with an alpha.
+        concepts: number of concepts.
+
+    Raises:
+        TypeError: if the denoiser does not get both halves of the guidance in one batch, as the authors' code needs.
+    """
+    if family_of(denoiser).guidance not in ("unconditional first", "conditional first"):
+        raise UnsupportedError(
+            f"mode='authors-code' counts both halves of the guidance batch, which {type(denoiser).__name__} does not "
+            "have. Take another mode, or a Stable Diffusion model."
+        )
+    assert settings.agnostic_ratio is not None
+    if agnostic_threshold(settings.agnostic_ratio, concepts, smallest=1) <= 1:
+        log.warning(
+            f"The authors' code spares what ceil(alpha * C) = ceil({settings.agnostic_ratio:g} * {concepts}) = 1 or "
+            "more concepts claim, which is everything: this mask will change nothing. Give more concepts, or "
+            "agnostic_ratio=1.01 (--agnostic-ratio), or take mode='paper'."
         )

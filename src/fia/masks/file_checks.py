@@ -39,6 +39,7 @@ def parse_settings(settings: str, path: Path) -> dict[str, Any]:
             f"versions {min(OLDER)} to {FORMAT_VERSION}. Use the version of fia that wrote it, or make the mask again."
         )
     config |= OLDER.get(version, {})
+    config.setdefault("smallest_threshold", 2)
     for field, makes_sense in SENSE.items():
         if not makes_sense(config.get(field)):
             raise DataError(
@@ -76,6 +77,7 @@ SENSE: dict[str, Callable[[Any], bool]] = {
     "architecture": lambda value: isinstance(value, str),
     "denoiser_parameters": lambda value: type(value) is int and value > 0,
     "agnostic_ratio": lambda value: type(value) in (int, float) and 0 <= value <= LARGEST_ALPHA,
+    "smallest_threshold": lambda value: type(value) is int and value in (1, 2),
     "concepts": lambda value: (
         isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value)
     ),
