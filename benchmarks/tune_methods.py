@@ -23,7 +23,7 @@ from fia.evaluation.records import Scores
 from fia.evaluation.run import UNTOUCHED
 from fia.files import slug, written_whole
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
-from fia.methods.uce import Positions
+from fia.methods.text_embeddings import Positions
 from fia.recommended import FOUND_WITH
 from fia.testbed.pretrained import GUIDANCE_SCALE
 

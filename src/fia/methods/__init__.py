@@ -13,6 +13,15 @@ from .speed import SPEED
 from .uce import UCE
 
 __all__ = [
-    *("ESD", "FIA", "OCE", "RECE", "SPEED", "UCE"),
-    *("ConceptPrune", "DoubleProjections", "Method", "NegativePrompt", "ScaPre"),
+    "ESD",
+    "FIA",
+    "OCE",
+    "RECE",
+    "SPEED",
+    "UCE",
+    "ConceptPrune",
+    "DoubleProjections",
+    "Method",
+    "NegativePrompt",
+    "ScaPre",
 ]

@@ -43,7 +43,8 @@ SMALLEST = 1e-4  # of the largest singular value: below it, rows that should be 
 def span(vectors: Float[Tensor, "n width"], rank: int | None = None) -> Float[Tensor, "width r"]:
     """Returns an orthonormal basis of the span of some vectors, or of their `rank` leading singular vectors."""
     _, values, right = torch.linalg.svd(vectors, full_matrices=False)
-    return right[values > SMALLEST * values[0]][:rank].T
+    basis: Tensor = right[values > SMALLEST * values[0]][:rank].T
+    return basis
 
 
 def double_projection(
@@ -103,8 +104,8 @@ class DoubleProjections:
         change = double_projection(erased, proxies, kept, self.rank)
         if not change.any():
             log.warning(
-                "DP changes nothing: the concepts' embeddings lie in the span of what is kept. Keep fewer names, or give "
-                "a smaller rank."
+                "DP changes nothing: the concepts' embeddings lie in the span of what is kept. Keep fewer names, or "
+                "give a smaller rank."
             )
         return WeightEdit(
             {

@@ -75,7 +75,7 @@ def rotated_projection(
 
 def _projector(columns: Float[Tensor, "outputs n"]) -> Float[Tensor, "outputs outputs"]:
     """Returns the orthogonal projector onto the span of some columns, each of which counts alike."""
-    basis = torch.linalg.qr(torch.nn.functional.normalize(columns, dim=0)).Q
+    basis: Tensor = torch.linalg.qr(torch.nn.functional.normalize(columns, dim=0)).Q
     return basis @ basis.T
 
 

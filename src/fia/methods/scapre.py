@@ -1,4 +1,4 @@
-"""Scalable-Precise Concept Unlearning, ScaPre (Deng et al., ICLR 2026, arXiv 2601.06162): UCE for many concepts at once.
+"""Scalable-Precise Concept Unlearning, ScaPre (Deng et al., ICLR 2026, arXiv 2601.06162): UCE for many concepts.
 
 ScaPre replaces the projections to keys and values of every cross-attention, row by row. For row w_i of W it solves
 
@@ -61,7 +61,8 @@ def informax(
     independent = joint.sum(dim=0, keepdim=True) * joint.sum(dim=1, keepdim=True)
     information = (joint * (joint / independent).log()).sum(dim=(0, 1))
     standardised = (information - information.mean()) / (information.std() + TINY)
-    return (standardised / TEMPERATURE).sigmoid() ** power
+    mask: Tensor = (standardised / TEMPERATURE).sigmoid() ** power
+    return mask
 
 
 def mean_entropy(weight: Float[Tensor, "outputs width"], copies: Float[Tensor, "n width"]) -> float:

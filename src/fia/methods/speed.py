@@ -72,8 +72,9 @@ def constrained_change(
     basis = free @ right[int((values > 1e-10 * invariants.norm()).sum()) :].T
     inputs, changes = erased @ basis, guides - erased
     moment = inputs.T @ inputs / len(erased) + ridge * torch.eye(basis.shape[1], dtype=basis.dtype, device=basis.device)
-    solved: Tensor = torch.linalg.solve(moment, (weight @ (changes.T @ inputs) / len(erased)).T)
-    return solved.T @ basis.T
+    solved = torch.linalg.solve(moment, (weight @ (changes.T @ inputs) / len(erased)).T)
+    change: Tensor = solved.T @ basis.T
+    return change
 
 
 def unconstrained_change(weight: Tensor, erased: Tensor, guides: Tensor) -> Float[Tensor, "outputs width"]:
