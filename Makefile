@@ -3,7 +3,7 @@ VENV := .venv
 CONSTRAINTS := constraints.txt
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Old versions warn of more, and draw other random weights, with which the bounds of these tests do not hold.
 SEED_DEPENDENT := tests/methods/test_esd.py::test_the_edited_model_is_nearer_to_the_target \

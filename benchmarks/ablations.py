@@ -12,7 +12,7 @@ you start it again with the same folder, it continues.
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
@@ -26,7 +26,7 @@ from tune_methods import DOCS, DRAWING, FINDING, WORLD
 from fia import Concept, Settings
 from fia.bench import TASKS, Bench
 from fia.bench.chosen_settings import PROMPTS as OF_BENCH
-from fia.bench.report import COLUMNS, LEGEND, cells
+from fia.bench.report import LEGEND, table
 from fia.edits.weight_edit import WeightEdit
 from fia.evaluation.records import Scores
 from fia.files import written_whole
@@ -67,6 +67,7 @@ def top_of_layer(aggregated: Tensor, ratio: float) -> Tensor:
     return best[flat[best] > 0].sort().values
 
 
+FIVE = TASKS[0]
 PROMPTS = (1, 2, 4, 8, 15)
 STABILITY = """## Would other prompts find the same neurons?
 
@@ -158,13 +159,9 @@ def sections() -> dict[str, dict[str, Method]]:
 
 def measure(out: Path) -> Content:
     """Runs what is missing."""
-    bench, task = Bench(out, WORLD, DRAWING), TASKS[0]
-    rows: dict[str, Scores] = {}
-    for heading, variants in sections().items():
-        methods = {f"{heading}: {name}": method for name, method in variants.items()}
-        results, _ = bench.run([task], lambda _: methods)  # noqa: B023
-        rows |= {name: results[task.name][name] for name in methods}
-    concepts = [Concept(concept.name) for concept in task.concepts]
+    bench = Bench(out, WORLD, DRAWING)
+    rows = run_variants(bench, sections())
+    concepts = [Concept(concept.name) for concept in FIVE.concepts]
     stability = measure_stability(bench.pipe, concepts, PROMPTS, FINDING)
     return {
         "world": asdict(WORLD),
@@ -172,6 +169,16 @@ def measure(out: Path) -> Content:
         "rows": rows,
         "stability": [asdict(found) for found in stability],
     }
+
+
+def run_variants(bench: Bench, variants: Mapping[str, Mapping[str, Method]]) -> dict[str, Scores]:
+    """Returns the scores of every variant, by heading and name."""
+    rows: dict[str, Scores] = {}
+    for heading, own in variants.items():
+        methods = {f"{heading}: {name}": method for name, method in own.items()}
+        results, _ = bench.run([FIVE], lambda _: methods)  # noqa: B023
+        rows |= {name: results[FIVE.name][name] for name in methods}
+    return rows
 
 
 def write_page(content: Content) -> None:
@@ -187,11 +194,8 @@ def write_page(content: Content) -> None:
         "![Still detected, kept and rest, for every variant](ablations.png)",
     ]
     for heading, variants in sections().items():
-        lines = [f"| | {' | '.join(COLUMNS[:6])} |", f"|{'---|' * 7}"]
-        for name in variants:
-            shown = name.replace("|", "&#124;")
-            lines.append(f"| {shown} | {' | '.join(cells(content['rows'][f'{heading}: {name}'], {})[:6])} |")
-        parts.append(f"## {heading}\n\n" + "\n".join(lines))
+        rows = {name: content["rows"][f"{heading}: {name}"] for name in variants}
+        parts.append(f"## {heading}\n\n{table(rows, {})}")
     lines = ["| prompts | other prompts and seeds % | other base prompts % | by chance % |", f"|{'---|' * 4}"]
     for found in (Stability(**values) for values in content["stability"]):
         shares = f"{found.other_prompts:.1f} | {found.other_bases:.1f} | {found.by_chance:.1f}"

@@ -18,15 +18,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from masks import pipeline, random_concepts, sd15_unet
+from masks import pipeline, random_concepts, random_rewriting, sd15_unet
 from models import Model
 from sequential import find_sequentially
 
 import fia
-from fia import Settings
+from fia import Policy, Settings
 from fia.bench.cost import CostMeter
 from fia.drawing.images import generate_images
 from fia.files import written_whole
@@ -36,6 +37,7 @@ from fia.finding.plan import FindingPlan, plan_finding
 from fia.finding.progress import Progress
 from fia.finding.run import find_planned
 from fia.finding.saliency import connection_saliency
+from fia.masks.file import NEURONS
 from fia.provenance import environment
 from fia.testbed.world import OBJECT_NAMES
 
@@ -83,7 +85,7 @@ def overhead(model: Model, concepts: int, settings: Settings, repeats: int) -> d
         find_planned(plan_finding(pipe, names(concepts), replace(settings, saliency_steps=1)), progress=False)
     measured = in_turns(pipe, lambda: denoise(plan), lambda: find_planned(plan, progress=False), repeats)
     what = {"concepts": concepts, "prompts": settings.prompts_per_concept, "steps": settings.saliency_steps}
-    return measured | what | {"model": str(model), "rows": plan.rows, "calls": plan.calls}
+    return measured | what | {"model": str(model), "edit": plan.settings.edit, "rows": plan.rows, "calls": plan.calls}
 
 
 def against_sequential(model: Model, concepts: int, settings: Settings) -> dict[str, Any]:
@@ -137,6 +139,28 @@ def masks(model: Model) -> dict[str, Any]:
     return {"fusing": fusing, "applying": applying, "removing": removing, "drawing": drawing, "device": model.device}
 
 
+def rewriting(device: str, concepts: int) -> dict[str, Any]:
+    """Times solving, and switching what is solved, at SD 1.5's size; and measures the file."""
+    unet = sd15_unet().to(device)
+    pipe = pipeline(unet)
+    mask = random_rewriting(unet, concepts, 0.02)
+    unlike = random_rewriting(unet, 1, 0.02)
+    timed(pipe, lambda: unlike.added)  # warms up
+    solving = timed(pipe, lambda: mask.added)
+    policy = Policy(pipe, {"all": mask})
+
+    def switch() -> None:
+        with policy("all"):
+            pass
+
+    switch()
+    with TemporaryDirectory() as folder:
+        mask.save_pretrained(folder)
+        size = (Path(folder) / NEURONS).stat().st_size
+    free = sum(map(len, mask.pruned.values())) / sum(o * i for o, i in mask.shapes.values())
+    return {"solving": solving, "switching": timed(pipe, switch), "bytes": size, "free": free, "device": device}
+
+
 def parts(device: str) -> dict[str, tuple[Any, ...]]:
     """Returns the measurements: a function and its arguments, by name."""
     is_cpu = device == "cpu"
@@ -149,9 +173,18 @@ def parts(device: str) -> dict[str, tuple[Any, ...]]:
     # done once for a concept (allocating its sums, and the selection) usually spreads over ten steps, here over fewer.
     several = replace(usual, prompts_per_concept=3, saliency_steps=5) if is_cpu else usual
     single = replace(usual, prompts_per_concept=1, saliency_steps=1) if is_cpu else usual
+    # The words that every mask of a model retains are collected once, so they do not count.
+    new_values: Any = {"edit": "rewrite", "agnostic_ratio": 1.01, "retained_words": 0}
     result: dict[str, tuple[Any, ...]] = {
         "overhead testbed": (overhead, testbed, 5, replace(usual, prompts_per_concept=8), 6),
         "overhead SD 1.5": (overhead, sd15, 1 if is_cpu else 5, single, 2 if is_cpu else 6),
+        "overhead rewriting testbed": (overhead, testbed, 5, replace(usual, prompts_per_concept=8, **new_values), 6),
+        "overhead rewriting SD 1.5": (
+            *(overhead, sd15, 1 if is_cpu else 5),
+            *(replace(single, **new_values), 2 if is_cpu else 6),
+        ),
+        "rewriting 10": (rewriting, device, 10),
+        "rewriting 50": (rewriting, device, 50),
         "sequential testbed": (against_sequential, testbed, 10, usual),
         "masks": (masks, testbed),
     }
@@ -165,7 +198,8 @@ def parts(device: str) -> dict[str, tuple[Any, ...]]:
             result[f"memory {concepts} {prompts} {steps} {what}"] = (memory, little, concepts, settings, what)
     for concepts in (1, 10, 30, 100):
         result[f"scaling {concepts}"] = (memory, testbed, concepts, usual, "find")
-    result["overhead SDXL"] = (overhead, sdxl, 1 if is_cpu else 2, several, 1 if is_cpu else 4)
+    for name, settings in (("", several), ("rewriting ", replace(several, **new_values))):
+        result[f"overhead {name}SDXL"] = (overhead, sdxl, 1 if is_cpu else 2, settings, 1 if is_cpu else 4)
     return result
 
 

@@ -12,18 +12,23 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from fia import Library, NeuronMask, Policy
+from fia import Library, NeuronMask, Policy, Settings
+from fia.finding.retained import LIST_RANK, WORD_RANK
 from fia.masks.file import NEURONS
+from fia.masks.low_rank import Moment, Response
+from fia.masks.rewriting import Rewriting, Source
 from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 from fia.provenance import environment
+from fia.settings import UNION
 
 CONCEPTS = 100
 REPEATS = 5
@@ -65,6 +70,64 @@ def random_concepts(unet: UNet2DConditionModel, share: float) -> NeuronMask:
     }
     architecture, parameters = type(unet).__name__, count_parameters(unet)
     return NeuronMask(neurons, shapes, 0.6, architecture, parameters, hash_weights(maskable_layers(unet)))
+
+
+def random_rewriting(unet: UNet2DConditionModel, concepts: int, r2: float) -> NeuronMask:
+    """Returns a mask that rewrites a random share r2 of each layer for each concept, with random low-rank statistics.
+
+    Each concept has one word near it, so that its list of words is less than the whole.
+    """
+    settings, generator = Settings().resolved(UNION), torch.Generator().manual_seed(0)
+    shapes = layer_shapes(maskable_layers(unet, sites="both"))
+
+    def directions(length: int, rank: int) -> Tensor:
+        basis: Tensor = torch.linalg.qr(torch.randn(length, min(rank, length), generator=generator)).Q
+        return basis
+
+    def moments(rank: int) -> dict[str, Moment]:
+        spectrum = torch.logspace(1, -2, rank)
+        return {name: Moment(directions(i, rank).half(), spectrum[:i], 0.005) for name, (_, i) in shapes.items()}
+
+    def responses() -> dict[str, Response]:
+        rank = settings.response_rank
+        return {
+            name: Response(directions(o, rank).half(), torch.ones(rank), directions(i, rank).half())
+            for name, (o, i) in shapes.items()
+        }
+
+    names = [f"concept {i}" for i in range(concepts)]
+    near = {name: Source("near", moments(WORD_RANK)) for name in names}
+    words = Source("words", moments(LIST_RANK), settings.retained_words)
+    return NeuronMask(
+        neurons={
+            name: {
+                layer: torch.randint(o * i, (round(r2 * o * i),), generator=generator).unique().int()
+                for layer, (o, i) in shapes.items()
+            }
+            for name in names
+        },
+        shapes=shapes,
+        agnostic_ratio=UNION,
+        architecture=type(unet).__name__,
+        denoiser_parameters=count_parameters(unet),
+        weights_hash=hash_weights(maskable_layers(unet, sites="both")),
+        rewriting=Rewriting(
+            moments={name: moments(settings.moment_rank) for name in names},
+            responses={name: responses() for name in names},
+            sources={"base": Source("base", moments(settings.moment_rank)), "words": words}
+            | {f"near {name}": source for name, source in near.items()},
+            near={name: (f"near {name}",) for name in names},
+            retain_weight=settings.retain_weight,
+            ridge=settings.ridge,
+        ),
+        provenance=[
+            {
+                "model": "random",
+                "settings": asdict(settings),
+                "concepts": [{"name": n, "kind": "object"} for n in names],
+            }
+        ],
+    )
 
 
 def seconds(work: Callable[[], Any]) -> float:

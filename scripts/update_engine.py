@@ -20,7 +20,8 @@ def ratios(results: dict[str, Any]) -> list[str]:
                 f"{found['ratios'][0]:.2f} to {found['ratios'][-1]:.2f}" if len(found["ratios"]) > 1 else "one turn"
             )
             size = f"{found['concepts']}, {found['prompts']}, {found['steps']}"
-            lines.append(row("the bare denoising", found["model"], size, f"{found['ratio']:.2f}", spread))
+            what = "the bare denoising" + (", with statistics" if found.get("edit") == "rewrite" else "")
+            lines.append(row(what, found["model"], size, f"{found['ratio']:.2f}", spread))
     for name, found in results.items():
         if name.startswith("sequential"):
             note = f"one turn; {found['shared']:.2%} of the neurons are the same"
@@ -54,6 +55,21 @@ def scaling(results: dict[str, Any]) -> list[str]:
     return lines
 
 
+def rewriting(results: dict[str, Any]) -> list[str]:
+    """Returns the table of what it costs to rewrite: solving, switching, and the file."""
+    lines = [
+        row("concepts", "free connections", "solving, s", "switching on and off, s", "file, MB a concept"),
+        f"|{'---|' * 5}",
+    ]
+    for name, found in results.items():
+        if name.startswith("rewriting"):
+            concepts = int(name.split()[1])
+            size = f"{found['bytes'] / 1e6 / concepts:.1f}"
+            free = f"{100 * found['free']:.0f} %"
+            lines.append(row(concepts, free, f"{found['solving']:.0f}", f"{found['switching']:.2f}", size))
+    return lines
+
+
 def main() -> None:
     content = json.loads((DOCS / "engine.json").read_text(encoding="utf-8"))
     results, environment = content["results"], content["environment"]
@@ -64,6 +80,8 @@ def main() -> None:
         "\n".join(ratios(results)),
         "Peak memory at the size of Stable Diffusion 1.5 (16 layers, 49.6 million connections), five concepts at once:",
         "\n".join(memory(results)),
+        "New values at the size of Stable Diffusion 1.5 (32 layers); each concept has 2 % of every layer at random:",
+        "\n".join(rewriting(results)),
         "Time and memory for more concepts, on the embedded model, five at once:",
         "\n".join(scaling(results)),
         f"At the size of Stable Diffusion 1.5, fusing 50 concepts of 1 % of each layer takes {masks['fusing']:.2f} s, "

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
+os.environ["OMP_NUM_THREADS"] = "1"  # workers, and the processes that tests start, share the cores
+
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:  # what masks retain is kept there; all workers share it, and it is gone afterwards
     os.environ["HF_HOME"] = mkdtemp(prefix="fia-tests-")
@@ -22,6 +24,12 @@ from fia import NeuronMask
 from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts the files with slow tests first, so that no worker waits for the other at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_unconfigure() -> None:

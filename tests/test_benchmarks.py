@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import engine
 from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_times_norm
+from ablations_rewriting import Summed, Untold, sections
 from models import sd15_unet, sdxl_unet
 from neighbours import NEIGHBOURS
 from sequential import find_sequentially
@@ -64,6 +65,23 @@ def test_every_score_and_filter_gives_another_mask(pipe: StableDiffusionPipeline
     for other in others:
         weights = other.unlearn(pipe, CONCEPTS, []).weights
         assert any(not torch.equal(weights[name], usual[name]) for name in usual)
+
+
+def test_the_sum_of_one_solution_is_that_solution(pipe: StableDiffusionPipeline) -> None:
+    rewritten = replace(FEW, edit="rewrite", retained_words=0, sites="both")
+    summed = Summed(rewritten).unlearn(pipe, CONCEPTS[:1], []).weights
+    layers = maskable_layers(pipe.unet, sites="both")
+    before = {f"{name}.weight": layer.weight.clone() for name, layer in layers.items()}
+    assert any(not torch.equal(summed[name], weight) for name, weight in before.items())
+    Untold(rewritten).unlearn(pipe, CONCEPTS[:1], []).apply(pipe)
+    for name, layer in layers.items():
+        assert torch.equal(summed[f"{name}.weight"], layer.weight)
+
+
+def test_every_ablation_changes_one_thing_of_the_recommended_settings() -> None:
+    usual = sections()["Values"]["rewritten"]
+    for heading in ("Places", "r2", "Weight of what is retained", "Weight of the old values", "Prompts of one seed"):
+        assert usual in sections()[heading].values()
 
 
 def test_scores_worked_by_hand() -> None:

@@ -3,12 +3,9 @@
 The ten objects of the demonstration, with its prompts and the recommended settings, but fewer images.
 """
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-import torch
 from diffusers import StableDiffusionPipeline
 from judged import percents, questions_about_ten
 
@@ -40,12 +37,9 @@ class Testbed:
 
 
 @pytest.fixture(scope="module")
-def testbed() -> Iterator[Testbed]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)  # this is the slow part
+def testbed() -> Testbed:
     pipe = load_testbed()
-    yield Testbed(pipe, find(pipe, FORGOTTEN, progress=False))
-    torch.set_num_threads(threads)
+    return Testbed(pipe, find(pipe, FORGOTTEN, progress=False))
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,6 @@
 """On the diffusion transformer: it draws, and a mask makes it forget where a random one does not."""
 
-import os
-from collections.abc import Iterator
-
 import pytest
-import torch
 from diffusers import DiffusionPipeline
 from judged import percents, questions_about_ten
 
@@ -18,11 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def pipe() -> Iterator[DiffusionPipeline]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)  # this is the slow part
-    yield load_testbed(architecture="dit")
-    torch.set_num_threads(threads)
+def pipe() -> DiffusionPipeline:
+    return load_testbed(architecture="dit")
 
 
 @pytest.fixture(scope="module")

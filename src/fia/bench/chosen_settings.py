@@ -63,8 +63,20 @@ FOR_SMOKING = FOR_ONE_OR_TWO | {
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
 }
 
+TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE")
+
 
 def methods_for(task: BenchTask) -> Mapping[str, Method]:
+    """Returns every method, with its settings for the kinds and the number of a task's concepts.
+
+    Of a task that names nothing to be kept, it returns the methods that can be told: the others do the same again.
+    """
+    if not task.is_told:
+        return {name: method for name, method in settings_for(task).items() if name in TOLD_WHAT_TO_KEEP}
+    return settings_for(task)
+
+
+def settings_for(task: BenchTask) -> Mapping[str, Method]:
     """Returns every method, with its settings for the kinds and the number of a task's concepts."""
     kinds = {concept.kind for concept in task.concepts}
     if kinds == {"style"}:

@@ -15,13 +15,19 @@ from .edit_store import OURS
 BenchScores = Mapping[str, Mapping[str, Scores]]  # by task and method
 BenchCosts = Mapping[str, Mapping[str, Costs]]
 
-COLUMNS = ("still detected %", "kept %", "rest %", "overall", "remains %", "changed %", "seconds", "MB")
+COLUMNS = (
+    *("still detected %", "empty place %", "kept %", "unlisted %", "overall"),
+    *("remains %", "drift", "changed %", "seconds", "MB"),
+)
 LEGEND = (
-    "Still detected: images of forgotten concepts in which the judge still sees the concept (lower is better). Kept: "
-    "images of concepts that are named to be kept in which the judge sees them. Rest: the same for everything else. "
-    "Overall: 2P(1 - F) / (P + 1 - F); F is still detected, P is kept. Remains: images of forgotten concepts in which "
-    "the judge sees what else the prompt asks for, the place or the subject. Changed: the share of the U-Net's "
-    "parameters that the edit changes. Seconds and MB: the cost of making the edit, without generating images."
+    "Still detected: images of forgotten concepts in which the judge still sees the concept (lower is better). Empty "
+    "place: images of forgotten objects in which it sees no object at all. Kept: images of what every method was told "
+    "to keep in which the judge sees it. Unlisted: the same for everything else, which no method was told of. Overall: "
+    "2P(1 - F) / (P + 1 - F); F is still detected, P is kept. Remains: images of forgotten concepts in which the judge "
+    "sees what else the prompt asks for, the place or the subject. Drift: how far the images of everything that is not "
+    "forgotten are from the untouched model's, by the judge's features (0 for equal images, at most 4). Changed: the "
+    "share of the U-Net's parameters that the edit changes. Seconds and MB: the cost of making the edit, without "
+    "generating images. In brackets: the 95 % interval."
 )
 COLOURS = {
     OURS: "#c0392b",
@@ -35,32 +41,46 @@ COLOURS = {
 MARKERS = "os^vDP*Xph<>"
 
 
-def cells(scores: Scores, costs: Costs) -> list[str]:
+def cells(scores: Scores, costs: Costs, *, intervals: bool = False) -> list[str]:
     """Returns the cells of a method's row, without its name. A cell without a value is empty."""
-    overall, seconds, megabytes = scores["overall"], costs.get("seconds"), costs.get("megabytes")
+    overall, drift = scores["overall"], scores.get("perceptual_distance")
+    seconds, megabytes = costs.get("seconds"), costs.get("megabytes")
+    proportions = scores["still_detected"], scores.get("empty"), scores["kept"], scores["rest"]
     return [
-        *(_percent(scores[key]) for key in ("still_detected", "kept", "rest")),
+        *(_percent(value, intervals=intervals) for value in proportions),
         "" if overall is None else f"{overall:.1f}",
         _percent(scores["remains"]),
+        "" if drift is None else f"{drift['mean']:.3f}",
         f"{scores['changed_percent']:.2f}",
         "" if seconds is None else f"{seconds:.0f}",
         "" if megabytes is None else f"{megabytes:.0f}",
     ]
 
 
-def _percent(value: Proportion | None) -> str:
-    return "" if value is None else f"{value['percent']:.1f}"
+def _percent(value: Proportion | None, *, intervals: bool = False) -> str:
+    if value is None:
+        return ""
+    low, high = value["interval"]
+    return f"{value['percent']:.1f}" + (f" ({low:.0f}-{high:.0f})" if intervals else "")
 
 
 def markdown(scores: BenchScores, costs: BenchCosts) -> str:
     """Returns every task's table in Markdown."""
     parts = []
     for task, methods in scores.items():
-        lines = [f"### {task}", "", f"| | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
-        for name, row in methods.items():
-            lines.append(f"| {name} | {' | '.join(cells(row, costs[task][name]))} |")
-        parts.append("\n".join(lines))
+        parts.append(f"### {task}\n\n{table(methods, costs[task])}")
     return "\n\n".join(parts)
+
+
+def table(rows: Mapping[str, Scores], costs: Mapping[str, Costs]) -> str:
+    """Returns a table in Markdown with a row for each method. It has no column that is empty in every row."""
+    values = {name: cells(scores, costs.get(name, {}), intervals=True) for name, scores in rows.items()}
+    shown = [i for i in range(len(COLUMNS)) if any(row[i] for row in values.values())]
+    lines = [f"| | {' | '.join(COLUMNS[i] for i in shown)} |", f"|{'---|' * (len(shown) + 1)}"]
+    for name, row in values.items():
+        escaped = name.replace("|", "&#124;")
+        lines.append(f"| {escaped} | {' | '.join(row[i] for i in shown)} |")
+    return "\n".join(lines)
 
 
 def where_they_go(scores: BenchScores) -> str:

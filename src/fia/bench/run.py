@@ -10,17 +10,22 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from ..drawing.images import Drawing
+from ..evaluation.drift import perceptual_distances
+from ..evaluation.intervals import mean_with_interval, proportion
+from ..evaluation.network import ImageNetwork
 from ..evaluation.records import Costs, Scores
 from ..evaluation.report import grid
-from ..evaluation.run import RANDOM, UNTOUCHED, Evaluation
+from ..evaluation.run import RANDOM, UNTOUCHED, Evaluation, State
 from ..evaluation.tasks import AccuracyTask
 from ..files import slug, write_json, written_whole
 from ..methods import Method
 from ..processes import processes
 from ..provenance import environment, hash_pipeline
-from ..testbed.judge import load_judge
+from ..testbed.classifier import NOTHING
+from ..testbed.judge import TestbedJudge, load_judge
 from ..testbed.pretrained import FOLDER, load_testbed
 from .edit_store import OURS, EditStore
 from .questions import World, ask
@@ -30,6 +35,28 @@ from .tasks import BenchTask
 MethodsFor = Callable[[BenchTask], Mapping[str, Method]]  # the methods, with their settings for a task
 
 
+class WorldTask(AccuracyTask):
+    """What is forgotten, what leaves an empty place, and how much everything else drifts."""
+
+    def __init__(self, task: BenchTask, world: World, judge: TestbedJudge, network: ImageNetwork) -> None:
+        super().__init__(task.name, ask(world, task.concepts, task.keep), judge)
+        self.measured_with.append(network.identity)
+        self.network = network
+
+    def score(self, images: Sequence[Image.Image]) -> Scores:
+        """Returns the scores of `AccuracyTask`, and how many places without their forgotten object are empty."""
+        subjects = self.judge.answer(images)["subject"]
+        asked = [q.group == "forgotten" and q.kind == "subject" for q in self.questions]
+        empty = proportion([seen == NOTHING for seen, is_asked in zip(subjects, asked, strict=True) if is_asked])
+        return {**super().score(images), "empty": empty}
+
+    def compare(self, before: Sequence[Image.Image], after: Sequence[Image.Image]) -> Scores:
+        """Returns the distance of everything that is not forgotten from the images before, by the judge's features."""
+        others = [i for i, question in enumerate(self.questions) if question.group != "forgotten"]
+        pair = [before[i] for i in others], [after[i] for i in others]
+        return {"perceptual_distance": mean_with_interval(perceptual_distances(self.network.stages, *pair))}
+
+
 class Bench:
     """The embedded model, its judge, its world, and the folder for results."""
 
@@ -37,6 +64,7 @@ class Bench:
         """Loads the model and the judge from `weights`, a folder that `fia testbed train` wrote."""
         self.out, self.world, self.pipe = out, world, load_testbed(weights)
         self.judge, self.model = load_judge(weights), hash_pipeline(self.pipe)
+        self.network = ImageNetwork(str(weights / "classifier"))
         self.evaluation = Evaluation(out, self.pipe, drawing, self.model)
 
     def run(self, tasks: Sequence[BenchTask], methods: MethodsFor) -> tuple[BenchScores, BenchCosts]:
@@ -68,12 +96,12 @@ class Bench:
 
     def run_task(self, task: BenchTask, methods: Mapping[str, Method]) -> tuple[dict[str, Scores], dict[str, Costs]]:
         """Returns scores and costs by method."""
-        questions = AccuracyTask(task.name, ask(self.world, task.concepts, task.keep), self.judge)
+        questions = WorldTask(task, self.world, self.judge, self.network)
         store = EditStore(self.out / "edits" / slug(task.name), self.pipe, task, methods, self.model)
-        states = {}
+        states: dict[str, State] = {}
         for name in (UNTOUCHED, *methods, *([RANDOM] if OURS in methods else [])):
-            make = partial(store.make, name)
-            states[name] = self.evaluation.state(questions, name, make, store.made_with(name))
+            make, before = partial(store.make, name), states[UNTOUCHED].images if states else None
+            states[name] = self.evaluation.state(questions, name, make, store.made_with(name), before)
         if processes().is_main_process:
             images = {name: state.images for name, state in states.items()}
             with written_whole(self.out / f"{slug(task.name)}.png") as file:

@@ -15,19 +15,28 @@ class BenchTask:
     Attributes:
         name: name of the task.
         concepts: the concepts to forget together.
-        keep: subjects that are named to be kept. All others that are not forgotten are the rest.
+        keep: subjects that every method is told to keep. Nobody lists the others that are not forgotten: the rest.
+        is_told: False if the task is one of the others, but names nothing to be kept.
     """
 
     name: str
     concepts: tuple[Concept, ...]
     keep: tuple[str, ...]
+    is_told: bool = True
 
 
-def objects_task(number: int) -> BenchTask:
-    """Returns the task to forget the first `number` objects. It keeps the others of the first ten, or all others."""
+def objects_task(number: int, *, is_told: bool = True) -> BenchTask:
+    """Returns the task to forget the first `number` objects.
+
+    It names the others of the first ten to be kept; from ten on, every second of all the others. Without `is_told` it
+    names nothing.
+    """
     concepts = tuple(Concept(name) for name in OBJECT_NAMES[:number])
-    keep = OBJECT_NAMES[number:10] if number < 10 else OBJECT_NAMES[number:]
-    return BenchTask(f"forget {number} object{'s' if number > 1 else ''}", concepts, keep)
+    keep = OBJECT_NAMES[number:10] if number < 10 else OBJECT_NAMES[number::2]
+    name = f"forget {number} object{'s' if number > 1 else ''}"
+    return (
+        BenchTask(name, concepts, keep) if is_told else BenchTask(f"{name}, nothing named", concepts, (), is_told=False)
+    )
 
 
 STYLES = tuple(Concept(name, kind="style") for name in STYLE_NAMES)
@@ -40,4 +49,5 @@ TASKS = (
         (*(Concept(name) for name in IMAGENETTE[:5]), *STYLES, SMOKING_CONCEPT),
         IMAGENETTE[5:] + PERSON_NAMES,
     ),
+    *(objects_task(number, is_told=False) for number in (5, 10, 20)),
 )

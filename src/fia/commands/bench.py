@@ -60,7 +60,7 @@ class BenchCommand:
             world = replace(world, images_per_object=6, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
         scores, costs = Bench(self.out, world, drawing, self.weights).run(
-            chosen, lambda task: {name: methods_for(task)[name] for name in names}
+            chosen, lambda task: {name: method for name, method in methods_for(task).items() if name in names}
         )
         if not processes().is_main_process:
             return

@@ -46,6 +46,7 @@ class Scores(TypedDict, total=False):
         kept: images of kept concepts in which the judge sees the concept.
         rest: images of everything else in which the judge sees what the prompt asks for.
         overall: score of `still_detected` and `kept`, see `questions.overall`.
+        empty: images of forgotten objects in which the judge sees no object at all.
         remains: images of forgotten concepts in which the judge sees what else the prompt asks for.
         seen_instead: what the judge sees in an image instead of the forgotten concept, with counts.
         by_answer: images in which the judge sees the right answer, by this answer.
@@ -68,6 +69,7 @@ class Scores(TypedDict, total=False):
     kept: Proportion | None
     rest: Proportion | None
     overall: float | None
+    empty: Proportion | None
     remains: Proportion | None
     seen_instead: dict[str, int]
     by_answer: dict[str, Proportion]

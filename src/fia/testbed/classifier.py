@@ -16,8 +16,9 @@ from .styles import blur
 from .world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
 UNRECOGNISABLE = NO_SUBJECT + 1
+NOTHING = "none"  # the subject of an empty place
 HEADS = {
-    "subject": (*(subject.name for subject in SUBJECTS), "none", "unrecognisable"),
+    "subject": (*(subject.name for subject in SUBJECTS), NOTHING, "unrecognisable"),
     "place": PLACE_NAMES,
     "style": (*STYLE_NAMES, "no style"),
     "attribute": (f"not {SMOKING}", SMOKING),
