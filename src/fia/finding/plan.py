@@ -234,6 +234,7 @@ def choose_settings(
 
 def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPairs:
     """Returns each concept with its prompt pairs."""
+    settings = settings.resolved(0.0)  # alpha plays no part
     names = ("prompts_per_concept", "seeds_per_prompt", "seed", "as_authors_code")
     numbers = {name: getattr(settings, name) for name in names}
     return [(concept, prompt_pairs(concept, **numbers)) for concept in concepts]
