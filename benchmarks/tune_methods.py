@@ -6,6 +6,7 @@ same folder, it continues.
 
     python benchmarks/tune_methods.py runs/tuning
     python benchmarks/tune_methods.py runs/tuning SPEED OCE      # these alone; the page keeps the rows of the others
+    python benchmarks/tune_methods.py                            # writes the page again, with the rows that it has
 """
 
 import re
@@ -177,15 +178,21 @@ INTRO = (
 
 
 def main() -> None:
-    out, wanted = Path(sys.argv[1]), sys.argv[2:] or list(FOR_FEW)
+    write_page({})
+    for choice in CHOICES if sys.argv[1:] else ():
+        write_page({choice.task.name: measured_rows(choice, Path(sys.argv[1]), sys.argv[2:] or list(FOR_FEW))})
+
+
+def write_page(measured: Mapping[str, Mapping[str, str]]) -> None:
+    """Writes docs/rivals.md, with new rows for some tasks, and for all others those that it has."""
     page = DOCS / "rivals.md"
+    known = read_rows(page.read_text(encoding="utf-8"))
+    parts = ["# How the settings of every method were chosen", INTRO]
     for choice in CHOICES:
-        known = read_rows(page.read_text(encoding="utf-8"))
-        known[choice.task.name] = known.get(choice.task.name, {}) | measured_rows(choice, out, wanted)
-        parts = ["# How the settings of every method were chosen", INTRO]
-        parts += [section(choice, known.get(choice.task.name, {})) for choice in CHOICES]
-        with written_whole(page) as partial:
-            partial.write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+        task = choice.task.name
+        parts.append(section(choice, {**known.get(task, {}), **measured.get(task, {})}))
+    with written_whole(page) as partial:
+        partial.write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
 
 
 def read_rows(page: str) -> dict[str, dict[str, str]]:

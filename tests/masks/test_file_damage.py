@@ -109,7 +109,7 @@ def test_settings_without_a_field_are_refused(folder, key):
 @pytest.mark.parametrize("threshold", [0, 3, True, 2.0, None])
 def test_a_threshold_that_is_not_1_or_2_is_refused(folder, threshold):
     rewrite(folder, change_config=lambda config: config.update(smallest_threshold=threshold))
-    with pytest.raises(ValueError, match="its smallest_threshold '.*' makes no sense"):
+    with pytest.raises(ValueError, match=r"its smallest_threshold '.*' makes no sense"):
         NeuronMask.from_pretrained(folder)
 
 
