@@ -1,7 +1,7 @@
 """Three readings of FIA side by side, on as many weights: the paper, the authors' code, and this package.
 
 Each reading forgets five objects of the embedded model. r2 is chosen for each so that the same share of the
-feed-forwards' weights changes. Three more readings change one choice of the paper's, and are compared by their neurons
+feed-forwards' weights changes. Two more readings change one choice of the paper's, and are compared by their neurons
 alone. It writes docs/readings.md and .json. If you start it again with the same folder, it continues.
 
     python benchmarks/readings.py runs/readings
@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ from fia.edits.weight_edit import WeightEdit
 from fia.files import written_whole
 from fia.finding.authors_code import select_as_authors_code
 from fia.finding.collect import collect_statistics
-from fia.finding.neurons import select_neurons
+from fia.finding.neurons import TemporalIntegral, select_neurons
 from fia.finding.plan import plan_finding
 from fia.finding.progress import Progress
 from fia.masks.fusion import fuse
@@ -37,7 +38,7 @@ from fia.recommended import FOUND_WITH
 
 SHARE = 0.08  # of the weights of the feed-forwards' second linears
 HALVINGS = 12  # of the range of r2
-SMALL = replace(WORLD, images_per_object=4)
+SMALL = replace(WORLD, images_per_object=2)
 PAPER = Settings(mode="paper", seed=SEED)
 READINGS = {
     "paper, 5 prompts": PAPER,
@@ -46,30 +47,34 @@ READINGS = {
 }
 OURS = replace(FOUND_WITH, seed=SEED, sites="feed-forward")
 CHANGED = {  # the settings and the score
-    "30 prompts, first term over its largest": (replace(PAPER, prompts_per_concept=30, magnitude="max"), "Eq. 1"),
-    "30 prompts, no cosine": (replace(PAPER, prompts_per_concept=30), "|W| ||X||"),
-    "30 prompts, no guidance, as here": (replace(OURS, edit="zero"), "Eq. 1"),
+    "paper, 5 prompts, first term over its largest": (replace(PAPER, magnitude="max"), "Eq. 1"),
+    "paper, 5 prompts, no cosine": (PAPER, "|W| ||X||"),
 }
 Neurons = dict[str, list[Tensor]]  # flat indices of each concept, by layer
 
 
-def neurons_of(pipe: DiffusionPipeline, settings: Settings, score: str = "Eq. 1") -> tuple[Neurons, float]:
-    """Returns the neurons of the five objects for the r2 that changes the share of weights; and that r2."""
+@cache
+def measured(pipe: DiffusionPipeline, settings: Settings, score: str) -> dict[str, list[TemporalIntegral]]:
+    """Returns the sums for Eq. 3 of each of the five objects, by layer."""
     plan = plan_finding(pipe, [concept.name for concept in TASKS[0].concepts], settings)
     with Progress(plan.steps_of_group, shown=False) as steps:
         statistics, _ = collect_statistics(plan, plan.layers, plan.pairs, steps, SCORES[score])
+    return {name: sums.integrals for name, sums in statistics.layers.items()}
+
+
+def neurons_of(pipe: DiffusionPipeline, settings: Settings, score: str = "Eq. 1") -> tuple[Neurons, float]:
+    """Returns the neurons of the five objects for the r2 that changes the share of weights; and that r2."""
+    integrals = measured(pipe, replace(settings, magnitude=None), score)
     select = select_as_authors_code if settings.as_authors_code else select_neurons
-    assert plan.settings.magnitude is not None
-    aggregated = {
-        name: [integral.aggregate(plan.settings.magnitude) for integral in sums.integrals]
-        for name, sums in statistics.layers.items()
-    }
-    size, low, high = sum(layer.size for layer in plan.layers.values()), 0.0, 0.5
+    magnitude = settings.resolved(0.6).magnitude
+    assert magnitude is not None
+    aggregated = {name: [own.aggregate(magnitude) for own in values] for name, values in integrals.items()}
+    size, low, high = sum(values[0].numel() for values in aggregated.values()), 0.0, 0.5
     found: Neurons = {}
     for _ in range(HALVINGS):
         ratio = (low + high) / 2
         found = {name: [select(own, ratio).int() for own in values] for name, values in aggregated.items()}
-        changed = sum(len(fused) for fused in fused_neurons(found, plan.settings).values())
+        changed = sum(map(len, fused_neurons(found, settings).values()))
         low, high = (ratio, high) if changed < SHARE * size else (low, ratio)
     return found, ratio
 
@@ -110,15 +115,14 @@ class Zeroed:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """This package: new values in the feed-forwards, in as many neurons, told what to keep."""
+    """This package: new values in the feed-forwards, at the r2 of the paper's reading, told what to keep."""
 
     settings: Settings
     paper: ClassVar[str] = FIA.paper
 
     def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
         """Returns the mask."""
-        alike = replace(self.settings, edit="zero", agnostic_ratio=1.01)
-        _, ratio = neurons_of(pipe, alike)
+        _, ratio = neurons_of(pipe, READINGS["paper, 30 prompts"])
         return find(pipe, concepts, replace(self.settings, spatial_ratio=ratio), keep=keep)
 
 
@@ -130,17 +134,20 @@ def measure(out: Path) -> dict[str, Any]:
     results, _ = bench.run([task], lambda _: methods)
     found = {name: neurons_of(bench.pipe, settings) for name, settings in READINGS.items()}
     found |= {name: neurons_of(bench.pipe, settings, score) for name, (settings, score) in CHANGED.items()}
-    of_paper, of_authors = found["paper, 30 prompts"][0], found["authors' code"][0]
     neurons = {
-        name: {"r2": ratio, "as_paper": same_percent(own, of_paper), "as_authors": same_percent(own, of_authors)}
+        name: {"r2": ratio, "same": {other: same_percent(own, found[other][0]) for other in READINGS}}
         for name, (own, ratio) in found.items()
     }
-    alone = find(bench.pipe, "church", mode="authors-code", progress=False)
+    alone = [own[0] for own in found["authors' code"][0].values()]  # the first object, layer by layer
     return {
         "world": asdict(SMALL),
         "rows": results[task.name],
         "neurons": neurons,
-        "one_concept": {"neurons": alone.neuron_counts["church"], "pruned": alone.number_pruned},
+        "one_concept": {
+            "name": task.concepts[0].name,
+            "neurons": sum(map(len, alone)),
+            "pruned": sum(len(fuse([own], 0.6, smallest=1)) for own in alone),
+        },
     }
 
 
@@ -148,25 +155,26 @@ def write_page() -> None:
     """Writes docs/readings.md from the JSON file."""
     content = json.loads((DOCS / "readings.json").read_text(encoding="utf-8"))
     alone = content["one_concept"]
-    lines = ["| | r2 % | as the paper, 30 prompts, % | as the authors' code, % |", "|---|---|---|---|"]
+    lines = [f"| | r2 % | {' | '.join(f'as {name}, %' for name in READINGS)} |", f"|{'---|' * (2 + len(READINGS))}"]
     for name, own in content["neurons"].items():
-        lines.append(f"| {name} | {100 * own['r2']:.1f} | {own['as_paper']:.0f} | {own['as_authors']:.0f} |")
+        shares = " | ".join(f"{own['same'][other]:.0f}" for other in READINGS)
+        lines.append(f"| {name} | {100 * own['r2']:.1f} | {shares} |")
     number = 5 * SMALL.images_per_object
     parts = [
         "# Three readings of FIA",
         "`benchmarks/readings.py` writes this page. It forgets five objects of the embedded model as the paper says, "
         "as [the authors' code](method.md#the-authors-code) does, and as this package does, which gives the neurons "
-        f"new values. Each changes {SHARE:.0%} of the weights of the feed-forwards' second linears, and r2 is chosen "
-        f'for that. Images are generated with the prompt "{WORLD.template}". There are {number} images of the five '
-        f"objects, so one is {100 / number:g} %. [readings.json](readings.json) has every class.",
+        f"new values. Each changes about {SHARE:.0%} of the weights of the feed-forwards' second linears, and r2 is "
+        f'chosen for that. Images are generated with the prompt "{WORLD.template}". There are {number} images of the '
+        f"five objects, so one is {100 / number:g} %. [readings.json](readings.json) has every class.",
         table(content["rows"], {}),
         "## Which choices matter",
         "How many of a concept's neurons two readings share (intersection over union, mean over the five):",
         "\n".join(lines),
         "## One concept",
-        f"The authors' code finds {alone['neurons']:,} neurons for the church alone, and spares all but "
-        f"{alone['pruned']} of them: its threshold ⌈0.6 · 1⌉ is 1, and every neuron has one claim. So it changes "
-        'nothing, as does its released script for the single concept "naked".',
+        f"The authors' code finds {alone['neurons']:,} neurons for the {alone['name']}. Forgotten alone, it prunes "
+        f"{alone['pruned']} of them: its threshold ⌈0.6 · 1⌉ is 1, and every neuron has one claim. So its released "
+        'script for the single concept "naked" changes nothing either.',
         LEGEND,
     ]
     with written_whole(DOCS / "readings.md") as partial:
