@@ -11,9 +11,10 @@ runs over the embeddings to keep, and C is the second moment of the embeddings o
 orthogonal Procrustes problem is Q = U D V^T for the singular value decomposition M = U S V^T, where D is the identity,
 or has -1 as its last entry if det(U V^T) is negative. All embeddings are those of a text's last token.
 
-It differs from the authors' code in two points. There, C comes from captions of COCO; here, from the base prompts of
-every kind (`prompts`), which need no download. And the code changes the sign of a column of Q itself, which is
-orthogonal too, but not the maximum. The code's scales differ from task to task, so here, too, they are settings.
+It differs from the authors' code in three points. There, C comes from captions of COCO; here, from the base prompts of
+every kind (`prompts`), which need no download. The code changes the sign of a column of Q itself, which is orthogonal
+too, but not the maximum. And for some tasks it erases phrases such as "photo of" with the name; here, the name alone.
+The code's scales differ from task to task, so here, too, they are settings.
 """
 
 import math

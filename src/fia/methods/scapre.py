@@ -13,8 +13,8 @@ ScaPre replaces the projections to keys and values of every cross-attention, row
   embeddings, in twenty bins between the least and the largest.
 - R = u U diag(1 - sigmoid(S - median S)) U^T (the spectral regulariser), where C = U S V^T.
 
-At last v is drawn towards w_i (geometry alignment): with k = max(0, cos(v, w_i)), the new row has the direction of
-(l + u) v + u k w_i and the length ((l + u) ||v|| + u k ||w_i||) / (l + 2 u); `rounds` repeats this with k from the new
+At last v is drawn towards w_i (geometry alignment): with q = max(0, cos(v, w_i)), the new row has the direction of
+(l + u) v + u q w_i and the length ((l + u) ||v|| + u q ||w_i||) / (l + 2 u); `rounds` repeats this with q from the new
 row.
 
 The method has no list of names to keep. The formulas are those of the authors' code for many concepts, with its

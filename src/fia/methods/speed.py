@@ -17,9 +17,10 @@ which is the paper's formula without the inverses of its multipliers. What is re
 - Directed augmentation: each of them is joined by noisy copies r + P1 n, where n is Gaussian noise and P1 projects onto
   the last right singular vector of W, the direction that W hardly sees. Of these, again those above the mean stay.
 
-All embeddings are those of a text's last token. It differs from the authors' code in three points: the three centres
+All embeddings are those of a text's last token. It differs from the authors' code in four points: the three centres
 come from Lloyd's algorithm with a fixed start, so that the edit depends on the seed of the noise alone; the layers
-share that noise; and without names to keep, all tokens of the empty text are retained unfiltered.
+share that noise; without names to keep, all tokens of the empty text are retained unfiltered; and no concept is an
+exception (the code takes all tokens of "nudity").
 """
 
 import logging
