@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -20,7 +21,7 @@ from tiny_pipelines import tiny_sd, tiny_sdxl
 
 install_import_hook("fia", "checked_types.check")  # it checks only modules that are imported later
 
-from fia import NeuronMask
+from fia import NeuronMask, recommended
 from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 
 torch.set_num_threads(1)
@@ -44,6 +45,17 @@ def any_types() -> Iterator[None]:
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def few_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the recommended settings find with a few prompts: where we look whether code runs, that is as good."""
+    for name in ("REWRITTEN", "ZEROED_CASES"):
+        cases = {
+            model: tuple(replace(case, settings=replace(case.settings, prompts_per_concept=2)) for case in own)
+            for model, own in getattr(recommended, name).items()
+        }
+        monkeypatch.setattr(recommended, name, cases)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_prompts")
 @pytest.mark.parametrize("page", [page for page in DOCS if any(b.is_run for b in read_blocks(page))], ids=name)
 def test_the_code_runs_and_prints_what_the_page_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

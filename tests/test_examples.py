@@ -20,6 +20,7 @@ def test_every_script_is_known() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_prompts")
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_it_runs(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

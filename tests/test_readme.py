@@ -29,6 +29,7 @@ def test_only_installing_and_stable_diffusion_are_not_run() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_prompts")
 def test_the_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert len(list(run_blocks(BLOCKS))) == sum(block.is_run for block in BLOCKS)

@@ -1,7 +1,6 @@
 """`fia evaluate`: on the test-bed, on a model of one's own, in one process and in two."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -96,8 +95,7 @@ def run(everything: Path, out: Path, launcher: Sequence[str] = ()) -> subprocess
     """Starts an evaluation in a process of its own."""
     arguments = ["-m", "fia", "evaluate", "testbed", "--mask", str(everything), "--out", str(out), *SMALL, *FEW]
     command = [sys.executable, *launcher, *arguments, "--batch-size", "4", "--task", "objects", "quality"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as torchrun has it
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Findings that are interrupted, or shared by processes, give the mask that one process gives that is left alone."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -116,9 +115,8 @@ def forget(model: Path, out: Path, *flags: str, launcher: tuple[str, ...] = ()) 
     """Starts `fia forget` in a process of its own."""
     concepts = ["church", "tench", "golf ball", "gas pump", "parachute", "Monet:style"]
     arguments = ["-m", "fia", "forget", str(model), *concepts, "--out", str(out), "--concepts-at-once", "2", *flags]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as torchrun has it
     command = [sys.executable, *launcher, *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def succeed(process: subprocess.Popen) -> str:

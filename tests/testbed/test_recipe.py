@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
+from diffusers import DiffusionPipeline, PixArtAlphaPipeline, StableDiffusion3Pipeline, StableDiffusionPipeline
 from torch import nn
 from transformers import CLIPModel, ResNetForImageClassification
 
+from fia import find
 from fia.models.pipelines import get_denoiser
 from fia.testbed.autoencoder import build_autoencoder
 from fia.testbed.clip import MAX_TOKENS, build_clip, load_tokenizer
@@ -83,6 +85,34 @@ def test_a_transformer_is_trained_on_the_other_parts_of_a_test_bed(trained: Path
     assert pipe("a church in a forest", num_inference_steps=2).images[0].size == (64, 64)
     load_classifier(transformer)
     load_clip(transformer)
+
+
+def test_a_transformer_with_joint_attention_is_trained_and_edited(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    train_testbed(tmp_path, replace(shortest_recipe(), architecture="mmdit"), torch.device("cpu"), trained)
+    assert json.loads(curves_file(tmp_path, "mmdit").read_text()).keys() == {"denoiser"}
+    pipe = load_testbed(tmp_path, "mmdit")
+    assert isinstance(pipe, StableDiffusion3Pipeline)
+    pipe.set_progress_bar_config(disable=True)
+
+    def draw(prompt: str | list[str], **options: Any) -> np.ndarray:
+        images: np.ndarray = pipe(
+            prompt, num_inference_steps=2, generator=torch.manual_seed(0), output_type="np", **options
+        ).images
+        return images
+
+    before = draw("a church in a forest")
+    assert before.shape == (1, 64, 64, 3)
+    assert np.allclose(draw(["a church in a forest", "a cat"])[0], before[0], atol=1e-5)
+    assert not np.allclose(draw("a cat"), before, atol=1e-5)
+    assert not np.allclose(draw("a church in a forest", negative_prompt="a forest"), before, atol=1e-5)
+    assert len(draw("a cat", num_images_per_prompt=2)) == 2
+    mask = find(pipe, "church", num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)
+    with mask.applied(pipe):
+        assert not np.array_equal(draw("a church in a forest"), before)
+    assert np.array_equal(draw("a church in a forest"), before)
 
 
 def test_the_transformers_own_library_loads_it_without_any_code_of_ours(transformer: Path) -> None:

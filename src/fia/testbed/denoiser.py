@@ -1,12 +1,20 @@
-"""The embedded model's U-Net, and how it, or the transformer in its place, is trained.
+"""The embedded model's U-Net, and how it, or a transformer in its place, is trained.
 
 As in Stable Diffusion, the U-Net has cross-attention at the full latent resolution, 8x8, and below.
 """
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, PixArtTransformer2DModel, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    PixArtTransformer2DModel,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+)
 from torch import Tensor, nn
 from tqdm.auto import trange
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -20,6 +28,7 @@ CAPTION_DROPOUT = 0.1  # for classifier-free guidance
 MAX_LOSS_WEIGHT = 10.0
 POOL_SIZE = 16_384  # scenes to render and encode at once, because rendering costs as much as training
 POOL_IMAGES = 8 * POOL_SIZE  # training images from one pool, each with its own timestep and noise
+Denoiser: TypeAlias = UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel
 
 
 def build_unet() -> UNet2DConditionModel:
@@ -53,12 +62,84 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
+@dataclass(frozen=True)
+class Text:
+    """Captions as the text encoder sees them.
+
+    Attributes:
+        states: the state of each token (n, 24, 160), bfloat16.
+        is_word: 1 for a token that is not padding, else 0 (n, 24).
+        pooled: the state of each caption's end (n, 160), bfloat16.
+    """
+
+    states: Tensor
+    is_word: Tensor
+    pooled: Tensor
+
+    def __getitem__(self, index: Tensor) -> "Text":
+        return Text(self.states[index], self.is_word[index], self.pooled[index])
+
+    def where(self, dropped: Tensor, other: "Text") -> "Text":
+        """Returns the captions of `other` where `dropped` (n, 1) says so."""
+        return Text(
+            torch.where(dropped[..., None], other.states, self.states),
+            torch.where(dropped, other.is_word, self.is_word),
+            torch.where(dropped, other.pooled, self.pooled),
+        )
+
+
+Predictor = Callable[[Tensor, Tensor, Text], Tensor]  # of noisy latents, timesteps and texts
+
+
+def predictor(denoiser: Denoiser, *, compiled: bool) -> Predictor:
+    """Returns what calls a denoiser in the way of its architecture."""
+    predict = torch.compile(denoiser) if compiled else denoiser
+
+    def call(noisy: Tensor, timesteps: Tensor, text: Text) -> Tensor:
+        own: dict[str, Any] = {"encoder_hidden_states": text.states.float()}
+        if isinstance(denoiser, PixArtTransformer2DModel):
+            own["encoder_attention_mask"] = text.is_word
+            own["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}
+        elif isinstance(denoiser, SD3Transformer2DModel):
+            own["pooled_projections"] = text.pooled.float()
+        predicted: Tensor = predict(noisy, timestep=timesteps, **own).sample.float()
+        return predicted
+
+    return call
+
+
+def denoising_loss(predict: Predictor, latents: Tensor, text: Text, generator: torch.Generator) -> Tensor:
+    """Returns the squared error of the predicted clean latents times 1 / (1 - alpha_bar), at most MAX_LOSS_WEIGHT."""
+    device, scheduler = latents.device, build_scheduler()
+    noise = torch.randn(latents.shape, generator=generator).to(device)
+    timesteps = torch.randint(1000, (len(latents),), generator=generator).to(device)
+    noisy = scheduler.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
+    weight = (1 / (1 - scheduler.alphas_cumprod.to(device)[timesteps])).clamp(max=MAX_LOSS_WEIGHT)
+    errors: Tensor = (predict(noisy, timesteps, text) - latents).square().mean(dim=(1, 2, 3))
+    loss: Tensor = (errors * weight).mean()
+    return loss
+
+
+def flow_loss(predict: Predictor, latents: Tensor, text: Text, generator: torch.Generator) -> Tensor:
+    """Returns the squared error of the predicted flow from the latents to noise, as for Stable Diffusion 3.
+
+    At time t in (0, 1) the noisy latents are (1 - t) latents + t noise, and the flow is noise - latents. t is the
+    sigmoid of a normal number, so that the middle is seen most (Esser et al., arXiv 2403.03206, section 3.1).
+    """
+    device = latents.device
+    noise = torch.randn(latents.shape, generator=generator).to(device)
+    time = torch.randn(len(latents), generator=generator).sigmoid().to(device)
+    noisy = torch.lerp(latents, noise, time[:, None, None, None])
+    loss: Tensor = (predict(noisy, 1000 * time, text) - (noise - latents)).square().mean()
+    return loss
+
+
 class DenoiserTask(nn.Module):
-    """The loss: squared error of the predicted clean latents times 1 / (1 - alpha_bar), at most MAX_LOSS_WEIGHT."""
+    """The loss of a denoiser on scenes that are rendered as training goes on."""
 
     def __init__(
         self,
-        denoiser: UNet2DConditionModel | PixArtTransformer2DModel,
+        denoiser: Denoiser,
         autoencoder: AutoencoderKL,
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
@@ -68,14 +149,12 @@ class DenoiserTask(nn.Module):
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.predict = torch.compile(denoiser) if compiled else denoiser
-        self.sees_padding = isinstance(denoiser, UNet2DConditionModel)
+        self.predict = predictor(denoiser, compiled=compiled)
+        self.loss = flow_loss if isinstance(denoiser, SD3Transformer2DModel) else denoising_loss
         self.frozen = (autoencoder.requires_grad_(False), text_encoder.requires_grad_(False))
         self.tokenizer, self.scenes, self.batch_size = tokenizer, scenes, batch_size
-        self.scheduler = build_scheduler()
         self.pool_number = -1
         self.latents = torch.empty(0)
-        self.text = self.no_text = (torch.empty(0), torch.empty(0))
 
     def forward(self, step: int) -> Tensor:
         pool_number = step * self.batch_size // POOL_IMAGES
@@ -85,21 +164,9 @@ class DenoiserTask(nn.Module):
         generator = seeded("denoiser", step)
         device = self.latents.device
         index = torch.randint(len(self.latents), (self.batch_size,), generator=generator).to(device)
-        dropped = (torch.rand(self.batch_size, 1, 1, generator=generator) < CAPTION_DROPOUT).to(device)
-        latents = self.latents[index].float()
-        (states, is_word), (no_states, is_no_word) = self.text, self.no_text
-        text: dict[str, Any] = {"encoder_hidden_states": torch.where(dropped, no_states, states[index]).float()}
-        if not self.sees_padding:
-            text["encoder_attention_mask"] = torch.where(dropped[:, 0], is_no_word, is_word[index])
-            text["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}
-        noise = torch.randn(latents.shape, generator=generator).to(device)
-        timesteps = torch.randint(1000, (self.batch_size,), generator=generator).to(device)
-        noisy = self.scheduler.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        predicted = self.predict(noisy, timestep=timesteps, **text).sample.float()
-        alpha_bar = self.scheduler.alphas_cumprod.to(device)[timesteps]
-        weight = (1 / (1 - alpha_bar)).clamp(max=MAX_LOSS_WEIGHT)
-        loss: Tensor = ((predicted - latents).square().mean(dim=(1, 2, 3)) * weight).mean()
-        return loss
+        dropped = (torch.rand(self.batch_size, 1, generator=generator) < CAPTION_DROPOUT).to(device)
+        text = self.text[index].where(dropped, self.no_text)
+        return self.loss(self.predict, self.latents[index].float(), text, generator)
 
     @torch.no_grad()
     def fill_pool(self, generator: torch.Generator) -> None:
@@ -112,13 +179,14 @@ class DenoiserTask(nn.Module):
             latents.append(autoencoder.encode(images).latent_dist.mean * autoencoder.config.scaling_factor)
             captions += batch.captions
         parts = [self.encode_text(captions[i : i + 128]) for i in range(0, POOL_SIZE, 128)]
-        states, are_words = zip(*parts, strict=True)
-        self.latents, self.text = torch.cat(latents), (torch.cat(states), torch.cat(are_words))
+        self.latents = torch.cat(latents)
+        self.text = Text(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Text)))
         self.no_text = self.encode_text([""])
 
-    def encode_text(self, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """Returns the token states (n, 24, 160) of captions, bfloat16, and which tokens are not padding (n, 24)."""
+    def encode_text(self, captions: list[str]) -> Text:
+        """Returns captions as the text encoder sees them."""
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
         _, text_encoder = self.frozen
         tokens = tokens.to(text_encoder.device)
-        return text_encoder(tokens.input_ids).last_hidden_state.bfloat16(), tokens.attention_mask.float()
+        seen = text_encoder(tokens.input_ids)
+        return Text(seen.last_hidden_state.bfloat16(), tokens.attention_mask.float(), seen.pooler_output.bfloat16())

@@ -9,11 +9,16 @@ from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 
 from ..errors import NotFoundError
 from ..models.pipelines import EMBEDDED
+from .mmdit import ABSENT, MiniatureSD3Pipeline
 from .transformer import MiniaturePixArtPipeline
 
-Architecture = Literal["unet", "dit"]
-NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit"}
-SHARED = ("vae", "text_encoder", "tokenizer")  # parts that both architectures use
+Architecture = Literal["unet", "dit", "mmdit"]
+NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit"}  # those that ship
+TRANSFORMERS: dict[Architecture, type[DiffusionPipeline]] = {
+    "dit": MiniaturePixArtPipeline,
+    "mmdit": MiniatureSD3Pipeline,
+}
+SHARED = ("vae", "text_encoder", "tokenizer")  # parts that all architectures use
 FOLDER = Path(__file__).parent / "weights"
 GUIDANCE_SCALE = 4.0  # the judge recognises most at this scale; at Stable Diffusion's 7.5, images are cruder
 
@@ -23,8 +28,9 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
 
     Args:
         folder: a folder that `fia testbed train` wrote. The default is the package's weights.
-        architecture: "unet" for Stable Diffusion's U-Net, or "dit" for the diffusion transformer, which works on the
-            same captions and latents.
+        architecture: "unet" for Stable Diffusion's U-Net; "dit" for the diffusion transformer with cross-attention, and
+            "mmdit" for the one with joint attention, which work on the same captions and latents. The package has no
+            weights of the last.
 
     Raises:
         FileNotFoundError: if the folder does not hold that model.
@@ -35,10 +41,11 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
                 f"{folder} holds no embedded model: there is no {part} in it. fia testbed train makes one."
             )
     pipe = StableDiffusionPipeline.from_pretrained(folder / "model")
-    if architecture == "dit":
+    if architecture in TRANSFORMERS:
         shared = {name: pipe.components[name] for name in SHARED}
-        pipe = MiniaturePixArtPipeline.from_pretrained(folder / "dit", **shared)
-    name = next(name for name, kind in NAMES.items() if kind == architecture)
+        shared |= dict.fromkeys(ABSENT) if architecture == "mmdit" else {}
+        pipe = TRANSFORMERS[architecture].from_pretrained(folder / architecture, **shared)
+    name = "testbed" if architecture == "unet" else f"testbed-{architecture}"
     pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name})
     return pipe
 

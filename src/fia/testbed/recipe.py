@@ -2,9 +2,10 @@
 
 Training writes these folders. `out/model` is a diffusers folder (StableDiffusionPipeline), `out/clip` is the CLIP with
 the text tower that the model uses, and `out/classifier` is the judge. All weights are safetensors in float16, except
-the text encoder's. If a transformer is trained in place of the U-Net, `out/dit` is a diffusers folder
-(PixArtAlphaPipeline) without the parts that it shares with `out/model`. `out/checkpoints` lets an interrupted run, or a
-longer one, continue. `curves.json`, beside the model or in the transformer's folder, has the losses of each stage.
+the text encoder's. If a transformer is trained in place of the U-Net, `out/dit` (PixArtAlphaPipeline) or `out/mmdit`
+(StableDiffusion3Pipeline) is a diffusers folder without the parts that it shares with `out/model`. `out/checkpoints`
+lets an interrupted run, or a longer one, continue. `curves.json`, beside the model or in the transformer's folder, has
+the losses of each stage.
 """
 
 from dataclasses import dataclass, field
@@ -39,8 +40,8 @@ class TrainingRecipe:
     classifier: Recipe = field(default=Recipe(images=250_000, batch_size=64, learning_rate=2e-3, weight_decay=0.05))
     """the judge of subjects, places, styles and the attribute"""
     architecture: Architecture = "unet"
-    """the architecture of the denoiser: Stable Diffusion's U-Net, or a diffusion transformer as in PixArt, which uses
-    the other parts of a finished embedded model"""
+    """the architecture of the denoiser: Stable Diffusion's U-Net, or a diffusion transformer, as in PixArt (dit) or as
+    in Stable Diffusion 3 (mmdit), which uses the other parts of a finished embedded model"""
     refine: bool = True
     """whether the U-Net's longer training follows; it takes most of the time"""
     further: bool = False

@@ -3,15 +3,26 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, PixArtAlphaPipeline, StableDiffusionPipeline
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    PixArtAlphaPipeline,
+    PixArtTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+)
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
     CLIPImageProcessorPil,
     CLIPModel,
@@ -28,6 +39,7 @@ from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier
 from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
+from .mmdit import ABSENT, build_flow_scheduler, build_mmdit
 from .places import IMAGE_SIZE
 from .pretrained import FOLDER, SHARED, Architecture, load_classifier, load_clip
 from .recipe import REFINEMENTS, TrainingRecipe
@@ -35,12 +47,14 @@ from .scenes import Scenes
 from .stage import copy_weights, train_stage
 from .transformer import build_transformer
 
+BUILDERS: dict[Architecture, Callable[[], Any]] = {"unet": build_unet, "dit": build_transformer, "mmdit": build_mmdit}
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
 
 DENOISER_FILE: dict[Architecture, Path] = {
     "unet": Path("model", "unet", SAFETENSORS_WEIGHTS_NAME),
     "dit": Path("dit", "transformer", SAFETENSORS_WEIGHTS_NAME),
+    "mmdit": Path("mmdit", "transformer", SAFETENSORS_WEIGHTS_NAME),
 }
 
 
@@ -101,22 +115,25 @@ class Training:
 
     def pipeline(self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
         torch.manual_seed(self.recipe.denoiser.seed)
-        is_unet = self.recipe.architecture == "unet"
-        denoiser = build_unet() if is_unet else build_transformer()
+        denoiser = BUILDERS[self.recipe.architecture]()
         if self.parts is not None and self.recipe.further:
             denoiser.load_state_dict(load_file(self.parts / DENOISER_FILE[self.recipe.architecture]))
         denoiser = denoiser.to(self.device, memory_format=torch.channels_last)
-        if self.device.type == "cpu":
+        if self.device.type == "cpu" and not isinstance(denoiser, SD3Transformer2DModel):
             denoiser.set_attn_processor(AttnProcessor())  # faster, as in `clip`
         text_encoder = extract_text_encoder(clip)
         batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
         task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
-        self.train("denoiser", denoiser, task, self.denoiser_basis())
-        if self.recipe.refines:
-            self.refine(denoiser, task)
-        if not is_unet:
-            shared = dict.fromkeys(SHARED)
+        # on the CPU, the backward pass of torch's other kernels is several times slower
+        with sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext():
+            self.train("denoiser", denoiser, task, self.denoiser_basis())
+            if self.recipe.refines:
+                self.refine(denoiser, task)
+        shared = dict.fromkeys(SHARED)
+        if isinstance(denoiser, PixArtTransformer2DModel):
             return PixArtAlphaPipeline(transformer=denoiser, scheduler=build_scheduler(), **shared)
+        if isinstance(denoiser, SD3Transformer2DModel):
+            return StableDiffusion3Pipeline(denoiser, build_flow_scheduler(), **shared, **dict.fromkeys(ABSENT))
         return StableDiffusionPipeline(
             vae=autoencoder,
             text_encoder=text_encoder,
@@ -175,7 +192,7 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         raise UsageError(
             f"out={out} holds parts that were trained in it; give another folder to train a denoiser on other parts."
         )
-    needed = ["model", "clip", "classifier"] + (["dit"] if recipe.further and not is_unet else [])
+    needed = ["model", "clip", "classifier"] + ([recipe.architecture] if recipe.further and not is_unet else [])
     for name in needed:
         if parts is not None and not (parts / name).is_dir():
             raise NotFoundError(
@@ -199,7 +216,7 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
     pipe = training.pipeline(autoencoder, clip, tokenizer)
     save(clip, out / "clip", tokenizer, image_processor())
     save(classifier, out / "classifier", image_processor())
-    save(pipe, out / ("model" if is_unet else "dit"))
+    save(pipe, out / ("model" if is_unet else recipe.architecture))
     if not is_unet and parts is not None:
         shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
     with written_whole(curves_file(out, recipe.architecture)) as partial:
@@ -208,7 +225,7 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
 
 def curves_file(folder: Path, architecture: Architecture) -> Path:
     """Returns the file with the losses of all stages of a training, or of its transformer."""
-    return (folder if architecture == "unet" else folder / "dit") / "curves.json"
+    return (folder if architecture == "unet" else folder / architecture) / "curves.json"
 
 
 def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:
