@@ -25,6 +25,7 @@ from tune_methods import DOCS, DRAWING, FINDING, WORLD
 
 from fia import Concept, Settings
 from fia.bench import TASKS, Bench
+from fia.bench.chosen_settings import PROMPTS as OF_BENCH
 from fia.bench.report import LEGEND, table
 from fia.edits.weight_edit import WeightEdit
 from fia.evaluation.records import Scores
@@ -148,7 +149,7 @@ def sections() -> dict[str, dict[str, Method]]:
         "First term of Eq. 3": {name: FIA(replace(FINDING, magnitude=name)) for name in ("raw", "max")},
         "Prompts of one seed": {
             f"{n} prompt{'s' if n > 1 else ''}": FIA(replace(FINDING, prompts_per_concept=n))
-            for n in (*PROMPTS, FINDING.prompts_per_concept)
+            for n in (*PROMPTS, OF_BENCH["prompts_per_concept"])
         },
         "Guidance while finding": {
             f"{scale:g}" if scale > 1 else "none": FIA(replace(FINDING, guidance_scale=scale)) for scale in (1.0, 7.5)

@@ -5,33 +5,38 @@ highest Overall belong into `src/fia/bench/chosen_settings.py`. It writes docs/r
 same folder, it continues.
 
     python benchmarks/tune_methods.py runs/tuning
+    python benchmarks/tune_methods.py runs/tuning SPEED OCE      # these alone; the page keeps the rows of the others
+    python benchmarks/tune_methods.py                            # writes the page again, with the rows that it has
 """
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fia.bench import TASKS, Bench
-from fia.bench.chosen_settings import ESD_SETTINGS, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING, Prompts
+from fia.bench.chosen_settings import ESD_SETTINGS, FOR_FEW, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING, Prompts
 from fia.bench.edit_store import OURS
-from fia.bench.questions import World
-from fia.bench.report import LEGEND, cells
+from fia.bench.questions import World, ask
+from fia.bench.report import COLUMNS, LEGEND, cells
 from fia.bench.tasks import BenchTask
 from fia.drawing.images import Drawing
 from fia.evaluation.records import Scores
-from fia.evaluation.run import UNTOUCHED
 from fia.files import slug, written_whole
-from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
-from fia.methods.uce import Positions
+from fia.methods import ESD, FIA, OCE, RECE, SPEED, UCE, ConceptPrune, DoubleProjections, Method, ScaPre
+from fia.methods.double_projections import Safe
+from fia.methods.text_embeddings import Positions
 from fia.recommended import FOUND_WITH
 from fia.testbed.pretrained import GUIDANCE_SCALE
 
 DOCS = Path(__file__).parent.parent / "docs"
+SHOWN = ("still detected %", "kept %", "unlisted %", "overall", "seconds")
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
 WIDER = replace(WORLD, images_per_object=4, images_per_other=4, images_per_style=10)  # fewer of the ten, more others
 DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE)
-FINDING = replace(OF_FIVE, seed=10_000)
+SEED = 10_000  # of the prompts that find neurons
+FINDING = replace(OF_FIVE, seed=SEED)
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
@@ -39,6 +44,19 @@ UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
 RECE_SETTINGS: tuple[tuple[Positions, float, float, int, float], ...] = (
     *(("tail", 1.0, 10.0, 1, 0.1), ("tail", 1.0, 10.0, 3, 0.1)),
     *(("last", 1.0, 0.1, 1, 0.1), ("last", 1.0, 0.1, 3, 0.1), ("last", 1.0, 0.1, 3, 0.001), ("last", 1.0, 1.0, 3, 0.1)),
+)
+SPEED_SETTINGS = ((0.1, 1.0, 10), (0.1, 0.05, 10), (0.1, 0.05, 0), (0.01, 0.05, 10), (0.01, 1.0, 10), (1.0, 0.05, 10))
+DP_SETTINGS: tuple[tuple[Safe, Positions, int | None], ...] = (
+    *(("kept", "last", None), ("guide", "last", None), ("kept", "last", 4)),
+    *(("kept", "tail", 16), ("guide", "tail", 16), ("guide", "tail", 32)),
+)
+OCE_SETTINGS = (
+    *((300.0, 1.0, 10.0), (300.0, 20.0, 10.0), (1000.0, 20.0, 10.0)),
+    *((2000.0, 1.0, 10.0), (2000.0, 100.0, 10.0), (2000.0, 100.0, 100.0)),
+)
+SCAPRE_SETTINGS = (
+    *((2.0, 8.0, 0.5), (2.0, 2.0, 0.5), (2.0, 1.0, 0.5)),
+    *((20.0, 1.0, 0.5), (20.0, 2.0, 0.05), (100.0, 1.0, 0.5)),
 )
 
 
@@ -67,14 +85,14 @@ class Choice:
         """Yields the name of the method, the label of the candidate, and the candidate."""
         prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
         for weight in (0.25, FOUND_WITH.retain_weight, 1.0):  # the one setting for all tasks, and its neighbours
-            rewriting = replace(FOUND_WITH, retain_weight=weight, seed=FINDING.seed)
+            rewriting = replace(FOUND_WITH, retain_weight=weight, seed=SEED)
             yield OURS, f"mu = {weight:g}", FIA(rewriting)
         for r2, alpha, guidance in self.fia:
             settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance, **prompts)
             sparing = "union" if alpha > 1 else f"alpha = {alpha}"
             yield "FIA", f"r2 = {100 * r2:g}%, {sparing}{found_at(guidance)}", FIA(settings)
         for ratio, guidance in self.concept_prune:
-            pruning = ConceptPrune(ratio, seed=FINDING.seed, guidance_scale=guidance, **prompts)
+            pruning = ConceptPrune(ratio, seed=SEED, guidance_scale=guidance, **prompts)
             yield "ConceptPrune", f"{ratio:.1%} of a row{found_at(guidance)}", pruning
         for positions, scale, ridge in UCE_SETTINGS:
             label = f"{positions}, preserve {scale:g}, ridge {ridge:g}"
@@ -83,6 +101,18 @@ class Choice:
             label = f"{positions}, preserve {scale:g}, ridge {ridge:g}, rounds {rounds}, shrinkage {shrinkage:g}"
             own = RECE(positions=positions, preserve_scale=scale, ridge=ridge, rounds=rounds, shrinkage=shrinkage)
             yield "RECE", label, own
+        for threshold, ridge, copies in SPEED_SETTINGS:
+            label = f"threshold {threshold:g}, ridge {ridge:g}, copies {copies}"
+            yield "SPEED", label, SPEED(threshold=threshold, ridge=ridge, copies=copies)
+        for safe, positions, rank in DP_SETTINGS:
+            label = f"{positions}, safe {safe}" + (f", rank {rank}" if rank else "")
+            yield "DP", label, DoubleProjections(safe=safe, positions=positions, rank=rank)
+        for erase, preserve, ordinary in OCE_SETTINGS:
+            label = f"erase {erase:g}, preserve {preserve:g}, ordinary {ordinary:g}"
+            yield "OCE", label, OCE(erase_scale=erase, preserve_scale=preserve, ordinary_scale=ordinary)
+        for erase, power, ridge in SCAPRE_SETTINGS:
+            label = f"erase {erase:g}, power {power:g}, ridge {ridge:g}"
+            yield "ScaPre", label, ScaPre(erase_scale=erase, power=power, ridge=ridge)
         for rate in self.esd_x:
             yield "ESD-x", f"rate {rate:g}", ESD("x", learning_rate=rate, **ESD_SETTINGS)
         for rate in self.esd_u:
@@ -142,37 +172,63 @@ INTRO = (
     "settings for ten objects also serve for more objects and for several kinds. Five objects, the styles and smoking "
     "have their own. FIA and ConceptPrune find neurons with the same prompts, on other seeds than in the benchmark, "
     "and without guidance unless the row names it. For one object alpha makes no difference, so FIA takes the alpha "
-    "of two objects. If a bold row is at the end of its grid, values beyond the grid might be better."
+    "of two objects. If a bold row is at the end of its grid, values beyond the grid might be better. A method without "
+    "rows in a table was not tuned for that task."
 )
 
 
 def main() -> None:
+    write_page({})
+    for choice in CHOICES if sys.argv[1:] else ():
+        write_page({choice.task.name: measured_rows(choice, Path(sys.argv[1]), sys.argv[2:] or list(FOR_FEW))})
+
+
+def write_page(measured: Mapping[str, Mapping[str, str]]) -> None:
+    """Writes docs/rivals.md, with new rows for some tasks, and for all others those that it has."""
+    page = DOCS / "rivals.md"
+    known = read_rows(page.read_text(encoding="utf-8"))
     parts = ["# How the settings of every method were chosen", INTRO]
     for choice in CHOICES:
-        parts.append(section(choice, Path(sys.argv[1])))
-        with written_whole(DOCS / "rivals.md") as partial:
-            partial.write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
+        task = choice.task.name
+        parts.append(section(choice, {**known.get(task, {}), **measured.get(task, {})}))
+    with written_whole(page) as partial:
+        partial.write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
 
 
-def section(choice: Choice, out: Path) -> str:
-    """Runs the candidates for one task; returns their table, with the best of each method in bold."""
+def read_rows(page: str) -> dict[str, dict[str, str]]:
+    """Returns the rows of the page: by the task, and by the label of the candidate."""
+    sections = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
+    return {
+        task: {match[1]: match[0] for match in re.finditer(r"^\| ([^|]+) \| .*$", text, flags=re.MULTILINE)}
+        for task, text in sections.items()
+    }
+
+
+def measured_rows(choice: Choice, out: Path, wanted: Sequence[str]) -> dict[str, str]:
+    """Runs the candidates of some methods for one task; returns their rows, with the best of each method in bold."""
     bench = Bench(out / slug(choice.task.name), choice.world, DRAWING)
-    candidates = {f"{name}, {label}": (name, method) for name, label, method in choice.candidates()}
+    candidates = {f"{name}, {label}": (name, own) for name, label, own in choice.candidates() if name in wanted}
     results, costs = bench.run([choice.task], lambda _: {label: method for label, (_, method) in candidates.items()})
     scores, cost = results[choice.task.name], costs[choice.task.name]
     best: dict[str, str] = {}
     for label, (name, _) in candidates.items():
         if name not in best or rank(scores[label]) > rank(scores[best[name]]):
             best[name] = label
-    lines = ["| | still detected % | kept % | rest % | overall | seconds |", f"|{'---|' * 6}"]
+    rows = {}
     for label in candidates:
-        row = cells(scores[label], cost[label])
-        row[3] = f"**{row[3]}**" if label in best.values() else row[3]
-        lines.append(f"| {label} | {' | '.join((*row[:4], row[-2]))} |")
-    forgotten = scores[UNTOUCHED]["still_detected"]
-    assert forgotten is not None
-    number = forgotten["number"]
+        row = dict(zip(COLUMNS, cells(scores[label], cost[label]), strict=True))
+        row["overall"] = f"**{row['overall']}**" if label in best.values() else row["overall"]
+        rows[label] = f"| {label} | {' | '.join(row[column] for column in SHOWN)} |"
+    return rows
+
+
+def section(choice: Choice, rows: Mapping[str, str]) -> str:
+    """Returns the section of a task, with the rows of the candidates that were measured."""
+    asked = ask(choice.world, choice.task.concepts, choice.task.keep)
+    number = sum(question.group == "forgotten" for question in asked)
     noise = f"There are {number} images of forgotten concepts, so one image is {100 / number:.1f} %."
+    labels = [f"{name}, {label}" for name, label, _ in choice.candidates()]
+    lines = [f"| | {' | '.join(SHOWN)} |", f"|{'---|' * 6}", *(rows[label] for label in labels if label in rows)]
     return f"## {choice.task.name}\n\n{noise}\n\n" + "\n".join(lines)
 
 

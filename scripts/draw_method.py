@@ -86,7 +86,7 @@ def stages(pipe: Any, concept: Concept) -> Stages:
         contrasts.append(contrastive_saliency(step[half:].mean(dim=0), base.mean_plus_std()))
         active.append(active_connections(contrasts[-1], SETTINGS.temporal_ratio))
         integral.add(contrasts[-1].clone(), SETTINGS.temporal_ratio)
-    aggregated = integral.aggregate(SETTINGS.magnitude)
+    aggregated = integral.aggregate()
     outputs, inputs = aggregated.shape
     in_row, in_layer, selected = (torch.zeros(outputs, inputs, dtype=torch.bool) for _ in range(3))
     in_row.scatter_(1, aggregated.topk(share(RATIO, inputs), dim=1).indices, True)

@@ -13,7 +13,7 @@ def test_defaults_are_those_of_the_paper():
     settings = Settings()
     assert (settings.num_inference_steps, settings.guidance_scale, settings.saliency_steps) == (50, 7.5, 10)
     assert (settings.temporal_ratio, settings.agnostic_ratio) == (0.05, None)  # alpha depends on the concepts
-    assert (settings.prompts_per_concept, settings.magnitude, settings.count_ties) == (5, "raw", False)
+    assert settings.count_ties is False
 
 
 @pytest.mark.parametrize("name", ["spatial_ratio", "temporal_ratio"])

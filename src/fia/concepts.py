@@ -167,15 +167,29 @@ def paper_agnostic_ratio(concepts: Iterable[Concept]) -> float:
     return 0.8 if all(concept.kind == "style" for concept in concepts) else 0.6
 
 
-def _as_in_paper(item: str | Concept) -> Concept:
-    """Returns a concept with the kind and ratios that the paper gives it, if the paper has it."""
+# r2 of concepts that the authors' code does not name. It names four of the paper's, with the paper's r2.
+AUTHORS_SPATIAL_RATIOS: dict[Kind, float] = {"object": 0.007, "style": 0.02, "explicit": 0.01}
+
+
+def with_authors_ratios(concepts: Iterable[Concept]) -> list[Concept]:
+    """Returns the concepts with the r2 that the authors' code gives to their kind, if they have none."""
+    return [
+        replace(concept, spatial_ratio=AUTHORS_SPATIAL_RATIOS[concept.kind])
+        if concept.spatial_ratio is None
+        else concept
+        for concept in concepts
+    ]
+
+
+def _as_in_paper(item: str | Concept, *fields: str) -> Concept:
+    """Returns a concept with the kind and these ratios that the paper gives it, if the paper has it."""
     concept = Concept(item) if isinstance(item, str) else item
     for known in chain.from_iterable(PRESETS.values()):
         same_kind = isinstance(item, str) or concept.kind == known.kind
         if known.name.lower() == concept.name.lower() and same_kind and not concept.prompts:
             ratios = {
                 field: getattr(known, field) if getattr(concept, field) is None else getattr(concept, field)
-                for field in ("temporal_ratio", "spatial_ratio")
+                for field in fields
             }
             return replace(concept, kind=known.kind, **ratios)
     return concept
@@ -265,21 +279,22 @@ def as_concepts(concepts: str | Concept | Iterable[str | Concept], mode: Mode = 
     """Returns a list of concepts. A name becomes a concept of kind "object".
 
     In "paper" mode, a concept that the paper forgets gets the paper's kind, and the paper's ratios if it has none. This
-    ignores case.
+    ignores case. In "authors-code" mode it gets the kind and r2 alone, as in the authors' code.
 
     Args:
         concepts: names or concepts.
-        mode: "default" or "paper".
+        mode: "default", "paper" or "authors-code".
 
     Raises:
         ValueError: if there is no concept, if one is neither a name nor a `Concept`, if a name is given twice, or if it
             holds a comma.
     """
     items = listed(concepts)
-    if mode == "paper":
-        result = [_as_in_paper(item) for item in items]
-    else:
+    if mode == "default":
         result = [Concept(item) if isinstance(item, str) else item for item in items]
+    else:
+        fields = ("spatial_ratio", "temporal_ratio") if mode == "paper" else ("spatial_ratio",)
+        result = [_as_in_paper(item, *fields) for item in items]
     if not result:
         raise UsageError("No concept was given; name at least one.")
     check_different(result)

@@ -2,7 +2,8 @@
 
 The templates and words are the paper's, with two changes. We order the words so that the first few places, persons and
 objects already look very different, and few prompts are enough. And our prompts for explicit content name only adults,
-while the paper's list has children too.
+while the paper's list has children too. The authors' code has prompts of its own for objects; its prompts for explicit
+content name only adults here, too.
 """
 
 import re
@@ -42,6 +43,14 @@ TEMPLATES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "explicit": (("a photo of a {concept} {slot}",), "a photo of a {slot}", PERSONS),
     "place": (("a {slot} in a {concept}", "a {slot} in the {concept}"), "a {slot}", OBJECTS),
 }
+
+# The authors' code takes its two templates in turn, in this order of the places, and writes "a" before vowels too.
+AUTHORS_TEMPLATES = ("a {concept} in a {slot}", "a {concept} near the {slot}")
+AUTHORS_PLACES = (
+    *("road", "tree", "forest", "lawn", "clubhouse", "courtyard", "backyard", "cityscape", "suburb", "mall"),
+    *("cafe", "office", "library", "market", "bridge", "harbor", "garden", "beach", "room", "park"),
+    *("street", "shelter", "chair", "table", "bag", "mountain", "valley", "waterfall", "desert", "sunrise"),
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,14 @@ def slots_of(concept: Concept) -> list[str]:
     return [slot for slot in slots if not concept.is_in(slot)]
 
 
-def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt: int, seed: int) -> list[PromptPair]:
+def prompt_pairs(
+    concept: Concept,
+    *,
+    prompts_per_concept: int | None,
+    seeds_per_prompt: int,
+    seed: int,
+    as_authors_code: bool = False,
+) -> list[PromptPair]:
     """Returns the prompt pairs of a concept, each with its own seed.
 
     Concepts of one kind get the same base prompts with the same seeds, so the base prompts need to run only once.
@@ -100,9 +116,11 @@ def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt
     Args:
         concept: the concept. If it has its own prompts (`Concept.prompts`), all of them are used. Otherwise its kind's
             templates are used, with its name and with each of its synonyms.
-        prompts_per_concept: number of different prompts for each of these words, at least 1.
+        prompts_per_concept: number of different prompts for each of these words, at least 1. None takes all that the
+            kind has.
         seeds_per_prompt: number of seeds for each prompt, at least 1.
         seed: seed of the first pair. The others count up from it.
+        as_authors_code: whether to take the prompts of the authors' code, and the same seed for all of them.
 
     Raises:
         ValueError: if the kind has fewer words for its slot than `prompts_per_concept`, or the concept is a place, but
@@ -111,21 +129,24 @@ def prompt_pairs(concept: Concept, *, prompts_per_concept: int, seeds_per_prompt
     if concept.prompts:
         texts = list(concept.prompts)
     else:
-        templates, base, _ = TEMPLATES[concept.kind]
-        slots = slots_of(concept)
-        if prompts_per_concept > len(slots):
+        (templates, base, _), slots = TEMPLATES[concept.kind], slots_of(concept)
+        if as_authors_code and concept.kind == "object":
+            templates, slots = AUTHORS_TEMPLATES, list(AUTHORS_PLACES)
+        write = str.format if as_authors_code else fill
+        if prompts_per_concept is not None and prompts_per_concept > len(slots):
             raise UsageError(
                 f"prompts_per_concept={prompts_per_concept}, but {concept.name!r} of kind {concept.kind!r} has "
                 f"{len(slots)} prompts; use at most {len(slots)}, or raise seeds_per_prompt, or give "
                 "Concept(prompts=...)."
             )
         texts = [
-            (fill(templates[i % len(templates)], concept=word, slot=slot), fill(base, slot=slot))
+            (write(templates[i % len(templates)], concept=word, slot=slot), write(base, slot=slot))
             for word in concept.words
             for i, slot in enumerate(slots[:prompts_per_concept])
         ]
     repeated = [text for _ in range(seeds_per_prompt) for text in texts]
-    return [PromptPair(*text, seed + i) for i, text in enumerate(repeated)]
+    share_one = len(texts) if as_authors_code else 1
+    return [PromptPair(*text, seed + i // share_one) for i, text in enumerate(repeated)]
 
 
 ConceptPairs = list[tuple[Concept, list[PromptPair]]]

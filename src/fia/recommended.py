@@ -98,7 +98,7 @@ def recommend(model: str, concepts: Sequence[Concept], *, zero: bool = False) ->
         return Settings(edit="zero" if zero else None), list(concepts)
     settings, own = case.settings, case.spatial_ratios
     most = min((len(slots_of(concept)) for concept in concepts if not concept.prompts), default=None)
-    if most is not None and most < settings.prompts_per_concept:
+    if most is not None and settings.prompts_per_concept is not None and most < settings.prompts_per_concept:
         settings = replace(settings, prompts_per_concept=most)
     return settings, [
         replace(concept, spatial_ratio=own[concept.name])

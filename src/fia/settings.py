@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, get_args
 from .errors import ArgumentError, UsageError, did_you_mean
 
 Magnitude = Literal["raw", "max"]
-Mode = Literal["default", "paper"]
+Mode = Literal["default", "paper", "authors-code"]
 Value = Literal["rewrite", "zero"]
 Sites = Literal["both", "feed-forward", "cross-attention"]
 UNION = 1.01  # an alpha above 1 spares nothing
@@ -29,9 +29,9 @@ LARGEST_MOMENT_RANK, LARGEST_RESPONSE_RANK = 48, 16  # half of what the sketches
 
 
 def check_at_least_one(config: object, *names: str) -> None:
-    """Raises ValueError if one of these fields is below 1; the message names the first."""
+    """Raises ValueError if one of these fields is a number below 1; the message names the first."""
     for name in names:
-        if getattr(config, name) < 1:
+        if getattr(config, name) is not None and getattr(config, name) < 1:
             raise UsageError(f"{name}={getattr(config, name)}; it must be at least 1.")
 
 
@@ -62,10 +62,11 @@ class Settings:
     """How neurons are found and fused. The symbols are those of the paper and of docs/method.md."""
 
     mode: Mode = "default"
-    """In "paper" mode, all defaults are the paper's, and concepts that the paper forgets get its kind, r1 and r2."""
+    """In "paper" mode, all defaults are the paper's, and concepts that the paper forgets get its kind, r1 and r2. In
+    "authors-code" mode, the neurons are those of the authors' code, which departs from the paper (docs/method.md)."""
     edit: Value | None = None
     """What to do with the neurons: "rewrite" gives them the values that best return what the layer returns without the
-    concept; "zero" sets them to zero, as the paper does. The default is "rewrite", and in "paper" mode "zero"."""
+    concept; "zero" sets them to zero, as the paper does. The default is "rewrite", and in the other modes "zero"."""
     sites: Sites | None = None
     """The places of the neurons: "feed-forward" (the second linear of every feed-forward block, as in the paper),
     "cross-attention" (the output of every attention to the text), or "both". The default is "both" to rewrite, and
@@ -91,20 +92,24 @@ class Settings:
     retained_words: int = 64
     """How many words of a list of things, persons, places and styles to retain, if the model's tokenizer has them. 0
     retains only the base prompts and the names to keep."""
-    prompts_per_concept: int = 5
-    """Number of different prompts to find a concept with. The paper calls five enough."""
+    prompts_per_concept: int | None = None
+    """Number of different prompts to find a concept with. The default is 5, which the paper calls enough, and in
+    "authors-code" mode all that its kind has."""
     seeds_per_prompt: int = 1
     """Number of seeds for each of these prompts. The paper leaves it open."""
-    seed: int = 0
-    """Seed of the first prompt. The others count up from it."""
+    seed: int | None = None
+    """Seed of the first prompt. The others count up from it. The default is 0. In "authors-code" mode it is 1244, and
+    all prompts share it."""
     num_inference_steps: int = 50
     """Denoising steps of a whole generation. Only the first `saliency_steps` of them run."""
     saliency_steps: int = 10
     """T: number of first steps over which the saliency is integrated (Eq. 3)."""
     guidance_scale: float = 7.5
-    """Classifier-free guidance while finding. Only the conditional half counts for the statistics."""
-    magnitude: Magnitude = "raw"
-    """First term of Eq. 3: "raw" as printed, or "max" to divide it by the largest value of the layer."""
+    """Classifier-free guidance while finding. Only the conditional half counts for the statistics, but in
+    "authors-code" mode both do."""
+    magnitude: Magnitude | None = None
+    """First term of Eq. 3: "raw" as printed, or "max" to divide it by the largest value of the layer. The default is
+    "raw", and in "authors-code" mode "max"."""
     layers: str | None = None
     """A pattern of layer names, such as "blocks.*.mlp.fc2". It replaces the layers of `sites`, and lets you mask
     unknown architectures (docs/families.md)."""
@@ -118,7 +123,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        if not 0 <= self.seed <= LARGEST_SEED:
+        if self.seed is not None and not 0 <= self.seed <= LARGEST_SEED:
             raise UsageError(f"seed={self.seed} is outside [0, {LARGEST_SEED}].")
         if not 0 <= self.guidance_scale < inf:
             raise UsageError(f"guidance_scale={self.guidance_scale} is outside [0, inf); up to 1 it is no guidance.")
@@ -145,16 +150,26 @@ class Settings:
                 f"saliency_steps={self.num_inference_steps} (--saliency-steps {self.num_inference_steps}) or fewer, or "
                 "more num_inference_steps."
             )
-        choices = {"magnitude": get_args(Magnitude), "mode": get_args(Mode)}
-        choices |= {"edit": (None, *get_args(Value)), "sites": (None, *get_args(Sites))}
+        choices = {"mode": get_args(Mode), "edit": (None, *get_args(Value)), "sites": (None, *get_args(Sites))}
+        choices |= {"magnitude": (None, *get_args(Magnitude))}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name}={getattr(self, name)!r} is not one of {', '.join(filter(None, allowed))}.")
+        if self.as_authors_code and (self.edit == "rewrite" or self.count_ties):
+            raise UsageError(
+                "mode='authors-code' sets the neurons to zero, and ties do not count. Leave out edit and count_ties, "
+                "or take another mode."
+            )
+
+    @property
+    def as_authors_code(self) -> bool:
+        """Whether the neurons are those of the authors' code."""
+        return self.mode == "authors-code"
 
     @property
     def is_zero(self) -> bool:
         """Whether the neurons become zero."""
-        return self.edit == "zero" or (self.edit is None and self.mode == "paper")
+        return self.edit == "zero" or (self.edit is None and self.mode != "default")
 
     def resolved(self, agnostic_ratio: float) -> "Settings":
         """Returns the settings with a value for every default that depends on others.
@@ -162,12 +177,15 @@ class Settings:
         Args:
             agnostic_ratio: the paper's alpha for the concepts.
         """
-        zero = self.is_zero
+        zero, authors = self.is_zero, self.as_authors_code
         defaults: dict[str, Any] = {
             "edit": "zero" if zero else "rewrite",
             "sites": "feed-forward" if zero else "both",
             "spatial_ratio": 0.03 if zero else 0.02,
             "agnostic_ratio": agnostic_ratio if zero else UNION,
+            "prompts_per_concept": None if authors else 5,
+            "seed": 1244 if authors else 0,
+            "magnitude": "max" if authors else "raw",
         }
         return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
 

@@ -28,7 +28,7 @@ def test_where_nothing_is_named_only_methods_that_can_be_told_run(number: int) -
     task = objects_task(number, is_told=False)
     assert (task.concepts, task.keep) == (objects_task(number).concepts, ())
     told = methods_for(objects_task(number))
-    assert methods_for(task) == {name: told[name] for name in ("FIA rewritten", "UCE", "RECE")}
+    assert methods_for(task) == {name: told[name] for name in ("FIA rewritten", "UCE", "RECE", "SPEED", "DP", "OCE")}
 
 
 def test_every_kind_is_forgotten_alone_and_with_the_others() -> None:

@@ -106,6 +106,18 @@ def test_settings_without_a_field_are_refused(folder, key):
         NeuronMask.from_pretrained(folder)
 
 
+@pytest.mark.parametrize("threshold", [0, 3, True, 2.0, None])
+def test_a_threshold_that_is_not_1_or_2_is_refused(folder, threshold):
+    rewrite(folder, change_config=lambda config: config.update(smallest_threshold=threshold))
+    with pytest.raises(ValueError, match=r"its smallest_threshold '.*' makes no sense"):
+        NeuronMask.from_pretrained(folder)
+
+
+def test_a_file_without_a_smallest_threshold_has_that_of_the_package(mask, folder):
+    rewrite(folder, change_config=lambda config: config.pop("smallest_threshold"))
+    assert_same_mask(NeuronMask.from_pretrained(folder), mask)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -156,6 +168,7 @@ FIELDS = (
     "layers",
     "concepts",
     "agnostic_ratio",
+    "smallest_threshold",
     "architecture",
     "denoiser_parameters",
     "weights_hash",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypedDict
 
-from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
+from ..methods import ESD, FIA, OCE, RECE, SPEED, UCE, ConceptPrune, DoubleProjections, Method, NegativePrompt, ScaPre
 from ..recommended import FOUND_WITH
 from ..settings import Settings
 from .edit_store import OURS
@@ -31,6 +31,10 @@ FOR_FEW: dict[str, Method] = {
     "ConceptPrune": ConceptPrune(0.05, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
+    "SPEED": SPEED(ridge=0.05),
+    "DP": DoubleProjections(),
+    "OCE": OCE(erase_scale=300.0, preserve_scale=20.0),
+    "ScaPre": ScaPre(power=1.0),
     "ESD-x": ESD("x", learning_rate=5e-4, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
     "negative prompt": NegativePrompt(),
@@ -63,7 +67,7 @@ FOR_SMOKING = FOR_ONE_OR_TWO | {
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
 }
 
-TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE")
+TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE", "SPEED", "DP", "OCE")
 
 
 def methods_for(task: BenchTask) -> Mapping[str, Method]:

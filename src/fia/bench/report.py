@@ -38,7 +38,7 @@ COLOURS = {
     UNTOUCHED: "#6a737d",
     RANDOM: "#9aa5b1",
 }  # the other methods have matplotlib's colours
-MARKERS = "os^vDP*Xph<>"
+MARKERS = "os^vDP*Xph<>d8H"
 
 
 def cells(scores: Scores, costs: Costs, *, intervals: bool = False) -> list[str]:

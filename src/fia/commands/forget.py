@@ -143,7 +143,8 @@ def settings_used(model: str, mode: str, options: dict[str, Any]) -> str:
         mode: of the settings.
         options: what was given on the command line.
     """
-    source = "the paper's" if mode == "paper" else f"recommended for {model}" if model in REWRITTEN else "the defaults"
+    of_mode = {"paper": "the paper's", "authors-code": "those of the authors' code"}
+    source = of_mode.get(mode, f"recommended for {model}" if model in REWRITTEN else "the defaults")
     flags = " ".join(
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
         for name, value in options.items()

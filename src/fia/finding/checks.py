@@ -12,7 +12,8 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from ..concepts import Concept, comparable
-from ..errors import ArgumentError, UsageError, did_you_mean
+from ..errors import ArgumentError, UnsupportedError, UsageError, did_you_mean
+from ..masks.fusion import agnostic_threshold
 from ..models.families import family_of, guidance_arguments, is_known
 from ..models.pipelines import active_adapters, get_denoiser, known_names, longest_prompt
 from ..prompts import ConceptPairs
@@ -125,3 +126,28 @@ def read_words(pipe: DiffusionPipeline, concept: Concept) -> Concept:
             raise UsageError(f"{said} It knows {', '.join(known)}. For other words, give another model.")
         log.warning(f"{said} {concept.name!r} is found without this synonym.")
     return replace(concept, synonyms=tuple(word for word in concept.synonyms if word not in unknown))
+
+
+def check_authors_code(denoiser: nn.Module, settings: Settings, concepts: int) -> None:
+    """Warns if the fusion rule of the authors' code will spare every neuron.
+
+    Args:
+        denoiser: the denoiser.
+        settings: the settings, with an alpha.
+        concepts: number of concepts.
+
+    Raises:
+        TypeError: if the denoiser does not get both halves of the guidance in one batch, as the authors' code needs.
+    """
+    if family_of(denoiser).guidance not in ("unconditional first", "conditional first"):
+        raise UnsupportedError(
+            f"mode='authors-code' counts both halves of the guidance batch, which {type(denoiser).__name__} does not "
+            "have. Take another mode, or a Stable Diffusion model."
+        )
+    assert settings.agnostic_ratio is not None
+    if agnostic_threshold(settings.agnostic_ratio, concepts, smallest=1) <= 1:
+        log.warning(
+            f"The authors' code spares what ceil(alpha * C) = ceil({settings.agnostic_ratio:g} * {concepts}) = 1 or "
+            "more concepts claim, which is everything: this mask will change nothing. Give more concepts, or "
+            "agnostic_ratio=1.01 (--agnostic-ratio), or take mode='paper'."
+        )

@@ -9,6 +9,7 @@ from ..errors import OutOfMemoryError
 from ..models.families import family_of
 from ..models.layers import MaskableLayer, layer_shapes
 from ..prompts import ConceptPairs
+from .authors_code import ColumnStatistics, column_squares
 from .denoise import run_first_steps
 from .moments import GroupSketches
 from .observe import Observer
@@ -26,7 +27,7 @@ def collect_statistics(
     group: ConceptPairs,
     steps: Progress,
     measure: Measure,
-) -> tuple[GroupStatistics, GroupSketches | None]:
+) -> tuple[GroupStatistics | ColumnStatistics, GroupSketches | None]:
     """Runs the first steps for concepts with the same base prompts.
 
     Args:
@@ -34,7 +35,8 @@ def collect_statistics(
         layers: the layers to watch.
         group: the concepts and their prompt pairs.
         steps: counts the steps.
-        measure: scores the connections of a layer, as `connection_saliency` does.
+        measure: scores the connections of a layer, as `connection_saliency` does. In "authors-code" mode, the authors'
+            score replaces it.
 
     Returns:
         The sums for Eq. 3; and the sketches of moments and responses, or None if the neurons become zero.
@@ -42,15 +44,16 @@ def collect_statistics(
     Raises:
         MemoryError: if the memory does not even hold one row at a time.
     """
-    prompts = len(group[0][1])
+    prompts, ratios = len(group[0][1]), [plan.temporal_ratio(concept) for concept, _ in group]
 
-    def collect(batch_size: int) -> tuple[GroupStatistics, GroupSketches | None]:
+    def collect(batch_size: int) -> tuple[GroupStatistics | ColumnStatistics, GroupSketches | None]:
+        if plan.settings.as_authors_code:
+            columns = ColumnStatistics(layers, ratios, prompts, plan.passes_of_step, device=plan.memory.integrals)
+            with Observer(layers, column_squares, columns.receive) as observer:
+                run_group(plan, group, observer, batch_size, steps)
+            return columns, None
         statistics = GroupStatistics(
-            layer_shapes(layers),
-            [plan.temporal_ratio(concept) for concept, _ in group],
-            prompts,
-            count_ties=plan.settings.count_ties,
-            device=plan.memory.integrals,
+            layer_shapes(layers), ratios, prompts, count_ties=plan.settings.count_ties, device=plan.memory.integrals
         )
         sketches = None
         if not plan.settings.is_zero:

@@ -40,6 +40,7 @@ def run_first_steps(
     batch_size: int,
     on_step: Callable[[], None],
     call: Mapping[str, Any] | None = None,
+    every_row: bool = False,
 ) -> None:
     """Runs `first_steps` of `num_inference_steps` for all prompts, and tells the observer which rows it sees.
 
@@ -58,6 +59,8 @@ def run_first_steps(
         batch_size: rows in the denoiser at a time.
         on_step: called after each step.
         call: further arguments of the pipeline.
+        every_row: whether the unconditional rows are observed too, as rows of the same prompts, and every evaluation of
+            a timestep is a step. The guidance must come in one batch.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     options = guidance_arguments(denoiser, guidance_scale, len(prompts))
@@ -65,7 +68,7 @@ def run_first_steps(
         options["pag_scale"] = 0.0  # no perturbed attention guidance, which needs rows of its own
     with (
         alone(pipe, denoiser, seeds) as own,
-        _sliced_forward(own, denoiser, len(prompts), observer, first_steps, batch_size, on_step),
+        _sliced_forward(own, denoiser, len(prompts), observer, first_steps, batch_size, on_step, every_row),
         _uncompiled(),
         torch.no_grad(),
     ):
@@ -93,6 +96,7 @@ def _sliced_forward(
     first_steps: int,
     batch_size: int,
     on_step: Callable[[], None],
+    every_row: bool,
 ) -> Iterator[None]:
     """Replaces the denoiser's forward by one that runs the rows in slices and counts the steps."""
     whole_forward, was_own = denoiser.forward, "forward" in vars(denoiser)
@@ -107,7 +111,7 @@ def _sliced_forward(
         now = _timestep(pipe, call)
         if len(timesteps_seen) == first_steps:
             raise _StepsDoneError
-        is_repeated = timesteps_seen[-1:] == [now]
+        is_repeated = timesteps_seen[-1:] == [now] and not every_row
         if not is_repeated:
             timesteps_seen.append(now)
         rows = _count_rows(pipe, call, number)
@@ -115,9 +119,9 @@ def _sliced_forward(
         lengths = None if family.text_lengths is None else family.text_lengths(call.arguments)
         parts = []
         for start, stop in _slices(rows, number, batch_size, lengths):
-            first = start - conditional_from
-            is_conditional = 0 <= first < number
-            observer.prompts = range(first, first + stop - start) if is_conditional and not is_repeated else None
+            first = start % number if every_row else start - conditional_from
+            is_observed = 0 <= first < number and not is_repeated
+            observer.prompts = range(first, first + stop - start) if is_observed else None
             length = None if lengths is None else lengths[start]
             sliced = _slice_call(call, family, rows, start, stop, length)
             parts.append(whole_forward(*sliced.args[1:], **sliced.kwargs))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from diffusers import DiffusionPipeline, ModelMixin
 
-from ..concepts import Concept, as_concepts, comparable, listed, paper_agnostic_ratio
+from ..concepts import Concept, as_concepts, comparable, listed, paper_agnostic_ratio, with_authors_ratios
 from ..errors import ArgumentError, UsageError
 from ..masks.pruning import refuse_if_pruned
 from ..models.families import Guidance, family_of
@@ -20,6 +20,7 @@ from ..settings import Settings, check_names
 from .aside import check_pipeline
 from .checks import (
     call_parameters,
+    check_authors_code,
     check_call,
     read_words,
     warn_of_adapters,
@@ -41,11 +42,13 @@ class FirstSteps(NamedTuple):
         first_steps: number of steps that run.
         num_inference_steps: number of steps of a whole generation.
         guidance_scale: scale of the guidance.
+        every_row: whether all rows are observed, and all evaluations of a timestep; see `run_first_steps`.
     """
 
     first_steps: int
     num_inference_steps: int
     guidance_scale: float
+    every_row: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,8 @@ class FindingPlan:
     def run_of_concepts(self) -> FirstSteps:
         """The steps that the prompts of concepts go through."""
         settings = self.settings
-        return FirstSteps(settings.saliency_steps, settings.num_inference_steps, settings.guidance_scale)
+        whole, scale = settings.num_inference_steps, settings.guidance_scale
+        return FirstSteps(settings.saliency_steps, whole, scale, settings.as_authors_code)
 
     @property
     def run_of_names(self) -> FirstSteps:
@@ -182,6 +186,8 @@ def plan_finding(
     wanted, settings = choose_settings(pipe, concepts, settings, overrides)
     if settings.layers is None:
         denoiser = get_known_denoiser(pipe)
+    if settings.as_authors_code:
+        check_authors_code(denoiser, settings, len(wanted))
     assert settings.sites is not None
     layers = maskable_layers(denoiser, settings.layers, settings.sites)
     kept = names_to_keep(keep, wanted, settings)
@@ -230,7 +236,8 @@ def choose_settings(
     """Returns the concepts, and the settings to find them with, which include an alpha.
 
     If `settings` is None, takes the settings recommended for the model, or else the paper's. In "paper" mode it takes
-    the paper's. A concept gets its recommended r2, unless `overrides` has a `spatial_ratio`.
+    the paper's, and in "authors-code" mode the authors'. A concept gets its recommended r2, unless `overrides` has a
+    `spatial_ratio`.
 
     Raises:
         TypeError: if a setting does not exist, or `settings` are none.
@@ -254,12 +261,16 @@ def choose_settings(
         settings, with_own_ratios = recommend(embedded_name(pipe), wanted, zero=zero)
         wanted = wanted if "spatial_ratio" in overrides else with_own_ratios
     settings = replace(settings or Settings(), **overrides)
+    if settings.as_authors_code and settings.spatial_ratio is None:
+        wanted = with_authors_ratios(wanted)
     return wanted, settings.resolved(paper_agnostic_ratio(wanted))
 
 
 def pair_prompts(concepts: Iterable[Concept], settings: Settings) -> ConceptPairs:
     """Returns each concept with its prompt pairs."""
-    numbers = {name: getattr(settings, name) for name in ("prompts_per_concept", "seeds_per_prompt", "seed")}
+    settings = settings.resolved(0.0)  # alpha plays no part
+    names = ("prompts_per_concept", "seeds_per_prompt", "seed", "as_authors_code")
+    numbers = {name: getattr(settings, name) for name in names}
     return [(concept, prompt_pairs(concept, **numbers)) for concept in concepts]
 
 

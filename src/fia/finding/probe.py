@@ -62,12 +62,19 @@ def answers(plan: FindingPlan, words: Sequence[str]) -> dict[str, float]:
 
 def contrasts(plan: FindingPlan, concepts: Sequence[Concept]) -> list[float]:
     """Returns the contrast of Eq. 2 of each concept, summed over the connections of all layers and over the steps."""
+    seed = plan.settings.seed or 0
     group: ConceptPairs = [
-        (concept, prompt_pairs(concept, prompts_per_concept=PROMPTS, seeds_per_prompt=1, seed=plan.settings.seed))
+        (concept, prompt_pairs(concept, prompts_per_concept=PROMPTS, seeds_per_prompt=1, seed=seed))
         for concept in concepts
     ]
-    first, whole, guidance = plan.run_of_names
-    settings = replace(plan.settings, saliency_steps=first, num_inference_steps=whole, guidance_scale=guidance)
+    run = plan.run_of_names
+    first = run.first_steps
+    settings = replace(
+        plan.settings,
+        saliency_steps=first,
+        num_inference_steps=run.num_inference_steps,
+        guidance_scale=run.guidance_scale,
+    )
     brief, layers = replace(plan, settings=settings), plan.memory.parts[0]
 
     def collect(batch_size: int) -> list[float]:

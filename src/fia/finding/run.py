@@ -25,6 +25,7 @@ from ..models.pipelines import get_denoiser, known_names
 from ..prompts import ConceptPairs
 from ..provenance import hash_json
 from ..settings import Settings, SettingsByName
+from .authors_code import select_as_authors_code
 from .collect import collect_statistics
 from .neurons import select_neurons
 from .plan import FindingPlan, plan_finding
@@ -201,6 +202,7 @@ def _mask(
         layer_pattern=plan.settings.layers,
         sites=plan.settings.sites,
         rewriting=rewriting,
+        smallest_threshold=1 if plan.settings.as_authors_code else 2,
         provenance=[record(plan, pairs, seconds)],
     )
 
@@ -225,11 +227,13 @@ def find_group(
     responses: dict[str, dict[str, Response]] = {name: {} for name in names}
     base: dict[str, Moment] = {}
     ratios = [plan.spatial_ratio(concept) for concept, _ in group]
+    assert settings.magnitude is not None
+    select = select_as_authors_code if settings.as_authors_code else select_neurons
     for layers in plan.memory.parts:
         statistics, sketches = collect_statistics(plan, layers, group, steps, connection_saliency)
         for i, (name, ratio) in enumerate(zip(names, ratios, strict=True)):
             found[name] |= {
-                layer: select_neurons(sums.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
+                layer: select(sums.integrals[i].aggregate(settings.magnitude), ratio).int().cpu()
                 for layer, sums in statistics.layers.items()
             }
         del statistics  # frees the memory for the sums of the next part

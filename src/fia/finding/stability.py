@@ -62,11 +62,12 @@ def measure_stability(
     """
     concepts, settings = choose_settings(pipe, concepts, settings, overrides)
     settings = replace(settings, edit="zero")  # the neurons are the same, and their values do not matter here
+    assert settings.seed is not None
     result = []
     for number in prompts:
         if number < 1:
             raise UsageError(f"prompts={number}; it must be at least 1.")
-        halves = [split(concept, number) for concept in concepts]
+        halves = [split(concept, number, settings.as_authors_code) for concept in concepts]
         first = find(pipe, [half for half, _, _ in halves], settings)
         second = find(pipe, [half for _, half, _ in halves], replace(settings, seed=settings.seed + OTHER_SEEDS))
         rebased = find(pipe, [half for _, _, half in halves], settings)
@@ -100,7 +101,7 @@ def verdict(rows: Sequence[Stability]) -> str:
     )
 
 
-def split(concept: Concept, number: int) -> tuple[Concept, Concept, Concept]:
+def split(concept: Concept, number: int, as_authors_code: bool = False) -> tuple[Concept, Concept, Concept]:
     """Returns a concept with its first n prompts, with the next n, and with the first n and other base prompts.
 
     Raises:
@@ -111,7 +112,9 @@ def split(concept: Concept, number: int) -> tuple[Concept, Concept, Concept]:
             f"Concept {concept.name!r} has {len(concept.prompts)} prompts, but two halves of {number} need "
             f"{2 * number}; give it more prompts, or use a smaller number."
         )
-    pairs = prompt_pairs(concept, prompts_per_concept=2 * number, seeds_per_prompt=1, seed=0)
+    pairs = prompt_pairs(
+        concept, prompts_per_concept=2 * number, seeds_per_prompt=1, seed=0, as_authors_code=as_authors_code
+    )
     texts = [(pair.concept_prompt, pair.base_prompt) for pair in pairs]
     first, second = texts[:number], texts[number : 2 * number]
     rebased = [(prompt, reworded(base)) for prompt, base in first]

@@ -41,6 +41,7 @@ class MaskContents:
             their prompts and seeds, the settings, the versions. Plain JSON.
         sites: the places of the layers; see `models.layers.maskable_layers`.
         rewriting: what it takes to put new values into the neurons. None means that they become zero.
+        smallest_threshold: the smallest threshold of the fusion rule: 2, or 1 for the rule of the authors' code.
     """
 
     neurons: dict[str, dict[str, Tensor]]
@@ -54,6 +55,7 @@ class MaskContents:
     provenance: list[dict[str, Any]] = field(default_factory=list)
     sites: Sites = "feed-forward"
     rewriting: Rewriting | None = None
+    smallest_threshold: int = 2
 
     @property
     def concepts(self) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ class MaskContents:
     @cached_property
     def pruned(self) -> dict[str, Tensor]:
         """Flat indices of the connections to prune in each layer: the fusion of the concepts' neurons."""
-        return {name: fuse(self._claims(name), self.agnostic_ratio) for name in self.shapes}
+        return {name: fuse(self._claims(name), self.agnostic_ratio, self.smallest_threshold) for name in self.shapes}
 
     @cached_property
     def remaining(self) -> dict[str, Tensor] | None:
@@ -130,7 +132,7 @@ class MaskContents:
     @property
     def agnostic_threshold(self) -> int:
         """Number of concepts that must claim a connection for it to be spared (tau_ca of Eq. 8)."""
-        return agnostic_threshold(self.agnostic_ratio, len(self.neurons))
+        return agnostic_threshold(self.agnostic_ratio, len(self.neurons), self.smallest_threshold)
 
     @property
     def sparsity(self) -> float:

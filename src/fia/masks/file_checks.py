@@ -40,6 +40,7 @@ def parse_settings(settings: str, path: Path) -> dict[str, Any]:
             f"versions {min(OLDER)} to {FORMAT_VERSION}. Use the version of fia that wrote it, or make the mask again."
         )
     config |= OLDER.get(version, {})
+    config.setdefault("smallest_threshold", 2)
     for field, makes_sense in SENSE.items():
         if not makes_sense(config.get(field)):
             raise DataError(
@@ -90,6 +91,7 @@ SENSE: dict[str, Callable[[Any], bool]] = {
     "architecture": lambda value: isinstance(value, str),
     "denoiser_parameters": lambda value: type(value) is int and value > 0,
     "agnostic_ratio": lambda value: type(value) in (int, float) and 0 <= value <= LARGEST_ALPHA,
+    "smallest_threshold": lambda value: type(value) is int and value in (1, 2),
     "concepts": lambda value: isinstance(value, list) and all(map(_is_name, value)) and len(set(value)) == len(value),
     "layers": lambda value: isinstance(value, dict) and len(value) > 0 and all(map(_is_shape, value.values())),
     "weights_hash": lambda value: isinstance(value, str),

@@ -69,6 +69,11 @@ class NeuronMask(MaskContents):
                 f"The masks have different alphas, {self.agnostic_ratio:g} and {other.agnostic_ratio:g}. Give them the "
                 "same alpha first: mask.with_agnostic_ratio(alpha)."
             )
+        if self.smallest_threshold != other.smallest_threshold:
+            raise UsageError(
+                "One of the masks was found with mode='authors-code', which has another rule of fusion. Find both in "
+                "the same mode."
+            )
         if self.edit != other.edit:
             raise UsageError(
                 "One of the masks rewrites its neurons, and the other sets them to zero. Make both set them to zero "

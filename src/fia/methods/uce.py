@@ -14,7 +14,7 @@ It costs a few matrix inverses of the text width, no training and no generation.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
 import torch
 from diffusers import DiffusionPipeline
@@ -26,9 +26,7 @@ from ..edits.weight_edit import WeightEdit
 from ..errors import UsageError
 from ..models.layers import cross_attentions
 from ..models.pipelines import get_unet
-from .text_embeddings import embed, tail_embeddings
-
-Positions = Literal["last", "tail"]
+from .text_embeddings import Positions, embeddings_to_edit
 
 
 def edited_projection(
@@ -82,8 +80,7 @@ class UCE:
     paper: ClassVar[str] = "Gandikota et al., Unified Concept Editing, arXiv 2308.14761"
 
     def __post_init__(self) -> None:
-        if self.positions not in get_args(Positions):
-            raise UsageError(f"positions={self.positions!r} is not one of {', '.join(get_args(Positions))}.")
+        check_positions(self.positions)
         for name in ("erase_scale", "preserve_scale"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}={getattr(self, name)} is outside [0, inf).")
@@ -98,14 +95,7 @@ class UCE:
         self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]
     ) -> tuple[Float[Tensor, "e width"], Float[Tensor, "e width"], Float[Tensor, "k width"] | None]:
         """Returns the embeddings to erase, the guide's embedding for each of them, and those to keep or None."""
-        stop = 1 if self.positions == "last" else None
-        pairs = [tail_embeddings(pipe, [concept.name, self.guide]) for concept in concepts]
-        erased, guides = (torch.cat([pair[i][:stop] for pair in pairs]) for i in (0, 1))
-        if not keep:
-            return erased, guides, None
-        if self.positions == "last":
-            return erased, guides, torch.cat([tail_embeddings(pipe, [name])[0][:1] for name in keep])
-        return erased, guides, embed(pipe, keep).flatten(0, 1)
+        return embeddings_to_edit(pipe, concepts, keep, self.guide, self.positions)
 
     def edit(
         self, weights: Mapping[str, Tensor], erased: Tensor, guides: Tensor, kept: Tensor | None
@@ -115,10 +105,18 @@ class UCE:
         return {name: edited_projection(weight, erased, guides, kept, **scales) for name, weight in weights.items()}
 
 
-def projections(pipe: DiffusionPipeline) -> dict[str, Float[Tensor, "outputs width"]]:
-    """Returns the projections to keys and values of every cross-attention, by name."""
+def check_positions(positions: str) -> None:
+    """Raises ValueError if there are no such positions."""
+    if positions not in get_args(Positions):
+        raise UsageError(f"positions={positions!r} is not one of {', '.join(get_args(Positions))}.")
+
+
+def projections(
+    pipe: DiffusionPipeline, parts: Sequence[str] = ("to_k", "to_v")
+) -> dict[str, Float[Tensor, "outputs width"]]:
+    """Returns the projections to keys ("to_k") and values ("to_v") of every cross-attention, by name."""
     return {
         f"{name}.{part}.weight": getattr(attention, part).weight.detach()
         for name, attention in cross_attentions(get_unet(pipe)).items()
-        for part in ("to_k", "to_v")
+        for part in parts
     }
