@@ -166,7 +166,8 @@ def write_page() -> None:
         "as [the authors' code](method.md#the-authors-code) does, and as this package does, which gives the neurons "
         f"new values. Each changes about {SHARE:.0%} of the weights of the feed-forwards' second linears, and r2 is "
         f'chosen for that. Images are generated with the prompt "{WORLD.template}". There are {number} images of the '
-        f"five objects, so one is {100 / number:g} %. [readings.json](readings.json) has every class.",
+        f"five objects, so one is {100 / number:g} %: too few to order readings whose intervals overlap. "
+        "[readings.json](readings.json) has every class.",
         table(content["rows"], {}),
         "## Which choices matter",
         "How many of a concept's neurons two readings share (intersection over union, mean over the five):",
