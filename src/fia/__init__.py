@@ -16,6 +16,7 @@ _HOMES = {
     "NeuronMask": "masks.mask",
     "Policy": "masks.policy",
     "Settings": "settings",
+    "attack": "attacks.api",
     "find": "finding.run",
     "forget": "finding.run",
     "load_testbed": "testbed",

@@ -1,3 +1,4 @@
+from .attacks.api import attack as attack
 from .concepts import Concept as Concept
 from .concepts import preset as preset
 from .errors import FIAError as FIAError
