@@ -187,8 +187,8 @@ class AttackRun:
                 raise UsageError(
                     f"{self.detectors[concept.name].identity['name']} sees {concept.name!r} in {before['right']} of "
                     f"{before['number']} images of the untouched model ({before['percent']:.0f} %), and below "
-                    f"{LEAST_BEFORE:.0f} % an attack on it would say nothing. Leave the concept out, or give a judge that knows "
-                    "it, or a model that draws it."
+                    f"{LEAST_BEFORE:.0f} % an attack on it would say nothing. Leave the concept out, or give a "
+                    "judge that knows it, or a model that draws it."
                 )
 
     def scores(self, attack: Attack, variant: str, states: Sequence[str]) -> AttackScores:

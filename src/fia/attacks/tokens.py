@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 
+SHORTEST_BANNED = 2  # letters of a word that is short enough to be an article, and is not banned
+
 Ids = Int[Tensor, "n tokens"]
 
 
@@ -74,7 +76,7 @@ def allowed_words(pipe: StableDiffusionPipeline, banned: Iterable[str]) -> Int[T
         ValueError: if there are none.
     """
     tokenizer = pipe.tokenizer
-    stems = {word.lower() for text in banned for word in text.split()}
+    stems = {word.lower() for text in banned for word in text.split() if len(word) > SHORTEST_BANNED}
     texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))], skip_special_tokens=True)
     fitting = [
         (i, text.strip().lower())
