@@ -141,10 +141,11 @@ class Roots(Attack):
 
     def missing(self, edited: Matrix, true: Matrix) -> Places:
         """Returns the places that the attack takes for missing."""
-        zeros = (edited == 0) & (true != 0)
-        if zeros.any():
-            return edited == 0
-        return outliers(edited, int((edited != true).sum()))
+        changed = edited != true
+        if not changed.any():
+            return changed
+        zeros = edited == 0
+        return zeros if (zeros & changed).any() else outliers(edited, int(changed.sum()))
 
     def draw(self, case: Case, requests: Sequence[Request], learned: Learned, variant: str) -> list[Image.Image]:
         """Draws with the new weights."""
