@@ -169,6 +169,14 @@ def test_what_cannot_be_attacked_is_said_before_anything_is_drawn(
     assert not list(tmp_path.rglob("*.png"))
 
 
+def test_a_mask_that_is_applied_already_is_refused(
+    pipe: StableDiffusionPipeline, mask: NeuronMask, tmp_path: Path
+) -> None:
+    mask.apply(pipe)
+    with pytest.raises(FIAError, match="no untouched model to compare with"):
+        attack(pipe, mask, out=tmp_path, judge=Brightness())
+
+
 def test_another_architecture_is_refused(
     pipe: StableDiffusionPipeline, xl_pipe: StableDiffusionXLPipeline, tmp_path: Path
 ) -> None:

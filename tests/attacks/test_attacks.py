@@ -25,7 +25,7 @@ from fia.attacks.quantise import Quantise
 from fia.attacks.relearning import Benign, Relearn, RelearnHeld, RelearnLora
 from fia.attacks.ring_a_bell import RingABell
 from fia.attacks.roots import Roots
-from fia.attacks.targets import requests_for
+from fia.attacks.targets import around, requests_for
 from fia.attacks.tokens import encode, sequence, token_table, words_of
 from fia.attacks.training import Denoising, clean_latents, prediction_error
 from fia.attacks.unlearn_diff_atk import UnlearnDiffAtk
@@ -173,6 +173,7 @@ def test_a_new_word_takes_the_place_of_the_name(weak: Case) -> None:
     assert is_new.sum(1).tolist() == [1, 1]
     table = token_table(pipe)
     assert torch.equal(embedded(table, ids, is_new, table[cat]), table[expected])
+    assert around("a photo of a hot dog", "hot") == ("a photo of a ", " dog")
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -171,9 +171,7 @@ def test_each_stage_of_the_longer_training_must_see_more_than_the_one_before() -
     assert not TrainingRecipe(further=True).refines
 
 
-def test_a_denoiser_that_never_sees_a_subject(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_denoiser_that_never_sees_a_subject(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is trained on the other parts as they are, and does not go on from a denoiser that saw them."""
     monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
     usual, without = shortest_recipe(), replace(shortest_recipe(), without=("church",))

@@ -21,6 +21,7 @@ from ..errors import UsageError
 from ..settings import check_at_least_one
 from .draw import draw_embedded
 from .interface import Attack, Case, Group, Learned, Needs
+from .targets import around
 from .tokens import encode, sequence, token_table, words_of
 from .training import Denoising, check_trainable, clean_latents, prediction_error
 
@@ -31,7 +32,7 @@ def with_new_word(
     """Returns the tokens of prompts with one token in place of a name, and which one it is."""
     rows, is_new = [], []
     for prompt in prompts:
-        before, _, after = prompt.partition(name)
+        before, after = around(prompt, name)
         words = words_of(pipe, before)
         ids = sequence(pipe, [*words, 0, *words_of(pipe, after)])
         rows.append(ids)

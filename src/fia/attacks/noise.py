@@ -74,7 +74,7 @@ class Noise(Attack):
         return best_of(case, requests, [partial(self._draw, case, number) for number in range(self.tries)])
 
     def _draw(self, case: Case, number: int, requests: list[Request]) -> list[Image.Image]:
-        scheduler = NoisyDDIM.from_config(case.victim.scheduler.config)
+        scheduler = NoisyDDIM.from_config(case.victim.scheduler.config, clip_sample=False)
         scheduler.eta, scheduler.factor = self.strengths()[number]
         other = [Request(one.prompt, one.seed + 10_000 * number, one.guidance_scale) for one in requests]
         return draw_plain(case.victim, other, case.drawing, scheduler=scheduler)

@@ -14,6 +14,7 @@ from ..settings import check_at_least_one
 from ..testbed.world import OBJECTS
 from .draw import best_of, draw_plain
 from .interface import Attack, Case, Group, Learned, Needs
+from .targets import around
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class OtherWords(Attack):
         return best_of(case, requests, [partial(self._draw, case, word) for word in self.words_for(case)])
 
     def _draw(self, case: Case, word: str, requests: list[Request]) -> list[Image.Image]:
-        name = case.concept.name
-        other = [Request(one.prompt.replace(name, word), one.seed, one.guidance_scale) for one in requests]
+        other = [
+            Request(word.join(around(one.prompt, case.concept.name)), one.seed, one.guidance_scale) for one in requests
+        ]
         return draw_plain(case.victim, other, case.drawing)
 
     def words_for(self, case: Case) -> list[str]:

@@ -1,5 +1,7 @@
 """The prompts that an attack is measured on. They are the same before and after it, and in every state of the model."""
 
+import re
+
 from ..concepts import Concept
 from ..drawing.images import Request
 from ..evaluation.rephrase import other_words
@@ -23,6 +25,13 @@ def requests_for(concept: Concept, number: int, seed: int) -> list[Request]:
 def requests_for_others(names: list[str], number: int, seed: int) -> list[Request]:
     """Returns images of other objects to generate."""
     return [Request(fill(BARE["object"], concept=names[i % len(names)]), seed + i) for i in range(number)]
+
+
+def around(prompt: str, name: str) -> tuple[str, str]:
+    """Returns what is before and after a name in a prompt. Parts of words do not count."""
+    found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", prompt)
+    assert found is not None, (prompt, name)  # the prompts are made with the name
+    return prompt[: found.start()], prompt[found.end() :]
 
 
 def bare_prompt(concept: Concept) -> str:

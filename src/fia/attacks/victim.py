@@ -9,17 +9,19 @@ from ..edits.interface import Edit
 from ..edits.weight_edit import WeightEdit
 from ..errors import UnsupportedError, UsageError
 from ..masks.mask import NeuronMask
+from ..masks.pruning import refuse_if_pruned
 from ..masks.random_control import random_mask
 
 
 def check_attackable(pipe: DiffusionPipeline) -> None:
-    """Raises TypeError if attacks do not know a pipeline."""
+    """Raises TypeError if attacks do not know a pipeline, and ValueError if a mask is applied to it."""
     unet = getattr(pipe, "unet", None)
     if not isinstance(pipe, StableDiffusionPipeline) or unet is None or unet.config.addition_embed_type is not None:
         raise UnsupportedError(
             f"Attacks know Stable Diffusion 1.x and 2.x, and the embedded U-Net; this is a {type(pipe).__name__}. Give "
             "such a model."
         )
+    refuse_if_pruned(unet, "so there is no untouched model to compare with")
 
 
 def edited_copy(pipe: StableDiffusionPipeline, edit: Edit) -> StableDiffusionPipeline:
