@@ -22,7 +22,7 @@ from fia.attacks.noise import Noise
 from fia.attacks.other_words import OtherWords
 from fia.attacks.p4d import P4D
 from fia.attacks.quantise import Quantise
-from fia.attacks.relearning import Benign, Relearn, RelearnHeld, RelearnLora
+from fia.attacks.relearning import Benign, RelearnHeld, RelearnLora
 from fia.attacks.ring_a_bell import RingABell
 from fia.attacks.roots import Roots
 from fia.attacks.targets import around, requests_for
@@ -216,7 +216,7 @@ def test_mma_points_where_the_concept_does(weak: Case) -> None:
     assert cosine(10) > cosine(1)
 
 
-def relearned_error(case: Case, attack: Relearn | RelearnLora) -> tuple[float, float]:
+def relearned_error(case: Case, attack: RelearnLora) -> tuple[float, float]:
     """Returns the error on the pictures before and after fine-tuning."""
     learned = attack.learn(case, attack.variants[0])
     text = case.victim.encode_prompt("a photo of a church", "cpu", 1, False)[0]
@@ -226,9 +226,8 @@ def relearned_error(case: Case, attack: Relearn | RelearnLora) -> tuple[float, f
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("kind", [RelearnLora, Relearn])
-def test_relearning_makes_the_error_smaller(weak: Case, kind: type[Relearn]) -> None:
-    before, after = relearned_error(weak, kind(steps=(8,), pictures=2, learning_rate=1e-4, batch_size=2))
+def test_relearning_makes_the_error_smaller(weak: Case) -> None:
+    before, after = relearned_error(weak, RelearnLora((8,), 2, 1e-4, 2))
     assert after < before
 
 
