@@ -25,7 +25,7 @@ from ..processes import processes
 from ..provenance import Identity, environment, hash_file, hash_folder, hash_pipeline
 from ..recommended import GUIDANCE_SCALES
 from .choice import Attacks
-from .detector import check_kind, detectors_for
+from .detector import Detector, check_kind, detectors_for
 from .interface import Attack
 from .records import AttackResult
 from .report import write_report
@@ -81,15 +81,10 @@ def attack(
     if not chosen:
         raise UsageError("No attack was given; name some, such as attacks=['free'].")
     wanted = concepts_of(edit, concepts)
-    name = embedded_name(pipe)
-    for concept in wanted if name else ():
-        check_kind(concept)
-    detectors = detectors_for(
-        wanted, is_embedded=bool(name), sources=sources or Sources(), device=pipe.device, judge=judge
-    )
+    detectors = judges_of(pipe, wanted, sources or Sources(), judge)
     drawing = drawing or Drawing()
     if drawing.guidance_scale is None:
-        drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(name))
+        drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(embedded_name(pipe)))
     model: Identity = {
         "name": model_name(pipe),
         "hash": hash_pipeline(pipe),
@@ -119,6 +114,21 @@ def attack(
         write_json(run.out / "attack.json", result)
         write_report(run, result, chosen)
     return result
+
+
+def judges_of(
+    pipe: DiffusionPipeline, concepts: Sequence[Concept], sources: Sources, judge: Judge | None = None
+) -> dict[str, Detector]:
+    """Returns what sees each concept, by name; see `attack`.
+
+    Raises:
+        ValueError: if a judge does not know a concept.
+    """
+    is_embedded = bool(embedded_name(pipe))
+    detectors = detectors_for(concepts, is_embedded=is_embedded, sources=sources, device=pipe.device, judge=judge)
+    for concept in concepts if is_embedded else ():
+        check_kind(concept)
+    return detectors
 
 
 def concepts_of(edit: Edit, concepts: str | Concept | Iterable[str | Concept]) -> list[Concept]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from diffusers import DiffusionPipeline
 from tyro.conf import OmitArgPrefixes
 
-from ..attacks.api import attack, concepts_of
+from ..attacks.api import attack, concepts_of, judges_of
 from ..attacks.choice import Attacks
 from ..attacks.report import text
 from ..attacks.run import Extent
@@ -110,7 +110,7 @@ class AttackCommand:
             budgets=self.budgets,
             extent=self.extent,
             drawing=self.drawing,
-            sources=Sources(classifier=self.classifier, clip=self.clip),
+            sources=self.sources,
             control=self.control,
             never_knew=never_knew,
         )
@@ -118,9 +118,15 @@ class AttackCommand:
             message = f"\n{text(result['attacks'])}\n\nThe report is {self.out / 'attack.html'}"
             print(json.dumps(result, indent=2) if self.json else message)
 
+    @property
+    def sources(self) -> Sources:
+        """The judges of any model but the embedded one."""
+        return Sources(classifier=self.classifier, clip=self.clip)
+
     def make(self, pipe: DiffusionPipeline, concepts: list[Concept], method: str) -> Edit:
-        """Returns the edit of a method, which is made once and kept in the folder."""
+        """Returns the edit of a method, which is made once and kept in the folder. First checks what can be checked."""
         check_attackable(pipe)
+        judges_of(pipe, concepts, self.sources)
         task = BenchTask("attacked", tuple(concepts), self.keep)
         methods = methods_for(task) if self.model in NAMES else METHODS
         return EditStore(self.out / "edits", pipe, task, methods, hash_pipeline(pipe)).make(method).edit
