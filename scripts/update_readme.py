@@ -130,7 +130,26 @@ def attacks_table(content: dict[str, Any]) -> str:
     for name, budget in budgets.items():
         fields = ", ".join(f"{field.replace('_', ' ')} {_plain(value)}" for field, value in budget.items())
         lines.append(f"- {name}: {fields}.")
+    found = [(label_of(scores), mean_notes(scores)) for scores in attacks]
+    if any(notes for _, notes in found):
+        lines += ["", "What they say about the edited weights, as means over the concepts:", ""]
+        lines += [f"- {label}: {'; '.join(notes)}." for label, notes in found if notes]
     return "\n".join(lines)
+
+
+def mean_notes(scores: AttackScores) -> list[str]:
+    """Returns the numbers among what an attack says about each state, as means over the concepts."""
+    texts = []
+    for state, own in scores["states"].items():
+        values: dict[str, list[float]] = {}
+        for notes in own["notes"].values():
+            for name, value in notes.items():
+                if not isinstance(value, str):
+                    values.setdefault(name, []).append(value)
+        means = [f"{name.removesuffix(', %')} {sum(own) / len(own):.0f} %" for name, own in values.items()]
+        if means:
+            texts.append(f"{state}, {', '.join(means)}")
+    return texts
 
 
 def _plain(value: Any) -> str:

@@ -90,7 +90,7 @@ def section(run: AttackRun, scores: AttackScores, attack: Attack, variant: str) 
         "label": label_of(scores),
         "needs": scores["needs"],
         "paper": scores["paper"],
-        "budget": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in scores["budget"].items()),
+        "budget": "; ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in scores["budget"].items()),
         "rows": [row(state, own, is_control=state != edited) for state, own in scores["states"].items()],
         "notes": [
             f"{concept}: " + ", ".join(f"{name} {value}" for name, value in notes.items())
@@ -98,6 +98,10 @@ def section(run: AttackRun, scores: AttackScores, attack: Attack, variant: str) 
         ],
         "strip": inline(contact_sheet(strip(run, attack, variant, list(scores["states"])), MOST_SHOWN)),
     }
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def row(state: str, scores: StateScores, *, is_control: bool) -> Row:
