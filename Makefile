@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 SEED_DEPENDENT := tests/methods/test_esd.py::test_the_edited_model_is_nearer_to_the_target \
 	tests/methods/test_uce.py::test_the_concept_is_projected_as_the_guide_and_the_rest_as_before[pipe-tail]
 
-.PHONY: demo help test test-fast test-lowest fuzz lint format docs wheel figures settings bench tuning ablations clean
+.PHONY: demo help test test-fast test-lowest fuzz lint format docs wheel figures settings bench tuning ablations attacks clean
 
 demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see runs/demo/
 	$(BIN)/fia testbed demo --out runs/demo
@@ -67,6 +67,10 @@ ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbo
 	$(BIN)/python benchmarks/ablations.py runs/ablations
 	$(BIN)/python benchmarks/neighbours.py runs/neighbours
 	$(BIN)/python scripts/draw_figures.py
+
+attacks: $(INSTALLED)  ## attack four edits of the embedded model, and the table of docs/attacks.md; about half an hour
+	$(BIN)/python benchmarks/attacks.py runs/attacks
+	$(BIN)/python scripts/update_readme.py
 
 format: $(INSTALLED)  ## mend what lint can mend
 	$(BIN)/ruff check --fix .

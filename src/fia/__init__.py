@@ -17,6 +17,7 @@ _HOMES = {
     "Policy": "masks.policy",
     "Settings": "settings",
     "adapters": "masks.adapters",
+    "attack": "attacks.api",
     "current_mask": "masks.current",
     "evaluate": "bench.evaluate",
     "find": "finding.run",

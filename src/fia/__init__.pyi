@@ -1,3 +1,4 @@
+from .attacks.api import attack as attack
 from .bench.evaluate import evaluate as evaluate
 from .concepts import Concept as Concept
 from .concepts import preset as preset

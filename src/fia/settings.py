@@ -204,13 +204,13 @@ class SettingsByName(TypedDict, total=False):
     moment_rank: int
     response_rank: int
     retained_words: int
-    prompts_per_concept: int
+    prompts_per_concept: int | None
     seeds_per_prompt: int
-    seed: int
+    seed: int | None
     num_inference_steps: int
     saliency_steps: int
     guidance_scale: float
-    magnitude: Magnitude
+    magnitude: Magnitude | None
     layers: str | None
     count_ties: bool
     concepts_at_once: int

@@ -201,6 +201,20 @@ def test_each_stage_of_the_longer_training_must_see_more_than_the_one_before() -
     assert not TrainingRecipe(further=True).refines
 
 
+def test_a_denoiser_that_never_sees_a_subject(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is trained on the other parts as they are, and does not go on from a denoiser that saw them."""
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    usual, without = shortest_recipe(), replace(shortest_recipe(), without=("church",))
+    train_testbed(tmp_path, without, torch.device("cpu"), trained)
+    assert load_testbed(tmp_path).unet is not None
+    with pytest.raises(ValueError, match="'without': 'church'"):
+        train_testbed(tmp_path, usual, torch.device("cpu"), trained)
+    with pytest.raises(ValueError, match="does not know 'dragon'"):
+        replace(usual, without=("dragon",))
+    with pytest.raises(ValueError, match="without names every subject"):
+        replace(usual, without=tuple(subject.name for subject in SUBJECTS))
+
+
 def test_going_on_needs_a_denoiser_to_go_on_with(trained: Path, tmp_path: Path) -> None:
     further = replace(shortest_recipe(), further=True)
     with pytest.raises(ValueError, match=r"give its folder as parts \(--parts\)"):

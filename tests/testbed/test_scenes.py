@@ -163,3 +163,15 @@ def test_every_caption_is_among_those_the_tokenizer_learned_but_for_its_style(sc
     known = set(all_captions())
     for caption in scenes.sample(1000, generator()).captions:
         assert caption.split(" in the style of ")[0] in known
+
+
+def test_subjects_that_are_left_out_are_never_shown(scenes: Scenes) -> None:
+    without = Scenes(without=("church", "man"))
+    left_out = [i for i, subject in enumerate(SUBJECTS) if subject.name in ("church", "man")]
+    batch = without.sample(400, torch.Generator().manual_seed(0))
+    assert not set(batch.subjects.tolist()) & set(left_out)
+    assert len(set(batch.subjects.tolist())) > 25
+    assert not [caption for caption in batch.captions if "church" in caption or "chapel" in caption]
+    usual = [own.sample(50, torch.Generator().manual_seed(0)) for own in (scenes, Scenes(without=()))]
+    assert torch.equal(usual[0].subjects, usual[1].subjects)
+    assert set(scenes.sample(400, torch.Generator().manual_seed(0)).subjects.tolist()) & set(left_out)

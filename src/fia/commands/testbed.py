@@ -27,6 +27,7 @@ class Train:
       fia testbed train --out runs/testbed
       fia testbed train --out runs/quick --no-refine
       fia testbed train --out runs/dit --architecture dit
+      fia testbed train --out runs/never-knew --parts runs/testbed --without church "golf ball" --no-refine
       fia testbed train --out runs/longer --parts runs/testbed --further --denoiser.images 5000000
     """
 

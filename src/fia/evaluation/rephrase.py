@@ -26,11 +26,15 @@ def rephrasings(name: str) -> list[tuple[str, str]]:
         name: name of an object, as in a prompt.
     """
     prompts = [("other template", fill(template, concept=name)) for template in TEMPLATES]
-    prompts.append(("plural", f"a photo of two {plural(name)}"))
-    prompts.append(("misspelled", fill(ASKED, concept=misspelled(name))))
-    for variant, words in _known().get(name, {}).items():
-        prompts += [(variant, fill(ASKED, concept=word)) for word in words]
+    for variant, word in other_words(name):
+        prompts.append((variant, f"a photo of two {word}" if variant == "plural" else fill(ASKED, concept=word)))
     return prompts
+
+
+def other_words(name: str) -> list[tuple[str, str]]:
+    """Returns (variant, word) pairs: the plural, a misspelling, synonyms and translations of a name."""
+    words = [("plural", plural(name)), ("misspelled", misspelled(name))]
+    return words + [(variant, word) for variant, own in _known().get(name, {}).items() for word in own]
 
 
 def plural(name: str) -> str:

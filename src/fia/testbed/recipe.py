@@ -11,9 +11,11 @@ the losses of each stage.
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from ..concepts import Concept
 from ..errors import UsageError
 from .pretrained import Architecture
 from .stage import Recipe
+from .world import SUBJECTS, check_known
 
 # The stages after the denoiser's first training. Each starts from the mean of the weights of these earlier stages.
 REFINEMENTS = {"longer": ("denoiser",), "slower": ("denoiser",), "merged": ("longer", "slower"), "last": ("merged",)}
@@ -50,7 +52,14 @@ class TrainingRecipe:
     compile: bool = True
     """compile the denoiser for training; this needs a C++ compiler"""
 
+    without: tuple[str, ...] = ()
+    """subjects that the denoiser never sees, such as: church "golf ball"; the other parts see them"""
+
     def __post_init__(self) -> None:
+        known = [subject.name for subject in SUBJECTS]
+        check_known([Concept(name) for name in self.without], known)
+        if len(set(self.without)) == len(known):
+            raise UsageError("without names every subject that the embedded model knows; leave some of them in.")
         for earlier, later in pairwise(("denoiser", *REFINEMENTS) if self.refines else ()):
             images, before = (getattr(self, name).images for name in (later, earlier))
             if images <= before:

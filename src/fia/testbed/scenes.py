@@ -4,7 +4,7 @@ A scene is an emoji glyph with random position, size and flip in front of a pain
 persons smoke, and one scene in four has the style of one of the artists.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -52,8 +52,10 @@ class SceneBatch:
 class Scenes:
     """Renders scenes on a device. It loads the glyphs and paints the places once."""
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", without: Sequence[str] = ()) -> None:
+        """Takes the device, and the names of subjects that random scenes never show."""
         self.device = torch.device(device)
+        self.shown = torch.tensor([i for i, subject in enumerate(SUBJECTS) if subject.name not in without])
         glyphs = [load_glyph(subject) for subject in SUBJECTS]
         glyphs += [
             with_cigarette(face) for face in glyphs[-len(PERSONS) :]
@@ -90,7 +92,7 @@ class Scenes:
             alter: changes the placed sprites (number, 4, 64, 64) before they are put into the scene.
         """
         if subjects is None:
-            subjects = torch.randint(len(SUBJECTS), (number,), generator=generator)
+            subjects = self.shown[torch.randint(len(self.shown), (number,), generator=generator)]
             subjects[torch.rand(number, generator=generator) < 1 / 8] = NO_SUBJECT
         if places is None:
             places = torch.randint(len(PLACE_NAMES), (number,), generator=generator)

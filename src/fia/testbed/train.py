@@ -123,7 +123,8 @@ class Training:
             denoiser.set_attn_processor(AttnProcessor())  # faster, as in `clip`
         text_encoder = extract_text_encoder(clip)
         batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
-        task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, self.scenes, batch_size, compiled=compiled)
+        scenes = Scenes(self.device, self.recipe.without) if self.recipe.without else self.scenes
+        task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, scenes, batch_size, compiled=compiled)
         # on the CPU, the backward pass of torch's other kernels is several times slower
         with sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext():
             self.train("denoiser", denoiser, task, self.denoiser_basis())
@@ -159,6 +160,8 @@ class Training:
     def denoiser_basis(self) -> dict[str, int | str]:
         """Returns what decides a denoiser's weights, besides its own recipe."""
         basis: dict[str, int | str] = {"architecture": self.recipe.architecture}
+        if self.recipe.without:
+            basis["without"] = ", ".join(sorted(self.recipe.without))
         if self.parts is None:
             return basis | {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
         weights = [self.parts / "model" / "vae" / SAFETENSORS_WEIGHTS_NAME, self.parts / "clip" / "model.safetensors"]
