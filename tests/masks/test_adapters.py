@@ -166,13 +166,13 @@ def test_swaps_wait_for_the_image_that_is_being_generated(pipe, loaded, before) 
     torn = []
 
     def generate() -> None:
-        for _ in range(200):
+        for _ in range(40):
             with loaded.generating():
                 torn.append(not torch.equal(weight.clone(), weight))
                 assert len(loaded.active()) == 1
 
     def swap() -> None:
-        for i in range(200):
+        for i in range(40):
             loaded.set(("church", "rest")[i % 2])
 
     loaded.set("church")

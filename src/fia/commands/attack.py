@@ -15,7 +15,7 @@ from ..attacks.victim import check_attackable
 from ..bench.chosen_settings import methods_for
 from ..bench.edit_store import OURS, EditStore
 from ..bench.tasks import BenchTask
-from ..concepts import Concept, parse_concept
+from ..concepts import Concept
 from ..drawing.images import Drawing
 from ..edits.edited import load_edited
 from ..edits.interface import Edit, NoEdit
@@ -29,7 +29,7 @@ from ..processes import processes
 from ..provenance import hash_pipeline
 from ..settings import Settings
 from ..testbed.pretrained import NAMES
-from .arguments import Folder, Json, MaskFlag, Model
+from .arguments import Folder, Json, MaskFlag, Model, concepts_in
 
 # For any model but the embedded one, for which each method has its own settings.
 METHODS: dict[str, Method] = {
@@ -98,7 +98,7 @@ class AttackCommand:
             edit = NeuronMask.from_pretrained(self.mask)
         elif self.edited is not None:
             edit = load_edited(self.edited)
-        concepts = concepts_of(edit, map(parse_concept, self.concepts))
+        concepts = concepts_of(edit, concepts_in(self.concepts))
         never_knew = None if self.never_knew is None else load_edited(self.never_knew)
         pipe = without_safety_checker(self.runtime.load(self.model))
         result = attack(
