@@ -55,6 +55,15 @@ def test_the_leading_singular_vectors_of_a_response():
     assert np.linalg.norm(found - exact) < 1.02 * np.linalg.norm(best - exact) + 1e-3 * np.linalg.norm(exact)
 
 
+def test_the_largest_entry_of_every_vector_is_positive():
+    """A decomposition may turn any of them, and then the same concepts would give another mask."""
+    x, lacking = decaying(200, 30), decaying(200, 20, seed=3)
+    moment, sketch = MomentSketch(), ResponseSketch()
+    sketch.add(lacking, x, moment.add(x))
+    for vectors in (moment.low_rank(8).vectors, sketch.low_rank(4).left):
+        assert (vectors.amax(dim=0) >= -vectors.amin(dim=0)).all()
+
+
 @pytest.mark.parametrize("slices", [[9], [1] * 9, [2, 5, 2], [4, 5]])
 def test_rows_of_a_group_reach_their_sources_however_they_are_cut(slices):
     """Three prompts each: base, concept 0, concept 1; two steps."""

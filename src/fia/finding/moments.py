@@ -45,6 +45,16 @@ def positions(tokens: int, device: torch.device) -> Tensor:
     return chosen.sort().values.to(device)
 
 
+def signs(vectors: Float[Tensor, "size k"]) -> Float[Tensor, " k"]:
+    """Returns the sign of the largest entry of each column.
+
+    A decomposition leaves the signs of its vectors open, and they may change from one run to the next. With the largest
+    entry positive, the same concepts always give the same mask.
+    """
+    largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))[0]
+    return torch.where(largest < 0, -1.0, 1.0).to(vectors.dtype)
+
+
 class MomentSketch:
     """The sketch of one source's mean x x^T in one layer."""
 
@@ -88,7 +98,7 @@ class MomentSketch:
         others = max(1, inputs - len(values))
         rest = max(0.0, (self.trace / self.tokens - float(values.sum())) / others)
         stored = torch.tensor(rest, dtype=torch.float32).item()  # as a file has it
-        return Moment(vectors.half().contiguous(), values.float(), stored)
+        return Moment((vectors * signs(vectors)).half().contiguous(), values.float(), stored)
 
 
 class ResponseSketch:
@@ -120,9 +130,9 @@ class ResponseSketch:
         rows = torch.linalg.svd(transposed, full_matrices=False).U  # spans the rows of R
         onto = torch.linalg.lstsq(omega.T @ rows, product.T).solution.T  # R rows, as R Omega = R rows rows^T Omega
         left, values, right = torch.linalg.svd(onto, full_matrices=False)
-        return Response(
-            left[:, :rank].half().contiguous(), values[:rank].float(), (rows @ right[:rank].T).half().contiguous()
-        )
+        left, right = left[:, :rank], rows @ right[:rank].T
+        turn = signs(left)
+        return Response((left * turn).half().contiguous(), values[:rank].float(), (right * turn).half().contiguous())
 
 
 class LayerSketches:
