@@ -278,7 +278,8 @@ CASES = [
         ),
         WORKS,
         REFUSED,
-        f"{FIND_IN_PLAIN} The ControlNet itself is not edited, and a picture that it is given can show anything.",
+        f"{FIND_IN_PLAIN} The ControlNet itself is not edited, and a picture that it is given can show anything. "
+        "`ControlNetModel.from_unet` copies the weights as they are then: take the mask off first.",
         call={"image": IMAGE},
     ),
     Case(

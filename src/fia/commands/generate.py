@@ -69,7 +69,7 @@ class Generate:
         columns = [Column(label, list(column)) for label, column in zip(labels, images, strict=True)]
         save(comparison_figure(columns, list(states)), self.out / "comparison.png")
         written = sorted(str(path) for own in states.values() for path in own)
-        message = f"{len(written)} images and comparison.png are in {self.out}"
+        message = f"{len(written)} image{'s' * (len(written) > 1)} and comparison.png are in {self.out}"
         print(json.dumps({"pictures": written}) if self.json else message)
 
     def check(self) -> Drawing:
