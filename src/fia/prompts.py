@@ -117,7 +117,7 @@ def prompt_pairs(
         concept: the concept. If it has its own prompts (`Concept.prompts`), all of them are used. Otherwise its kind's
             templates are used, with its name and with each of its synonyms.
         prompts_per_concept: number of different prompts for each of these words, at least 1. None takes all that the
-            kind has.
+            kind has. A concept that is itself a word for the slot has one prompt less than its kind.
         seeds_per_prompt: number of seeds for each prompt, at least 1.
         seed: seed of the first pair. The others count up from it.
         as_authors_code: whether to take the prompts of the authors' code, and the same seed for all of them.
@@ -133,11 +133,11 @@ def prompt_pairs(
         if as_authors_code and concept.kind == "object":
             templates, slots = AUTHORS_TEMPLATES, list(AUTHORS_PLACES)
         write = str.format if as_authors_code else fill
-        if prompts_per_concept is not None and prompts_per_concept > len(slots):
+        most = len(slots) if as_authors_code else len(TEMPLATES[concept.kind][2])  # a slot may be the concept itself
+        if prompts_per_concept is not None and prompts_per_concept > most:
             raise UsageError(
                 f"prompts_per_concept={prompts_per_concept}, but {concept.name!r} of kind {concept.kind!r} has "
-                f"{len(slots)} prompts; use at most {len(slots)}, or raise seeds_per_prompt, or give "
-                "Concept(prompts=...)."
+                f"{most} prompts; use at most {most}, or raise seeds_per_prompt, or give Concept(prompts=...)."
             )
         texts = [
             (write(templates[i % len(templates)], concept=word, slot=slot), write(base, slot=slot))

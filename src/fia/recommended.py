@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .concepts import Concept
-from .prompts import slots_of
+from .prompts import TEMPLATES
 from .settings import UNION, Settings
 
 FOUND_WITH = Settings(prompts_per_concept=30, guidance_scale=1.0)
@@ -97,7 +97,7 @@ def recommend(model: str, concepts: Sequence[Concept], *, zero: bool = False) ->
     if case is None:
         return Settings(edit="zero" if zero else None), list(concepts)
     settings, own = case.settings, case.spatial_ratios
-    most = min((len(slots_of(concept)) for concept in concepts if not concept.prompts), default=None)
+    most = min((len(TEMPLATES[concept.kind][2]) for concept in concepts if not concept.prompts), default=None)
     if most is not None and settings.prompts_per_concept is not None and most < settings.prompts_per_concept:
         settings = replace(settings, prompts_per_concept=most)
     return settings, [

@@ -184,7 +184,7 @@ def test_the_command_lists_the_layers_from_the_configs_alone(tmp_path, capsys):
 
 def test_the_command_says_what_it_needs(tmp_path, capsys):
     assert main(["layers", str(tmp_path / "nothing")]) == 2
-    assert "There is no diffusers folder" in capsys.readouterr().err
+    assert "There is no folder or file" in capsys.readouterr().err
     (tmp_path / "model.safetensors").touch()
     assert main(["layers", str(tmp_path / "model.safetensors")]) == 2
     assert "is a single file, which does not hold its config" in capsys.readouterr().err

@@ -128,7 +128,7 @@ def measure(
         result: EvaluationResult = {
             "model": _identify(pipe),
             "edit": edit_name,
-            "forgotten": [asdict(concept) | {"prompts": []} for concept in gone],
+            "forgotten": [asdict(concept) | {"prompts": [], "synonyms": list(concept.synonyms)} for concept in gone],
             "drawing": asdict(drawing),
             "seed": world.seed if embedded_name(pipe) else sources.seed,
             "environment": environment(pipe.device),
