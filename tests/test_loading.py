@@ -32,6 +32,16 @@ def test_errors_name_the_value(model, options, message):
         load_pipeline(model, **options)
 
 
+def test_only_a_folder_with_a_similar_name_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "sunny").mkdir()
+    (tmp_path / "sunny" / "model_index.json").touch()
+    with pytest.raises(FileNotFoundError, match=f"Did you mean '{tmp_path / 'sunny'}'"):
+        load_pipeline(str(tmp_path / "suny"))
+    with pytest.raises(FileNotFoundError) as error:  # however much of the path is the same
+        load_pipeline(str(tmp_path / "cloud"))
+    assert "Did you mean" not in str(error.value)
+
+
 @pytest.mark.parametrize("device", ["cpu", "cpu:0"])
 def test_the_cpu_gets_float32_whatever_it_is_called(device: str) -> None:
     assert load_pipeline("testbed", device=device).unet.dtype == torch.float32

@@ -14,7 +14,7 @@ from typing import Any
 from . import __version__
 from .commands import COMMANDS, GROUPS
 from .commands import terminal as term
-from .errors import FIAError, UsageError
+from .errors import FIAError, UsageError, did_you_mean
 
 HELP = ("-h", "--help")
 ABOUT = "Makes text-to-image diffusion models forget concepts, without training."
@@ -128,12 +128,8 @@ def _command_name(words: Sequence[str]) -> str:
     for name in (" ".join(words[:1]), " ".join(words[:2])):
         if name in COMMANDS:
             return name
-    from difflib import get_close_matches
-
     is_in_group = bool(words) and words[0] in GROUPS
     name = " ".join(words[: 2 if is_in_group else 1])
     known = [own for own in COMMANDS if own.startswith(f"{words[0]} ")] if is_in_group else [*COMMANDS, *GROUPS]
-    close = get_close_matches(name, known, n=1)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
     place = f"fia {words[0]} --help" if is_in_group else "fia --help"
-    raise UsageError(f"There is no command {name!r}.{guess} {place} lists all of them.")
+    raise UsageError(f"There is no command {name!r}.{did_you_mean(name, known)} {place} lists all of them.")

@@ -167,8 +167,9 @@ def paper_agnostic_ratio(concepts: Iterable[Concept]) -> float:
     return 0.8 if all(concept.kind == "style" for concept in concepts) else 0.6
 
 
-# r2 of concepts that the authors' code does not name. It names four of the paper's, with the paper's r2.
-AUTHORS_SPATIAL_RATIOS: dict[Kind, float] = {"object": 0.007, "style": 0.02, "explicit": 0.01}
+# r2 of concepts that the authors' code does not name. It names four of the paper's, with the paper's r2. It has no kind
+# for places, so they get that of objects.
+AUTHORS_SPATIAL_RATIOS: dict[Kind, float] = {"object": 0.007, "style": 0.02, "explicit": 0.01, "place": 0.007}
 
 
 def with_authors_ratios(concepts: Iterable[Concept]) -> list[Concept]:
@@ -258,13 +259,12 @@ def parse_concept(text: str) -> str | Concept:
             f"The ratio in {text!r} is outside [0, 1]. If the colon is part of the name, give the kind too: "
             f'"{text}:object".'
         )
-    if not name.strip():
-        raise UsageError(f"A concept's name is empty ({text!r}); give the words that a prompt would use for it.")
+    name = clean_name(name)
     if not quoted and "," in name:
         raise UsageError(f"{text!r} holds a comma. If it is part of the name, give the name in quotes: '\"a, b\"'.")
     if not marks and "," not in name:
-        return name.strip()
-    return Concept(name.strip(), kinds[0] if kinds else "object", spatial_ratio=ratio)  # type: ignore[arg-type]
+        return name
+    return Concept(name, kinds[0] if kinds else "object", spatial_ratio=ratio)  # type: ignore[arg-type]
 
 
 def _ratio(text: str) -> float | None:

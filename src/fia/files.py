@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryFile
@@ -135,3 +136,15 @@ def read_json(file: Path) -> Any:
 def slug(name: str) -> str:
     """Returns a name in a form that suits a folder: lower case, with dashes for all but letters and digits."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def similar_folder(folder: Path, marker: str) -> str:
+    """Returns a question that names a folder with a similar name beside one that is not there, after a space.
+
+    Args:
+        folder: the folder that is not there.
+        marker: name of a file that the other folder must hold.
+    """
+    names = {file.parent.name for file in folder.parent.glob(f"*/{marker}")}
+    close = get_close_matches(folder.name, names, n=1)
+    return f" Did you mean {str(folder.with_name(close[0]))!r}?" if close else ""

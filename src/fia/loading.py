@@ -14,6 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
 
 from .errors import DataError, NotFoundError, UsageError, did_you_mean
+from .files import similar_folder
 from .models.pipelines import get_denoiser
 from .processes import processes
 from .testbed import load_testbed
@@ -127,8 +128,7 @@ def load_pipeline(
 
 def _guess(model: str) -> str:
     """Returns a question that names an embedded model, or a folder beside the one that is not there."""
-    folders = [str(file.parent) for file in Path(model).parent.glob("*/model_index.json")]
-    return did_you_mean(model, [*NAMES, *folders])
+    return did_you_mean(model, NAMES) or similar_folder(Path(model), DiffusionPipeline.config_name)
 
 
 def outline_denoiser(model: str) -> ModelMixin:

@@ -128,6 +128,8 @@ def test_defaults_are_those_of_the_authors_code(pipe: StableDiffusionPipeline) -
         (0.007, None),
         (0.01, None),
     ]
+    [forest], _ = choose_settings(pipe, Concept("forest", "place"), None, {"mode": "authors-code"})
+    assert forest.spatial_ratio == 0.007
     assert (settings.edit, settings.sites, settings.magnitude, settings.seed) == ("zero", "feed-forward", "max", 1244)
     assert choose_settings(pipe, "cat", None, {"mode": "authors-code", "spatial_ratio": 0.2})[0] == [Concept("cat")]
 

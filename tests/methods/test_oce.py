@@ -46,8 +46,7 @@ def test_without_erasing_nothing_turns() -> None:
 
 
 def test_the_ordinary_moment_is_the_mean_over_the_tokens_of_base_prompts(pipe: StableDiffusionPipeline) -> None:
-    things = (*PLACES, *OBJECTS, *OBJECTS)  # of kind object, style and place
-    texts = [f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in things]
+    texts = [f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in (*PLACES, *OBJECTS)]
     texts += [f"a photo of a {word}" for word in PERSONS]
     squares, number = torch.zeros(1, dtype=torch.float64), 0
     for text, embedding in zip(texts, embed(pipe, texts).double(), strict=True):

@@ -20,9 +20,9 @@ from ..evaluation.records import EditName
 from ..evaluation.run import MASKED
 from ..files import write_json
 from ..masks.mask import NeuronMask
-from ..models.pipelines import embedded_name, model_name
+from ..models.pipelines import embedded_name, identity_of
 from ..processes import processes
-from ..provenance import Identity, environment, hash_file, hash_folder, hash_pipeline
+from ..provenance import environment, hash_file, hash_folder
 from ..recommended import GUIDANCE_SCALES
 from .choice import Attacks
 from .detector import Detector, check_kind, detectors_for
@@ -85,23 +85,18 @@ def attack(
     drawing = drawing or Drawing()
     if drawing.guidance_scale is None:
         drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(embedded_name(pipe)))
-    model: Identity = {
-        "name": model_name(pipe),
-        "hash": hash_pipeline(pipe),
-        "dtype": str(pipe.dtype).removeprefix("torch."),
-        "scheduler": type(pipe.scheduler).__name__,
-    }
+    model, name = identity_of(pipe), identify(edit)
     run = AttackRun(Path(out), pipe, model, drawing, wanted, detectors, extent or Extent())
     edit.check(pipe)
-    states = {MASKED if isinstance(edit, NeuronMask) else EDITED: State(edit, identify(edit))}
+    states = {MASKED if isinstance(edit, NeuronMask) else EDITED: State(edit, name)}
     if control:
-        states["random edit"] = State(random_edit(pipe, edit), {"control": "random edit", **identify(edit)})
+        states["random edit"] = State(random_edit(pipe, edit), {"control": "random edit", **name})
     if never_knew is not None:
         states[NEVER_KNEW] = State(never_knew, identify(never_knew))
     scores = run.run(states, chosen)
     result: AttackResult = {
         "model": model,
-        "edit": identify(edit),
+        "edit": name,
         "concepts": [{"name": concept.name, "kind": concept.kind} for concept in wanted],
         "judges": {own: detector.identity for own, detector in detectors.items()},
         "images_per_concept": run.extent.images_per_concept,

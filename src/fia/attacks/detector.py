@@ -15,7 +15,7 @@ from ..evaluation.judges import ImageNetJudge, NudeNetJudge
 from ..evaluation.network import ImageNetwork
 from ..evaluation.questions import Judge
 from ..provenance import Identity
-from ..testbed.captions import SMOKING
+from ..testbed.captions import SMOKING, kind_of
 from ..testbed.judge import load_judge
 from ..testbed.world import OBJECT_NAMES, STYLE_NAMES, check_known
 
@@ -114,6 +114,6 @@ def detectors_for(
 
 def check_kind(concept: Concept) -> None:
     """Raises ValueError if the embedded model has a concept under another kind."""
-    kind = "style" if concept.name in STYLE_NAMES else "explicit" if concept.name == SMOKING else "object"
+    kind = kind_of(concept.name)
     if concept.kind != kind:
         raise UsageError(f'{concept.name!r} is a concept of kind {kind!r} here: give "{concept.name}:{kind}".')

@@ -23,9 +23,9 @@ from ..files import write_json
 from ..masks.mask import NeuronMask
 from ..masks.pruning import refuse_if_pruned
 from ..masks.random_control import random_mask
-from ..models.pipelines import embedded_name, get_denoiser, model_name, without_safety_checker
+from ..models.pipelines import embedded_name, get_denoiser, identity_of, without_safety_checker
 from ..processes import processes
-from ..provenance import Identity, environment, hash_file, hash_folder, hash_pipeline
+from ..provenance import environment, hash_file, hash_folder
 from ..recommended import GUIDANCE_SCALES
 from ..testbed.pretrained import FOLDER
 from . import evaluation_tasks as testbed_tasks
@@ -88,12 +88,14 @@ def evaluate(
     assert isinstance(drawing, Drawing)
     world, sources = (about, build.Sources()) if isinstance(about, World) else (World(), about)
     assert isinstance(sources, build.Sources)
-    return measure(pipe, edit, Path(out), tasks, forgotten, keep, control, drawing, sources, world)
+    made = edit if isinstance(edit, NeuronMask) else load_edited(Path(edit))
+    return measure(pipe, made, name_of(edit), Path(out), tasks, forgotten, keep, control, drawing, sources, world)
 
 
 def measure(
     pipe: DiffusionPipeline,
-    edit: NeuronMask | str | Path,
+    edit: Edit,
+    edit_name: EditName,
     out: Path,
     tasks: str | Sequence[str],
     forgotten: str | Concept | Iterable[str | Concept],
@@ -103,7 +105,7 @@ def measure(
     sources: build.Sources,
     world: World,
 ) -> EvaluationResult:
-    """Does what `evaluate` does, with its options in the classes that have them."""
+    """Does what `evaluate` does, with a loaded edit and its name, and with the options in their classes."""
     mask = edit if isinstance(edit, NeuronMask) else None
     names = list(dict.fromkeys([tasks] if isinstance(tasks, str) else tasks))
     unknown = [name for name in names if name not in testbed_tasks.KINDS and name != "quality"]
@@ -112,21 +114,20 @@ def measure(
         raise UsageError(f"There is no task {unknown[0]!r}; give some of: {known}.")
     refuse_if_pruned(get_denoiser(pipe), "and the untouched model has to be measured, too")
     gone = forgotten_concepts(mask, forgotten)
-    made = mask if mask is not None else load_edited(Path(edit))  # type: ignore[arg-type]
     checker = getattr(pipe, "safety_checker", None)
     without_safety_checker(pipe)
     try:
-        made.check(pipe)
+        edit.check(pipe)
         kept = as_concepts(keep) if keep else []
         built = [_build(pipe, name, world, sources, gone, kept) for name in names]
         if drawing.guidance_scale is None:
             drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(embedded_name(pipe)))
-        evaluation = Evaluation(out, pipe, drawing, _identify(pipe))
-        edit_name = _edit_name(edit)
-        edits = _states(made, control)
+        model = identity_of(pipe)
+        evaluation = Evaluation(out, pipe, drawing, model)
+        edits = _states(edit, control)
         evaluation.announce(built, list(edits))
         result: EvaluationResult = {
-            "model": _identify(pipe),
+            "model": model,
             "edit": edit_name,
             "forgotten": [asdict(concept) | {"prompts": [], "synonyms": list(concept.synonyms)} for concept in gone],
             "drawing": asdict(drawing),
@@ -173,17 +174,7 @@ def _build(
     return build.build_task(name, sources, forgotten, keep, torch.device(pipe.device))
 
 
-def _identify(pipe: DiffusionPipeline) -> Identity:
-    """Returns what identifies the model, without its path."""
-    return {
-        "name": model_name(pipe),
-        "hash": hash_pipeline(pipe),
-        "dtype": str(pipe.dtype).removeprefix("torch."),
-        "scheduler": type(pipe.scheduler).__name__,
-    }
-
-
-def _edit_name(edit: NeuronMask | str | Path) -> EditName:
+def name_of(edit: NeuronMask | str | Path) -> EditName:
     """Returns what identifies the edit."""
     if isinstance(edit, NeuronMask):
         return {"mask": list(edit.concepts), "fingerprint": edit.fingerprint}

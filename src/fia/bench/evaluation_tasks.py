@@ -16,7 +16,7 @@ from ..evaluation.questions import Question
 from ..evaluation.rephrase import ASKED, rephrasings
 from ..evaluation.tasks import AccuracyTask, QualityTask, StyleTask, Task
 from ..prompts import fill
-from ..testbed.captions import SMOKING
+from ..testbed.captions import SMOKING, kind_of
 from ..testbed.judge import load_judge
 from ..testbed.scenes import Scenes
 from ..testbed.world import (
@@ -52,7 +52,7 @@ def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Seque
     judge = load_judge(weights)
     if name == "quality":
         return quality_task(world, concepts, weights)
-    wanted = [concept for concept in concepts if KINDS[name] == kind_of(concept)]
+    wanted = [concept for concept in concepts if KINDS[name] == kind_of(concept.name)]
     if not wanted:
         raise UsageError(
             f"The task {name!r} needs a forgotten concept of kind {KINDS[name]!r}, and there is none. Leave the "
@@ -65,11 +65,6 @@ def build_task(name: str, world: World, concepts: Sequence[Concept], keep: Seque
     if name == "styles":
         return StyleTask(questions, ClipScorer(str(weights / "clip")), judge)
     return AccuracyTask(name, questions, judge)
-
-
-def kind_of(concept: Concept) -> str:
-    """Returns the kind of a concept in the embedded model's world, whatever its prompts are."""
-    return "style" if concept.name in STYLE_NAMES else "explicit" if concept.name == SMOKING else "object"
 
 
 def rephrased_questions(world: World, concepts: Sequence[Concept]) -> list[Question]:

@@ -16,6 +16,7 @@ from ..drawing.images import Drawing
 from ..evaluation.drift import perceptual_distances
 from ..evaluation.intervals import mean_with_interval, proportion
 from ..evaluation.network import ImageNetwork
+from ..evaluation.questions import score
 from ..evaluation.records import Costs, Scores
 from ..evaluation.report import grid
 from ..evaluation.run import RANDOM, UNTOUCHED, Evaluation, State
@@ -45,10 +46,10 @@ class WorldTask(AccuracyTask):
 
     def score(self, images: Sequence[Image.Image]) -> Scores:
         """Returns the scores of `AccuracyTask`, and how many places without their forgotten object are empty."""
-        subjects = self.judge.answer(images)["subject"]
-        asked = [q.group == "forgotten" and q.kind == "subject" for q in self.questions]
-        empty = proportion([seen == NOTHING for seen, is_asked in zip(subjects, asked, strict=True) if is_asked])
-        return {**super().score(images), "empty": empty}
+        answers = self.judge.answer(images)
+        of_objects = [i for i, q in enumerate(self.questions) if q.group == "forgotten" and q.kind == "subject"]
+        empty = proportion([answers["subject"][i] == NOTHING for i in of_objects])
+        return {**score(self.questions, answers), "empty": empty}
 
     def compare(self, before: Sequence[Image.Image], after: Sequence[Image.Image]) -> Scores:
         """Returns the distance of everything that is not forgotten from the images before, by the judge's features."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes
 
-from ..bench.evaluate import TaskName, forgotten_concepts, measure
+from ..bench.evaluate import TaskName, forgotten_concepts, measure, name_of
 from ..bench.questions import World
 from ..drawing.images import Drawing
 from ..edits.edited import load_edited
@@ -60,15 +60,14 @@ class Evaluate:
             raise UsageError("Give either --mask or --edited, the edit of the model to evaluate.")
         mask = NeuronMask.from_pretrained(self.mask) if self.mask is not None else None
         forgotten = forgotten_concepts(mask, concepts_in(self.forgotten))
-        if self.edited is not None:
-            load_edited(self.edited)  # refused before the model is loaded
-        edit = mask or self.edited
-        assert edit is not None
+        edit = mask or load_edited(self.edited)  # type: ignore[arg-type]  # refused before the model is loaded
+        edit_name = name_of(mask or self.edited)  # type: ignore[arg-type]
         pipe = self.runtime.load(self.model)
         with told_to_continue(self.out):
             result = measure(
                 pipe,
                 edit,
+                edit_name,
                 self.out,
                 self.task,
                 forgotten,

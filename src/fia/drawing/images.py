@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from tqdm.auto import tqdm
 
 from ..errors import ArgumentError, OutOfMemoryError, UsageError
 from ..models.families import guidance_arguments
-from ..models.pipelines import embedded_name, get_denoiser, hidden_progress_bar
+from ..models.pipelines import call_parameters, embedded_name, get_denoiser, hidden_progress_bar
 from ..recommended import GUIDANCE_SCALES
 from ..settings import check_at_least_one
 
@@ -123,7 +122,7 @@ def seconds_per_image(pipe: DiffusionPipeline, requests: Sequence[Request], draw
         requests: the images to generate, at least one.
         drawing: how to generate them.
     """
-    if "callback_on_step_end" not in signature(pipe.__call__).parameters:
+    if "callback_on_step_end" not in call_parameters(pipe):
         return None
     first, device = next(batches(requests, drawing)), pipe._execution_device
     times = [time.perf_counter()]

@@ -9,7 +9,6 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from inspect import signature
 from typing import Any
 
 import torch
@@ -18,6 +17,8 @@ from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 from torch import nn
 
 from ..errors import UnsupportedError
+from ..models.layers import diffusers_hooks
+from ..models.pipelines import call_parameters
 
 log = logging.getLogger("fia")
 
@@ -30,7 +31,7 @@ def check_pipeline(pipe: DiffusionPipeline, denoiser: nn.Module) -> None:
     """Raises UnsupportedError if a pipeline does not make images from text alone, with one denoiser."""
     name, parts = type(pipe).__name__, pipe.components
     takes = [part for part in ("controlnet", "adapter") if parts.get(part) is not None]
-    takes += [argument for argument in PICTURES if argument in signature(pipe.__call__).parameters]
+    takes += [argument for argument in PICTURES if argument in call_parameters(pipe)]
     if takes and (takes != ["image"] or not isinstance(pipe, tuple(AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()))):
         raise UnsupportedError(
             f"{name} makes images from another image ({', '.join(takes)}), and concepts are found with text alone. "
@@ -97,14 +98,13 @@ def _without_cache(denoiser: Any) -> Iterator[None]:
     if config is not None:
         denoiser.disable_cache()
     try:
-        for module in denoiser.modules():
-            for hook in getattr(vars(module).get("_diffusers_hook"), "hooks", {}).values():
-                kind = type(hook)
-                if kind.__module__.startswith(HOOKS) and kind.__module__.removeprefix(HOOKS) not in HARMLESS:
-                    raise UnsupportedError(
-                        f"A {kind.__name__} of diffusers changes what the layers see. Load the model again without it, "
-                        "or turn a cache on with enable_cache: then it is put aside while neurons are found."
-                    )
+        for hook in diffusers_hooks(denoiser):
+            kind = type(hook)
+            if kind.__module__.startswith(HOOKS) and kind.__module__.removeprefix(HOOKS) not in HARMLESS:
+                raise UnsupportedError(
+                    f"A {kind.__name__} of diffusers changes what the layers see. Load the model again without it, or "
+                    "turn a cache on with enable_cache: then it is put aside while neurons are found."
+                )
         yield
     finally:
         if config is not None:

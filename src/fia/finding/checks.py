@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from inspect import Parameter, signature
 from typing import Any
 
 from diffusers import DiffusionPipeline
@@ -15,7 +14,7 @@ from ..concepts import Concept, comparable
 from ..errors import ArgumentError, UnsupportedError, UsageError, did_you_mean
 from ..masks.fusion import agnostic_threshold
 from ..models.families import family_of, guidance_arguments, is_known
-from ..models.pipelines import active_adapters, get_denoiser, known_names, longest_prompt
+from ..models.pipelines import active_adapters, call_parameters, get_denoiser, known_names, longest_prompt
 from ..prompts import ConceptPairs
 from ..settings import Settings
 
@@ -27,11 +26,6 @@ USUAL_DISTILLED = 5.0  # FLUX.1-dev is used with 3 to 4
 # What finding gives a pipeline itself, and what would change the number of rows.
 OWN_ARGUMENTS = ("prompt", "generator", "num_inference_steps", "output_type", "num_images_per_prompt")
 MULTIPLE = 8  # of pixels; the autoencoders halve an image three times at least
-
-
-def call_parameters(pipe: DiffusionPipeline) -> Mapping[str, Parameter]:
-    """Returns the parameters of a pipeline's call, by name."""
-    return signature(pipe.__call__).parameters
 
 
 def check_call(pipe: DiffusionPipeline, call: Mapping[str, Any]) -> None:

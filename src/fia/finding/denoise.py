@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import UnsupportedError
 from ..models.families import Family, family_of, guidance_arguments
+from ..models.pipelines import call_parameters
 from .aside import alone
 from .observe import Observer
 
@@ -64,7 +65,7 @@ def run_first_steps(
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     options = guidance_arguments(denoiser, guidance_scale, len(prompts))
-    if "pag_scale" in signature(pipe.__call__).parameters:
+    if "pag_scale" in call_parameters(pipe):
         options["pag_scale"] = 0.0  # no perturbed attention guidance, which needs rows of its own
     with (
         alone(pipe, denoiser, seeds) as own,

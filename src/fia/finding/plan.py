@@ -13,13 +13,12 @@ from ..errors import ArgumentError, UsageError
 from ..masks.pruning import refuse_if_pruned
 from ..models.families import Guidance, family_of
 from ..models.layers import MaskableLayer, hash_weights, maskable_layers
-from ..models.pipelines import embedded_name, get_denoiser, get_known_denoiser
+from ..models.pipelines import call_parameters, embedded_name, get_denoiser, get_known_denoiser
 from ..prompts import ConceptPairs, prompt_pairs
 from ..recommended import recommend
 from ..settings import Settings, check_names
 from .aside import check_pipeline
 from .checks import (
-    call_parameters,
     check_authors_code,
     check_call,
     read_words,

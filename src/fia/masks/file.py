@@ -13,7 +13,6 @@ import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from ..errors import DataError, NotFoundError, UsageError
-from ..files import check_can_write, written_whole
+from ..files import check_can_write, similar_folder, written_whole
 from .contents import MaskContents
 from .file_checks import FORMAT, FORMAT_VERSION, SENSE, parse_settings, split_neurons
 from .gapcode import encode
@@ -228,24 +227,17 @@ def find_folder(folder_or_repo: str | Path, **hub: Any) -> Path:
         except HFValidationError:
             raise NotFoundError(
                 f"There is no folder {str(folder_or_repo)!r}, and no repository has such a name. Give the folder of a "
-                f"mask, or owner/name of a repository.{_did_you_mean(folder)}"
+                f"mask, or owner/name of a repository.{similar_folder(folder, NEURONS)}"
             ) from None
         except OSError as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise NotFoundError(
                 f"There is no folder {str(folder_or_repo)!r}, and the Hub gives no such mask ({reason}). Give the "
-                f"folder of a mask, or owner/name of a repository.{_did_you_mean(folder)}"
+                f"folder of a mask, or owner/name of a repository.{similar_folder(folder, NEURONS)}"
             ) from None
     if not (folder / NEURONS).is_file():
         raise NotFoundError(f"{folder} holds no mask: there is no {NEURONS} in it. Give the folder of a mask.")
     return folder
-
-
-def _did_you_mean(folder: Path) -> str:
-    """Returns a question that names the mask beside a folder that is not there, if one has a similar name."""
-    masks = {file.parent.name for file in folder.parent.glob(f"*/{NEURONS}")}
-    close = get_close_matches(folder.name, masks, n=1)
-    return f" Did you mean {str(folder.with_name(close[0]))!r}?" if close else ""
 
 
 def _digest(config: str, tensors: dict[str, np.ndarray]) -> str:

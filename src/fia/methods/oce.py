@@ -83,7 +83,8 @@ def _projector(columns: Float[Tensor, "outputs n"]) -> Float[Tensor, "outputs ou
 @torch.no_grad()
 def ordinary_moment(pipe: DiffusionPipeline) -> Float[Tensor, "width width"]:
     """Returns C: the mean of c c^T over the tokens of ordinary texts, without their padding, in float64."""
-    texts = [fill(base, slot=slot) for _, base, slots in TEMPLATES.values() for slot in slots]
+    kinds = [own for kind, own in TEMPLATES.items() if kind != "place"]  # whose base prompts are those of styles
+    texts = [fill(base, slot=slot) for _, base, slots in kinds for slot in slots]
     lengths = [len(pipe.tokenizer(text, truncation=True).input_ids) for text in texts]
     rows = torch.cat([row[:length] for row, length in zip(embed(pipe, texts), lengths, strict=True)]).double()
     return rows.T @ rows / len(rows)

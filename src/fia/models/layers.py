@@ -5,7 +5,7 @@ The code finds layers by the class that owns them. It refers to them by qualifie
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -217,14 +217,18 @@ def _check_chunks(denoiser: nn.Module) -> None:
 
 def _check_not_on_disk(denoiser: nn.Module) -> None:
     """Refuses a denoiser whose weights diffusers keeps on disk, in groups."""
+    if any(getattr(getattr(hook, "group", None), "offload_to_disk_path", None) for hook in diffusers_hooks(denoiser)):
+        raise UsageError(
+            "The weights are offloaded to disk (enable_group_offload with offload_to_disk_path), so they can neither "
+            "be read nor changed. Load the model again without that, or offload to memory; apply or remove the mask, "
+            "then offload it."
+        )
+
+
+def diffusers_hooks(denoiser: nn.Module) -> Iterator[Any]:
+    """Yields the hooks that diffusers put on the modules of a denoiser, such as those of offloading and of caches."""
     for module in denoiser.modules():
-        hooks = getattr(vars(module).get("_diffusers_hook"), "hooks", {})
-        if any(getattr(getattr(hook, "group", None), "offload_to_disk_path", None) for hook in hooks.values()):
-            raise UsageError(
-                "The weights are offloaded to disk (enable_group_offload with offload_to_disk_path), so they can "
-                "neither be read nor changed. Load the model again without that, or offload to memory; apply or remove "
-                "the mask, then offload it."
-            )
+        yield from getattr(vars(module).get("_diffusers_hook"), "hooks", {}).values()
 
 
 def _check_plain(name: str, layer: MaskableLayer) -> None:

@@ -1,10 +1,10 @@
 """Pipelines: their denoiser, name, prompt length, progress bar and safety checker."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ..errors import UnsupportedError
+from ..provenance import Identity, hash_pipeline
 from .families import is_known
 from .layers import own_layer
 
@@ -39,6 +40,21 @@ def get_denoiser(pipe: DiffusionPipeline) -> ModelMixin:
             "Give a text-to-image pipeline."
         )
     return denoiser
+
+
+def call_parameters(pipe: DiffusionPipeline) -> Mapping[str, Parameter]:
+    """Returns the parameters of a pipeline's call, by name."""
+    return signature(pipe.__call__).parameters
+
+
+def identity_of(pipe: DiffusionPipeline) -> Identity:
+    """Returns what identifies a pipeline in a record, without its path. It hashes all weights, which takes time."""
+    return {
+        "name": model_name(pipe),
+        "hash": hash_pipeline(pipe),
+        "dtype": str(pipe.dtype).removeprefix("torch."),
+        "scheduler": type(pipe.scheduler).__name__,
+    }
 
 
 def denoiser_name(pipe: DiffusionPipeline) -> str:
@@ -107,7 +123,7 @@ def longest_prompt(pipe: DiffusionPipeline) -> PromptLimit | None:
     if not tokenizers:
         return None
     longest = max(tokenizers, key=lambda part: part.model_max_length)
-    own_limit = signature(pipe.__call__).parameters.get("max_sequence_length")
+    own_limit = call_parameters(pipe).get("max_sequence_length")
     limits = [longest.model_max_length] + ([] if own_limit is None else [own_limit.default])
     return PromptLimit(longest, min(limits))
 

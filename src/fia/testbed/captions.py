@@ -21,6 +21,11 @@ STYLE_SUFFIX = " in the style of {style}"
 SMOKING = "smoking"  # the attribute; a caption has it before a person's name
 
 
+def kind_of(name: str) -> str:
+    """Returns the kind of a concept of this name in the embedded model's world."""
+    return "style" if name in STYLE_NAMES else "explicit" if name == SMOKING else "object"
+
+
 def draw_captions(
     subjects: Sequence[int],
     places: Sequence[int],
