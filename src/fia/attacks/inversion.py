@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..drawing.images import Drawing, Request
-from ..errors import UsageError
 from ..settings import check_at_least_one
 from .draw import draw_embedded
 from .interface import Attack, Case, Group, Learned, Needs
 from .targets import around
 from .tokens import encode, sequence, token_table, words_of
-from .training import Denoising, check_trainable, clean_latents, prediction_error
+from .training import Denoising, check_rate, check_trainable, clean_latents, prediction_error
 
 
 def with_new_word(
@@ -70,8 +69,7 @@ class Inversion(Attack):
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "steps", "batch_size", "pictures")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate={self.learning_rate} of the inversion; it must be above 0.")
+        check_rate(self.title, self.learning_rate)
 
     @property
     def number_of_pictures(self) -> int:

@@ -25,7 +25,7 @@ from ..settings import check_at_least_one
 from .draw import draw_embedded, draw_plain
 from .interface import Attack, Case, Group, Learned, Needs
 from .tokens import encode, most_words, sequence, straight_through, token_table, words_of
-from .training import Denoising, check_trainable, clean_latents, prediction_error
+from .training import Denoising, check_rate, check_trainable, clean_latents, prediction_error
 
 EVERY = 3  # tokens of the prompt before each free one, in P4D-K
 
@@ -71,8 +71,7 @@ class P4D(Attack):
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "tokens", "iterations", "draws")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate={self.learning_rate} of P4D; it must be above 0.")
+        check_rate(self.title, self.learning_rate)
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from ..methods.text_embeddings import embed
 from ..settings import check_at_least_one
 from .draw import draw_plain
 from .interface import Attack, Case, Group, Learned, Needs, Picture
-from .training import Denoising, check_trainable, clean_latents, prediction_error
+from .training import Denoising, check_rate, check_trainable, clean_latents, prediction_error
 
 ATTENTIONS = ["to_q", "to_k", "to_v", "to_out.0"]  # the linears that a LoRA adapts
 
@@ -50,8 +50,7 @@ class FineTuning(Attack):
         check_at_least_one(self, "pictures", "batch_size")
         if not self.steps or min(self.steps) < 1:
             raise UsageError(f"steps={self.steps} of {self.title}; give numbers of steps, at least 1.")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate={self.learning_rate} of {self.title}; it must be above 0.")
+        check_rate(self.title, self.learning_rate)
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import DataError, UnsupportedError
+from ..errors import DataError, UnsupportedError, UsageError
 
 Latents = Float[Tensor, "n channels side side"]
 
@@ -26,6 +26,12 @@ def check_trainable(pipe: StableDiffusionPipeline) -> None:
             f"This attack needs gradients, and {pipe.unet.dtype} is too coarse for them; load the model in float32 "
             "(--dtype float32)."
         )
+
+
+def check_rate(title: str, learning_rate: float) -> None:
+    """Raises ValueError if the learning rate of an attack with this title is not above 0."""
+    if not learning_rate > 0:
+        raise UsageError(f"learning_rate={learning_rate} of {title}; it must be above 0.")
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from ..settings import check_at_least_one
 from .draw import draw_embedded, draw_plain
 from .interface import Attack, Case, Group, Learned, Needs
 from .tokens import encode, most_words, sequence, straight_through, token_table, words_of
-from .training import Denoising, check_trainable, clean_latents, prediction_error
+from .training import Denoising, check_rate, check_trainable, clean_latents, prediction_error
 
 
 def on_simplex(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
@@ -59,8 +59,7 @@ class UnlearnDiffAtk(Attack):
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "tokens", "timesteps", "iterations")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate={self.learning_rate} of UnlearnDiffAtk; it must be above 0.")
+        check_rate(self.title, self.learning_rate)
 
     def check(self, pipe: StableDiffusionPipeline, drawing: Drawing) -> None:
         """Raises ValueError or TypeError if the model reads too few tokens, or is not in float32."""
