@@ -32,6 +32,8 @@ from fia.bench.questions import World
 from fia.methods import Method
 from fia.testbed.world import OBJECT_NAMES
 
+pytestmark = pytest.mark.slow
+
 FEW = Settings(
     edit="zero", spatial_ratio=0.03, num_inference_steps=4, saliency_steps=2, prompts_per_concept=2, agnostic_ratio=0.8
 )

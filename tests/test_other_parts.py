@@ -20,6 +20,7 @@ import fia
 
 # diffusers warns of parts that it means to drop, and of how it loads them.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning"),
     pytest.mark.usefixtures("any_types"),  # quantised layers are of no type that the annotations allow
 ]

@@ -30,6 +30,8 @@ from fia.edits.weight_edit import WeightEdit
 from fia.methods import NegativePrompt
 from fia.provenance import Identity, hash_pipeline
 
+pytestmark = pytest.mark.slow
+
 FEW = {"extent": Extent(2, seed=1), "drawing": Drawing(2, 1.0, batch_size=1)}
 CHOSEN: tuple[Attack, ...] = (Merge((0.5,)), Completion((1,)), Inversion(2, batch_size=1, pictures=2), Benign((1,), 2))
 TWO = CHOSEN[1:3]

@@ -36,6 +36,8 @@ from fia.edits.weight_edit import WeightEdit
 from fia.methods import UCE
 from fia.testbed.judge import load_judge
 
+pytestmark = pytest.mark.slow
+
 CHURCH = Concept("church")
 DRAWING = Drawing(6, 4.0)
 REQUESTS = requests_for(CHURCH, 2, 3000)

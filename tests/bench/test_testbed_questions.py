@@ -38,6 +38,7 @@ def test_prompts_say_what_is_asked_for() -> None:
     assert prompts["church", "Lumenza", False].endswith("in the style of Lumenza")
 
 
+@pytest.mark.slow
 def test_no_prompt_is_one_that_neurons_are_found_with() -> None:
     asked = {scene.request.prompt for scene in scenes(WORLD)}
     for concept in (*map(Concept, OBJECT_NAMES), *STYLES, SMOKING_CONCEPT):

@@ -16,6 +16,8 @@ from fia.concepts import parse_concepts
 from fia.finding.plan import plan_finding
 from fia.testbed.pretrained import FOLDER
 
+pytestmark = pytest.mark.slow
+
 FAST = ["--num-inference-steps", "4", "--saliency-steps", "2", "--prompts-per-concept", "2", "--retained-words", "0"]
 HARD = ["--edit", "zero", "--spatial-ratio", "0.5", *FAST[:-2], "--num-inference-steps", "10"]
 

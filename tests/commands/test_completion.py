@@ -8,6 +8,8 @@ import pytest
 
 from fia.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def complete(script: Path, *words: str) -> list[str]:
     """Returns what bash offers for the last word."""

@@ -21,6 +21,8 @@ from fia.loading import load_pipeline
 from fia.models.pipelines import without_safety_checker
 from fia.testbed.pretrained import FOLDER
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--world.images-per-object", "1", "--world.images-per-other", "1", "--world.images-per-style", "2"]
 FEW = ["--num-inference-steps", "2"]
 ALL_TASKS = ["objects", "styles", "explicit", "quality", "robust-prompts"]
@@ -48,7 +50,6 @@ def out(everything: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_every_task_measures_every_state(out: Path) -> None:
     result = json.loads((out / "results.json").read_text())
     assert list(result["tasks"]) == ALL_TASKS
@@ -71,7 +72,6 @@ def test_every_task_measures_every_state(out: Path) -> None:
     assert result["edit"]["mask"] == ["church", "Lumenza", "smoking"]
 
 
-@pytest.mark.slow
 def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
     page = (out / "report.html").read_text()
     assert "testbed without church, Lumenza, smoking" in page
@@ -84,7 +84,6 @@ def test_the_report_is_one_file_that_needs_no_network(out: Path) -> None:
     assert "src=" not in links.replace('src="data:', "")
 
 
-@pytest.mark.slow
 def test_a_state_made_otherwise_is_not_mixed_in(
     out: Path, everything: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +107,6 @@ def uninterrupted(everything: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return (out / "results.json").read_bytes()
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_result_of_one(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29513"]
     assert run(everything, tmp_path, launcher).wait() == 0
@@ -116,7 +114,6 @@ def test_two_processes_give_the_result_of_one(everything: Path, uninterrupted: b
     assert not list(tmp_path.rglob("*.partial"))
 
 
-@pytest.mark.slow
 def test_a_process_that_is_killed_three_times_goes_on(everything: Path, uninterrupted: bytes, tmp_path: Path) -> None:
     for images in (3, 41, 70):  # in each of three states
         process = run(everything, tmp_path)

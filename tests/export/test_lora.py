@@ -15,6 +15,8 @@ from fia.export.lora import RIDGE, write_lora
 from fia.masks.solve import solve_whole
 from fia.models.layers import find_layers
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("peft")
 FAST = {"num_inference_steps": 3, "saliency_steps": 1, "prompts_per_concept": 2, "progress": False}
 

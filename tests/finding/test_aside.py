@@ -27,6 +27,8 @@ from warned import heard, warned
 
 import fia
 
+pytestmark = pytest.mark.slow
+
 FAST = {"edit": "zero", "num_inference_steps": 4, "saliency_steps": 3, "prompts_per_concept": 2, "progress": False}
 
 

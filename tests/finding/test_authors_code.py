@@ -14,6 +14,8 @@ from fia.finding.authors_code import select_as_authors_code
 from fia.finding.plan import choose_settings
 from fia.prompts import prompt_pairs
 
+pytestmark = pytest.mark.slow
+
 STEPS, FIRST, R1 = 5, 3, 0.1
 QUICK = {
     "mode": "authors-code",

@@ -18,6 +18,7 @@ def count_rows(module):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidance_scale", [1, 7.5])
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_the_rows_and_calls_that_are_planned_are_those_that_come(pipe, guidance_scale, batch_size):

@@ -17,6 +17,8 @@ from fia.finding.words import CATEGORIES, in_turn, usable_words
 from fia.masks.random_control import random_mask
 from fia.models.layers import find_layers
 
+pytestmark = pytest.mark.slow
+
 REWRITE = {"edit": "rewrite", "spatial_ratio": 0.1, "retained_words": 0, "moment_rank": 48}
 
 

@@ -30,6 +30,7 @@ def rows(pipe):
     return seen
 
 
+@pytest.mark.slow
 def test_base_prompts_run_once_for_all_concepts_of_a_kind(pipe, rows):
     find(pipe, ["church", "tench", "golf ball"], guidance_scale=1)
     assert sum(rows) == 2 * (2 + 3 * 2)  # steps * (base prompts + three concepts' prompts)
@@ -38,6 +39,7 @@ def test_base_prompts_run_once_for_all_concepts_of_a_kind(pipe, rows):
     assert sum(rows) == 2 * 2 * ((2 + 2 * 2) + (2 + 2) + (2 + 2))  # and twice with guidance
 
 
+@pytest.mark.slow
 def test_base_prompts_run_again_for_every_group_of_concepts(exact_pipe, rows):
     whole = find(exact_pipe, ["church", "tench", "golf ball"])
     rows.clear()
@@ -46,6 +48,7 @@ def test_base_prompts_run_again_for_every_group_of_concepts(exact_pipe, rows):
     assert_same_neurons(parts, whole)
 
 
+@pytest.mark.slow
 def test_layers_are_watched_in_several_runs_where_the_sums_do_not_fit_the_memory(pipe, rows, monkeypatch):
     whole = find(pipe, ["church", "tench"])
     rows.clear()
@@ -82,6 +85,7 @@ def test_what_a_listener_raises_stops_the_finding_and_leaves_nothing_behind(pipe
     assert not any(layer.module._forward_hooks for layer in maskable_layers(pipe.unet).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidance_scale", [1, 7.5])
 def test_the_batch_size_does_not_matter(exact_pipe, guidance_scale):
     masks = [find(exact_pipe, ["church", "tench"], batch_size=n, guidance_scale=guidance_scale) for n in (1, 3, 100)]
@@ -89,6 +93,7 @@ def test_the_batch_size_does_not_matter(exact_pipe, guidance_scale):
     assert_same_neurons(masks[0], masks[2])
 
 
+@pytest.mark.slow
 def test_the_order_of_concepts_does_not_matter(exact_pipe):
     concepts = ["church", Concept("Monet", "style"), "tench"]
     one, other = find(exact_pipe, concepts), find(exact_pipe, concepts[::-1])
@@ -98,6 +103,7 @@ def test_the_order_of_concepts_does_not_matter(exact_pipe):
     assert all(torch.equal(one.pruned[name], other.pruned[name]) for name in one.shapes)
 
 
+@pytest.mark.slow
 def test_a_concept_is_found_the_same_in_any_company(exact_pipe):
     everyone = find(exact_pipe, ["church", "tench", Concept("Monet", "style")])
     for concept in ("church", "tench", Concept("Monet", "style")):
@@ -114,6 +120,7 @@ def test_a_mask_without_a_concept_is_the_mask_found_without_it(exact_pipe):
     assert all(torch.equal(fewer.pruned[name], alone.pruned[name]) for name in alone.shapes)
 
 
+@pytest.mark.slow
 def test_every_concept_has_its_own_ratios(exact_pipe):
     concepts = [Concept("church", spatial_ratio=0.2), Concept("tench", temporal_ratio=0.5), "golf ball"]
     mixed = find(exact_pipe, concepts)
@@ -153,6 +160,7 @@ def test_own_prompts_are_the_ones_that_are_run(pipe, monkeypatch):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("concepts", "alpha"),
     [(["church"], 0.6), ([Concept("Monet", "style")], 0.8), (["church", Concept("Monet", "style")], 0.6)],
@@ -196,6 +204,7 @@ def test_an_error_midway_leaves_the_pipeline_as_it_was(pipe, monkeypatch, error)
     assert_clean(pipe, before)
 
 
+@pytest.mark.slow
 def test_out_of_memory_starts_the_group_over_with_smaller_batches(exact_pipe, monkeypatch):
     expected = find(exact_pipe, ["church", "tench"])
     original, batches = collect.run_first_steps, []

@@ -10,6 +10,8 @@ import fia
 from fia import Concept, Settings
 from fia.finding import run as unlearn
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings(
     edit="zero",
     prompts_per_concept=3,

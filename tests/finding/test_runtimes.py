@@ -12,6 +12,8 @@ from warned import warned
 import fia
 from fia.models.layers import hash_weights, maskable_layers
 
+pytestmark = pytest.mark.slow
+
 FAST = {"edit": "zero", "num_inference_steps": 3, "saliency_steps": 1, "prompts_per_concept": 2, "progress": False}
 FAMILIES = pytest.mark.parametrize("family", ["pixart", "flux", "sana", "qwen_image"])
 

@@ -10,6 +10,8 @@ from fia.finding import stability
 from fia.finding.stability import mean_overlap, mean_overlap_by_chance, measure_stability, split
 from fia.prompts import reworded
 
+pytestmark = pytest.mark.slow
+
 FAST = Settings(num_inference_steps=4, saliency_steps=1)
 
 

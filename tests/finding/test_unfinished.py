@@ -17,6 +17,8 @@ from tiny_pipelines import tiny_sd
 from fia import Concept, NeuronMask
 from fia.masks.file import NEURONS
 
+pytestmark = pytest.mark.slow
+
 CONCEPTS = ["church", "tench", "golf ball", Concept("Monet", "style")]
 ONE_BY_ONE = {"concepts_at_once": 1}
 STEPS = SETTINGS.saliency_steps
@@ -131,7 +133,6 @@ def neurons(folder: Path) -> dict[str, list[int]]:
     return {name: tensor.tolist() for name, tensor in tensors.items() if name.startswith(("counts", "neurons"))}
 
 
-@pytest.mark.slow
 def test_two_processes_find_the_mask_of_one(model, tmp_path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     alone, shared = forget(model, tmp_path / "alone"), forget(model, tmp_path / "shared", launcher=launcher)
@@ -160,7 +161,6 @@ sys.exit(main())
 """
 
 
-@pytest.mark.slow
 def test_a_command_that_is_killed_goes_on(model, tmp_path):
     succeed(forget(model, tmp_path / "alone"))
     waiting, unfinished = tmp_path / "waiting.py", tmp_path / "killed.unfinished"
@@ -179,7 +179,6 @@ def test_a_command_that_is_killed_goes_on(model, tmp_path):
     assert not unfinished.exists()
 
 
-@pytest.mark.slow
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(model, tmp_path):
     taken = json.loads(succeed(forget(model, tmp_path / "mask", "--dry-run", "--json", "--batch-size", "4")))
     # Objects: 5 base prompts, and 5 for each of five concepts, two at a time; a style by itself.

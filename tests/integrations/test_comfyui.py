@@ -16,6 +16,8 @@ from fia.export.lora import write_lora
 from fia.export.patch import write_patch
 from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:

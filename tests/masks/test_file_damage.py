@@ -17,6 +17,8 @@ from warned import warned
 from fia import NeuronMask
 from fia.masks import file as maskfile
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1000, -1])
 def test_a_truncated_file_is_refused(folder, kept):

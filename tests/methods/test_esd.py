@@ -11,6 +11,8 @@ from fia.methods.esd import erased_target, predict
 from fia.methods.text_embeddings import embed
 from fia.models.layers import cross_attentions
 
+pytestmark = pytest.mark.slow
+
 FEW = {"iterations": 2, "batch_size": 2, "num_inference_steps": 3}
 
 

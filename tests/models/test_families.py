@@ -19,6 +19,8 @@ from fia.models.families import FAMILIES, MODELS, OWNERS, Z_IMAGE_TOKENS, guidan
 from fia.models.layers import find_layers, hash_weights, layer_shapes, layers_named, maskable_layers
 from fia.models.pipelines import get_denoiser
 
+pytestmark = pytest.mark.slow
+
 FAST = {"edit": "zero", "num_inference_steps": 3, "saliency_steps": 1, "prompts_per_concept": 2, "progress": False}
 UNET = {"block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2, "sample_size": 64}
 XL = {

@@ -17,6 +17,8 @@ import fia
 from fia import Concept, Settings
 from fia.finding import run as unlearn
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings(
     edit="zero",
     num_inference_steps=4,

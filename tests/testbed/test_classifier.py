@@ -41,6 +41,7 @@ def test_the_logits_are_those_of_the_heads_in_a_row() -> None:
     assert classifier.config.id2label[len(SUBJECTS) + 2] == PLACE_NAMES[0]
 
 
+@pytest.mark.slow
 def test_labels_are_those_of_the_scenes_but_for_what_is_ruined(scenes: Scenes) -> None:
     images, labels = judged_scenes(scenes, 400, generator())
     assert images.shape == (400, 3, 64, 64)

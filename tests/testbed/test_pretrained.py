@@ -11,6 +11,8 @@ from fia.testbed.scenes import Scenes
 from fia.testbed.styles import blur
 from fia.testbed.world import NO_STYLE, NO_SUBJECT, OBJECTS, SUBJECTS
 
+pytestmark = pytest.mark.slow
+
 NUMBER = 700
 
 
@@ -53,7 +55,6 @@ def test_the_judge_is_not_fooled_by_colour_alone(scenes: Scenes, smeared: bool) 
     assert ((answers == UNRECOGNISABLE) | (answers == NO_SUBJECT)).float().mean() >= 0.9
 
 
-@pytest.mark.slow
 def test_the_clip_finds_the_caption_of_a_picture(scenes: Scenes) -> None:
     clip, tokenizer = load_clip()
     subjects = torch.arange(NUMBER) % NO_SUBJECT

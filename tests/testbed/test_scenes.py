@@ -22,6 +22,8 @@ from fia.testbed.world import (
     SUBJECTS,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -158,7 +160,6 @@ def test_captions_name_what_is_there() -> None:
     assert set(captions) <= set(all_captions())
 
 
-@pytest.mark.slow
 def test_every_caption_is_among_those_the_tokenizer_learned_but_for_its_style(scenes: Scenes) -> None:
     known = set(all_captions())
     for caption in scenes.sample(1000, generator()).captions:

@@ -15,6 +15,8 @@ from fia.masks.random_control import random_mask
 from fia.models.layers import hash_weights, maskable_layers
 from fia.web.jobs import Job
 
+pytestmark = pytest.mark.slow
+
 ON = {"church": 1.0, "cat": 1.0}
 
 

@@ -15,6 +15,8 @@ from fia.web.app import create_app
 from fia.web.guard import allowed_hosts
 from fia.web.offers import make_offers
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(fia.web.__file__).parent / "page"
 
 

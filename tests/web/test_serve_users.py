@@ -9,6 +9,8 @@ from fia.web import jobs
 from fia.web.refusal import Refused
 from fia.web.sessions import Picture, Pictures, Sessions
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_pages_have_their_own_masks_and_pictures(client):
     one, two = Page(client), Page(client)
