@@ -48,6 +48,7 @@ def test_forged_moments_are_refused(rewriting_folder, change, said):
         {"near": {"nobody": ["near w chapel"]}},
         {"sources": [{"key": "base b", "block": "base", "number": 1, "rank": 4}]},
         {"sources": [{"key": "base b", "block": "other", "number": 1, "rank": 4}]},
+        {"sources": [{"key": "mug", "block": "named", "number": 1, "rank": 4}]},
         {"extra": 1},
     ],
 )

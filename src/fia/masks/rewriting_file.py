@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..settings import LARGEST_WEIGHT
 from .low_rank import Moment, Response
-from .rewriting import Block, Rewriting, Source
+from .rewriting import NAMED, Block, Rewriting, Source
 
 Shapes = dict[str, tuple[int, int]]
 LARGEST_RANK = 2**12
@@ -108,6 +108,7 @@ def _is_source(source: Any) -> bool:
         and source.keys() == SourceRecord.__annotations__.keys()
         and isinstance(source["key"], str)
         and source["block"] in get_args(Block)
+        and (source["block"] != "named" or source["key"].startswith(NAMED))
         and type(source["number"]) is int
         and source["number"] > 0
         and _is_rank(source["rank"])
