@@ -27,7 +27,7 @@ from ..processes import processes
 from ..provenance import environment, hash_pipeline
 from ..testbed.classifier import NOTHING
 from ..testbed.judge import TestbedJudge, load_judge
-from ..testbed.pretrained import FOLDER, load_testbed
+from ..testbed.pretrained import FOLDER, Architecture, load_testbed
 from .edit_store import OURS, EditStore
 from .questions import World, ask
 from .report import BenchCosts, BenchScores, write_report
@@ -61,9 +61,11 @@ class WorldTask(AccuracyTask):
 class Bench:
     """The embedded model, its judge, its world, and the folder for results."""
 
-    def __init__(self, out: Path, world: World, drawing: Drawing, weights: Path = FOLDER) -> None:
+    def __init__(
+        self, out: Path, world: World, drawing: Drawing, weights: Path = FOLDER, architecture: Architecture = "unet"
+    ) -> None:
         """Loads the model and the judge from `weights`, a folder that `fia testbed train` wrote."""
-        self.out, self.world, self.pipe = out, world, load_testbed(weights)
+        self.out, self.world, self.pipe = out, world, load_testbed(weights, architecture)
         self.judge, self.model = load_judge(weights), hash_pipeline(self.pipe)
         self.network = ImageNetwork(str(weights / "classifier"))
         self.evaluation = Evaluation(out, self.pipe, drawing, self.model)

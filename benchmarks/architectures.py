@@ -1,0 +1,100 @@
+"""Does one setting serve other denoisers? Runs tasks of the benchmark on the embedded model's transformers.
+
+It also measures the places of the transformer with joint attention, with the prompts and seeds that choose settings. It
+writes docs/architectures.json and its tables into docs/transformer.md. If you start it again with the same folder, it
+continues.
+
+    python benchmarks/architectures.py runs/architectures
+    python benchmarks/architectures.py runs/architectures runs/seed-1     # and a U-Net that was trained there
+    python benchmarks/architectures.py                                    # writes the tables from the JSON file
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ablations import run_variants
+from tune_methods import BY_NAME, DOCS, DRAWING, FINDING, WORLD
+
+from fia.bench import Bench
+from fia.bench.edit_store import OURS
+from fia.bench.questions import World
+from fia.bench.report import table
+from fia.evaluation.records import Scores
+from fia.evaluation.run import RANDOM, UNTOUCHED
+from fia.files import write_json, written_whole
+from fia.methods import FIA, Method
+from fia.recommended import FOUND_WITH
+from fia.testbed.pretrained import FOLDER, Architecture
+
+PAGE, FILE = DOCS / "transformer.md", DOCS / "architectures.json"
+NAMES: dict[str, Architecture] = {"cross-attention": "dit", "joint attention": "mmdit"}
+SECOND = "U-Net, seed 1"
+TASKS = tuple(BY_NAME[f"forget {what}"] for what in ("5 objects", "all styles", "smoking", "all kinds at once"))
+HELD_OUT = World(images_per_object=8, images_per_other=2, images_per_style=10)
+ZEROS = "zeros in the same neurons"
+METHODS: Mapping[str, Method] = {OURS: FIA(FOUND_WITH), ZEROS: FIA(replace(FOUND_WITH, edit="zero"))}
+ROWS = (UNTOUCHED, OURS, ZEROS, RANDOM)
+
+# Patterns of names in SD3Transformer2DModel: the second linears of the feed-forwards, and the outputs of the attention.
+PLACES = {
+    "image: feed-forward": "*.ff.net.2",
+    "image: attention": "*.attn.to_out.0",
+    "image: both": "*.[af][tf][t.]n*.[02]",
+    "text: feed-forward": "*.ff_context.net.2",
+    "text: attention": "*.attn.to_add_out",
+    "text: both": "*[of]_[ac]*[.u][2t]",
+    "feed-forward of both": "*.net.2",
+    "attention of both": "*.attn.to*out*",
+}
+
+
+def measure(out: Path, second: Path | None) -> None:
+    """Runs what is missing, and writes docs/architectures.json."""
+    folders = dict.fromkeys(NAMES, FOLDER) | ({SECOND: second} if second else {})
+    tasks: dict[str, dict[str, Mapping[str, Scores]]] = {}
+    for name, folder in folders.items():
+        bench = Bench(out / name, HELD_OUT, DRAWING, folder, NAMES.get(name, "unet"))
+        scores, _ = bench.run(TASKS, lambda _: METHODS)
+        for task, rows in scores.items():
+            tasks.setdefault(task, {})[name] = rows
+    settings = replace(FOUND_WITH, seed=FINDING.seed)
+    variants = {"feed-forwards of both, attention of the image": FIA(settings)}
+    variants |= {name: FIA(replace(settings, layers=pattern)) for name, pattern in PLACES.items()}
+    places = run_variants(Bench(out / "places", WORLD, DRAWING, architecture="mmdit"), {"Places": variants})
+    write_json(FILE, {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks, "places": places})
+
+
+def write_tables() -> None:
+    """Writes the tables into docs/transformer.md."""
+    content = json.loads(FILE.read_text(encoding="utf-8"))
+    parts = []
+    for task, models in content["tasks"].items():
+        rows = {f"{model}: {row}": models[model][row] for model in models for row in ROWS}
+        parts.append(f"### {task}\n\n{table(rows, {})}")
+    places = {name.removeprefix("Places: "): row for name, row in content["places"].items()}
+    put("\n\n".join(parts), "architectures")
+    put(table(places, {}), "places")
+
+
+def put(block: str, name: str) -> None:
+    """Writes a block between its markers in the page."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, start, rest = page.partition(f"<!-- {name} -->\n")
+    _, stop, after = rest.partition(f"<!-- /{name} -->")
+    if not (start and stop):
+        raise SystemExit(f"{PAGE} has no place for {name}: add the lines <!-- {name} --> and <!-- /{name} -->.")
+    with written_whole(PAGE) as partial:
+        partial.write_text(f"{before}{start}{block}\n{stop}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    if sys.argv[1:]:
+        measure(Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2:] else None)
+    write_tables()
+
+
+if __name__ == "__main__":
+    main()
