@@ -14,7 +14,7 @@ from PIL import Image
 from fia.attacks.records import AttackScores
 from fia.attacks.report import label_of
 from fia.bench.demo import DemoResult, alone_summary
-from fia.bench.report import LEGEND, markdown, tradeoff_figure, where_they_go
+from fia.bench.report import page, tradeoff_figure, where_they_go
 from fia.evaluation import summary
 from fia.files import slug, written_whole
 from fia.masks.card import DEEDS
@@ -89,9 +89,7 @@ def write_bench() -> None:
         f"{costs['machine']['device']} with {costs['machine']['threads']} threads. [bench.json](bench.json) has the "
         "intervals and every class.",
         "![What is still detected against what is kept, for every task](bench-tradeoff.png)",
-        "## What is still detected and what is kept",
-        markdown(scores, costs["tasks"]),
-        LEGEND,
+        page(scores, costs["tasks"]),
         "## Where forgotten prompts go",
         where_they_go({name: rows for name, rows in scores.items() if "object" in name}),
         "## What they look like",

@@ -11,6 +11,8 @@ from ..evaluation.records import Costs, Proportion, Scores
 from ..evaluation.run import RANDOM, UNTOUCHED
 from ..files import written_whole
 from .edit_store import OURS
+from .ranking import LEGEND as RANKING_LEGEND
+from .ranking import ranking_table, ranking_text, standings
 
 BenchScores = Mapping[str, Mapping[str, Scores]]  # by task and method
 BenchCosts = Mapping[str, Mapping[str, Costs]]
@@ -72,6 +74,14 @@ def markdown(scores: BenchScores, costs: BenchCosts) -> str:
     return "\n\n".join(parts)
 
 
+def page(scores: BenchScores, costs: BenchCosts) -> str:
+    """Returns where our method stands, and every task's table, in Markdown."""
+    parts = ["## What is still detected and what is kept", markdown(scores, costs), LEGEND]
+    if standings(scores):
+        parts = ["## Who is first, where we lose first", ranking_table(scores), RANKING_LEGEND, *parts]
+    return "\n\n".join(parts)
+
+
 def table(rows: Mapping[str, Scores], costs: Mapping[str, Costs]) -> str:
     """Returns a table in Markdown with a row for each method. It has no column that is empty in every row."""
     values = {name: cells(scores, costs.get(name, {}), intervals=True) for name, scores in rows.items()}
@@ -99,13 +109,13 @@ def where_they_go(scores: BenchScores) -> str:
 
 
 def text(scores: BenchScores, costs: BenchCosts) -> str:
-    """Returns every task's table for the terminal."""
+    """Returns every task's table for the terminal, and where our method stands."""
     parts = []
     for task, methods in scores.items():
         lines = [f"{task:<26}" + _in_columns(COLUMNS)]
         lines += [f"  {name:<24}" + _in_columns(cells(row, costs[task][name])) for name, row in methods.items()]
         parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, [*parts, ranking_text(scores)]))
 
 
 def _in_columns(values: Sequence[str]) -> str:
@@ -150,7 +160,7 @@ def _plot_methods(axis: Axes, methods: Mapping[str, Scores]) -> None:
 def write_report(out: Path, scores: BenchScores, costs: BenchCosts) -> None:
     """Writes `results.md` and `tradeoff.png`."""
     with written_whole(out / "results.md") as partial:
-        partial.write_text(f"{markdown(scores, costs)}\n\n{LEGEND}\n", encoding="utf-8")
+        partial.write_text(f"{page(scores, costs)}\n", encoding="utf-8")
     if any(keeps_something(methods) for methods in scores.values()):
         with written_whole(out / "tradeoff.png") as partial:
             tradeoff_figure(scores).savefig(partial, format="png", dpi=120)
