@@ -20,7 +20,7 @@ from fia.testbed.classifier import HEADS
 from fia.testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES
 
 SMALL = DemoConfig("unet", World(1, 1, 1, seed=1000), Drawing(2, 4.0))
-FAST = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2}
+FAST = {"num_inference_steps": 4, "saliency_steps": 2, "prompts_per_concept": 2, "retained_words": 0}
 pytestmark = pytest.mark.slow
 
 

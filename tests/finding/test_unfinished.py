@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 from tiny_pipelines import tiny_sd
 
 from fia import Concept, NeuronMask
+from fia.cli import main
 from fia.masks.file import NEURONS
 
 pytestmark = pytest.mark.slow
 
 CONCEPTS = ["church", "tench", "golf ball", Concept("Monet", "style")]
+SIX = ["church", "tench", "golf ball", "gas pump", "parachute", "Monet:style"]
 ONE_BY_ONE = {"concepts_at_once": 1}
 STEPS = SETTINGS.saliency_steps
 
@@ -115,8 +117,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def forget(model: Path, out: Path, *flags: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen:
     """Starts `fia forget` in a process of its own."""
-    concepts = ["church", "tench", "golf ball", "gas pump", "parachute", "Monet:style"]
-    arguments = ["-m", "fia", "forget", str(model), *concepts, "--out", str(out), "--concepts-at-once", "2", *flags]
+    arguments = ["-m", "fia", "forget", str(model), *SIX, "--out", str(out), "--concepts-at-once", "2", *flags]
     command = [sys.executable, *launcher, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -133,15 +134,22 @@ def neurons(folder: Path) -> dict[str, list[int]]:
     return {name: tensor.tolist() for name, tensor in tensors.items() if name.startswith(("counts", "neurons"))}
 
 
-def test_two_processes_find_the_mask_of_one(model, tmp_path):
+@pytest.fixture(scope="module")
+def alone(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The mask of one process that is left alone."""
+    folder = tmp_path_factory.mktemp("alone") / "mask"
+    assert succeed(forget(model, folder)).count("The mask is in") == 1
+    return folder
+
+
+def test_two_processes_find_the_mask_of_one(model, alone, tmp_path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    alone, shared = forget(model, tmp_path / "alone"), forget(model, tmp_path / "shared", launcher=launcher)
-    assert [succeed(process).count("The mask is in") for process in (alone, shared)] == [1, 1]
-    assert neurons(tmp_path / "shared") == neurons(tmp_path / "alone")
-    masks = [NeuronMask.from_pretrained(tmp_path / name) for name in ("alone", "shared")]
+    assert succeed(forget(model, tmp_path / "shared", launcher=launcher)).count("The mask is in") == 1
+    assert neurons(tmp_path / "shared") == neurons(alone)
+    masks = [NeuronMask.from_pretrained(folder) for folder in (alone, tmp_path / "shared")]
     for name in masks[0].shapes:  # the last bits depend on how a library of linear algebra finds its memory aligned
         torch.testing.assert_close(masks[0].added[name], masks[1].added[name], rtol=1e-2, atol=1e-4)
-    assert {path.name for path in tmp_path.iterdir()} == {"alone", "shared"}
+    assert {path.name for path in tmp_path.iterdir()} == {"shared"}
 
 
 WAITING = """
@@ -161,8 +169,7 @@ sys.exit(main())
 """
 
 
-def test_a_command_that_is_killed_goes_on(model, tmp_path):
-    succeed(forget(model, tmp_path / "alone"))
+def test_a_command_that_is_killed_goes_on(model, alone, tmp_path):
     waiting, unfinished = tmp_path / "waiting.py", tmp_path / "killed.unfinished"
     waiting.write_text(WAITING)  # after each group, so that there is time to kill it
     for groups, how in ((1, signal.SIGINT), (2, signal.SIGKILL)):
@@ -175,12 +182,14 @@ def test_a_command_that_is_killed_goes_on(model, tmp_path):
         assert how == signal.SIGKILL or f"so far is in {unfinished}" in errors
         assert not (tmp_path / "killed").exists()
     succeed(forget(model, tmp_path / "killed"))
-    assert neurons(tmp_path / "killed") == neurons(tmp_path / "alone")
+    assert neurons(tmp_path / "killed") == neurons(alone)
     assert not unfinished.exists()
 
 
-def test_a_dry_run_says_what_it_takes_and_writes_nothing(model, tmp_path):
-    taken = json.loads(succeed(forget(model, tmp_path / "mask", "--dry-run", "--json", "--batch-size", "4")))
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(model, tmp_path, capsys):
+    flags = ["--out", str(tmp_path / "mask"), "--concepts-at-once", "2", "--dry-run", "--json", "--batch-size", "4"]
+    assert main(["forget", str(model), *SIX, *flags]) == 0
+    taken = json.loads(capsys.readouterr().out)
     # Objects: 5 base prompts, and 5 for each of five concepts, two at a time; a style by itself.
     assert (taken["concepts"], taken["groups"]) == (6, 4)
     assert taken["prompts"] == 3 * 5 + 5 * 5 + 2 * 5
