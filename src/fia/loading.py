@@ -86,8 +86,8 @@ def load_pipeline(
     """Loads a pipeline and returns it on its device.
 
     Args:
-        model: "testbed" or "testbed-dit", a diffusers folder, a checkpoint in a single safetensors file, or the id of a
-            repository.
+        model: "testbed", "testbed-dit" or "testbed-mmdit", a diffusers folder, a checkpoint in a single safetensors
+            file, or the id of a repository.
         device: "auto" takes a GPU if there is one. If several processes run, each takes its own GPU. Or torch's name of
             a device.
         dtype: "auto" takes float16 on a GPU and float32 elsewhere. Or one of DTYPES.

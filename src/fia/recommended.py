@@ -39,7 +39,7 @@ def _all_of(kind: str) -> Callable[[Sequence[Concept]], bool]:
 ANYTHING = Case("anything", lambda _: True, FOUND_WITH)
 
 # The first case that fits counts. To rewrite, one setting serves every set of concepts.
-REWRITTEN: dict[str, tuple[Case, ...]] = {"testbed": (ANYTHING,), "testbed-dit": (ANYTHING,)}
+REWRITTEN: dict[str, tuple[Case, ...]] = dict.fromkeys(("testbed", "testbed-dit", "testbed-mmdit"), (ANYTHING,))
 ZEROED_CASES: dict[str, tuple[Case, ...]] = {
     "testbed": (
         Case(
@@ -80,7 +80,7 @@ ZEROED_CASES: dict[str, tuple[Case, ...]] = {
     ),
 }
 
-GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0}
+GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0, "testbed-mmdit": 4.0}
 """The guidance at which a model's judge recognises most. At 7.5, the embedded model's images are cruder."""
 
 

@@ -14,8 +14,8 @@ from .flags import field_docs
 T = TypeVar("T")
 
 MODEL = (
-    "testbed or testbed-dit (the embedded models), a diffusers folder, a single-file checkpoint (.safetensors), or the "
-    "id of a repository on the Hub."
+    "testbed, testbed-dit or testbed-mmdit (the embedded models), a diffusers folder, a single-file checkpoint "
+    "(.safetensors), or the id of a repository on the Hub."
 )
 MASK = "Folder of the mask, or the id of a repository on the Hub."
 

@@ -18,7 +18,7 @@ from .transformer import MiniaturePixArtPipeline
 from .world import KNOWN_NAMES
 
 Architecture = Literal["unet", "dit", "mmdit"]
-NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit"}  # those that ship
+NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit", "testbed-mmdit": "mmdit"}
 TRANSFORMERS: dict[Architecture, type[DiffusionPipeline]] = {
     "dit": MiniaturePixArtPipeline,
     "mmdit": MiniatureSD3Pipeline,
@@ -34,8 +34,7 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
     Args:
         folder: a folder that `fia testbed train` wrote. The default is the package's weights.
         architecture: "unet" for Stable Diffusion's U-Net; "dit" for the diffusion transformer with cross-attention, and
-            "mmdit" for the one with joint attention, which work on the same captions and latents. The package has no
-            weights of the last.
+            "mmdit" for the one with joint attention, which work on the same captions and latents.
 
     Raises:
         FileNotFoundError: if the folder does not hold that model.
