@@ -3,14 +3,13 @@
 A pass is one image's latents through the denoiser once. Guidance needs two of them at each step.
 """
 
-import time
 from dataclasses import dataclass, replace
 
 import psutil
 import torch
 from diffusers import DiffusionPipeline
 
-from ...drawing.images import draw_batch, seconds_per_image
+from ...drawing.images import batches, draw_batch, seconds_per_image
 from ...errors import UsageError
 from ...finding.dry_run import in_words
 from ...finding.memory import free_memory
@@ -39,6 +38,8 @@ class Estimate:
         passes_of_images: passes for the images of one state.
         passes_of_edits: passes to make the edit of each state.
         seconds_per_pass: estimated seconds for each pass.
+        seconds_per_image: estimated seconds for each image.
+        seconds: estimated seconds of the whole run. Processes share the images; the main one makes the edits.
         batch_size: number of images in the batch that was timed.
         memory: peak memory with this batch, the model included, in bytes.
         memory_of_edits: memory that the most demanding edit takes beside the model, in bytes.
@@ -54,18 +55,14 @@ class Estimate:
     passes_of_images: int
     passes_of_edits: dict[str, int]
     seconds_per_pass: float
+    seconds_per_image: float
+    seconds: float
     batch_size: int
     memory: int
     memory_of_edits: int
     memory_free: int
     processes: int
     left_out: dict[str, str]
-
-    @property
-    def seconds(self) -> float:
-        """Estimated time of the whole run. Processes share the images; the main one makes the edits."""
-        images = len(self.passes_of_edits) * self.passes_of_images / self.processes
-        return self.seconds_per_pass * (images + sum(self.passes_of_edits.values()))
 
     def as_text(self) -> str:
         """Returns a table for people."""
@@ -77,8 +74,8 @@ class Estimate:
             f"{'':<18}{'images':>10}{'passes: edit':>16}{'passes: images':>18}{'time, estimated':>18}",
         ]
         for name, own in self.passes_of_edits.items():
-            seconds = in_words(self.seconds_per_pass * (own + self.passes_of_images / self.processes))
-            lines.append(f"{name:<18}{images:>10,}{own:>16,}{self.passes_of_images:>18,}{seconds:>18}")
+            seconds = self.seconds_per_pass * own + self.seconds_per_image * images / self.processes
+            lines.append(f"{name:<18}{images:>10,}{own:>16,}{self.passes_of_images:>18,}{in_words(seconds):>18}")
         states, edits = len(self.passes_of_edits), sum(self.passes_of_edits.values())
         lines += [
             f"{'in all':<18}{states * images:>10,}{edits:>16,}{states * self.passes_of_images:>18,}"
@@ -103,17 +100,21 @@ def estimate(plan: Plan, processes: int = 1) -> Estimate:
         processes: number of processes that would share the images.
     """
     steps, guided = plan.drawing.num_inference_steps, passes_of_step(plan.pipe, plan.drawing.guidance_scale)
-    seconds, batch_size, memory = timed(plan)
+    per_step, rest, batch_size, memory = timed(plan)
+    per_pass, per_image = per_step / guided, per_step * steps + rest
     images = {task.name: len(task.questions) for task in plan.tasks}
     costs = {name: cost_of(plan.methods[name], plan) if name in plan.methods else (0, 0) for name in plan.states}
+    passes = {name: own for name, (own, _) in costs.items()}
     return Estimate(
         protocol=plan.protocol.task.name,
         model=model_name(plan.pipe),
         device=str(plan.pipe._execution_device),
         images=images,
         passes_of_images=sum(images.values()) * steps * guided,
-        passes_of_edits={name: passes for name, (passes, _) in costs.items()},
-        seconds_per_pass=seconds / (steps * guided),
+        passes_of_edits=passes,
+        seconds_per_pass=per_pass,
+        seconds_per_image=per_image,
+        seconds=per_pass * sum(passes.values()) + per_image * len(costs) * sum(images.values()) / processes,
         batch_size=batch_size,
         memory=memory,
         memory_of_edits=max(own for _, own in costs.values()),
@@ -123,27 +124,24 @@ def estimate(plan: Plan, processes: int = 1) -> Estimate:
     )
 
 
-def timed(plan: Plan) -> tuple[float, int, int]:
-    """Returns the seconds for each image, the size of the batch that was timed, and the peak memory in bytes.
+def timed(plan: Plan) -> tuple[float, float, int, int]:
+    """Returns seconds for a step of an image and for the rest of it, the size of the batch, and its peak memory.
 
     Raises:
-        ValueError: if there is too little to generate for the pipeline to be timed.
+        ValueError: if the pipeline cannot be timed.
     """
     device = plan.pipe._execution_device
-    requests = plan.tasks[0].requests[: plan.drawing.batch_size]
-    requests = [request for request in requests if request.guidance_scale == requests[0].guidance_scale]
     brief = replace(plan.drawing, num_inference_steps=TIMED_STEPS)
-    per_step = seconds_per_image(plan.pipe, requests, brief)
-    if per_step is None:
+    requests = [plan.tasks[0].requests[i] for i in next(batches(plan.tasks[0].requests, brief))]
+    steps = seconds_per_image(plan.pipe, requests, brief)
+    if steps is None:
         raise UsageError(f"{type(plan.pipe).__name__} cannot be timed: it has no callback for its steps.")
     with CostMeter(device) as cost, hidden_progress_bar(plan.pipe):
-        started = time.perf_counter()
         draw_batch(plan.pipe, requests, brief)
-        whole = (time.perf_counter() - started) / len(requests)
     is_gpu = device.type == "cuda"
     peak = torch.cuda.max_memory_allocated(device) if is_gpu else psutil.Process().memory_info().rss + cost.memory_bytes
-    rest = max(0.0, whole - per_step)  # text and decoding; `per_step` is the seconds of TIMED_STEPS steps
-    return per_step / TIMED_STEPS * plan.drawing.num_inference_steps + rest, len(requests), peak
+    rest = max(0.0, cost.seconds / len(requests) - steps)  # the text, and decoding
+    return steps / TIMED_STEPS, rest, len(requests), peak
 
 
 def passes_of_step(pipe: DiffusionPipeline, guidance_scale: float | None) -> int:

@@ -63,13 +63,7 @@ def write_report(plan: Plan, evaluation: Evaluation, result: Result, costs: Mapp
         tradeoff=figure,
         sections=[section(evaluation, task, result["tasks"][task.name]) for task in plan.tasks],
         methods=[
-            (
-                name,
-                SOURCES[name],
-                method.paper,
-                costs.get(name, {}).get("seconds"),
-                costs.get(name, {}).get("megabytes"),
-            )
+            (name, SOURCES[name], method.paper, costs[name].get("seconds"), costs[name].get("megabytes"))
             for name, method in plan.methods.items()
         ],
     )
