@@ -15,7 +15,7 @@ from ...evaluation.summary import Metric
 from ...evaluation.tasks import Task
 from ...files import written_whole
 from ..edit_store import OURS
-from ..report import keeps_something, tradeoff_figure
+from ..report import tradeoff_figure
 from .methods import SOURCES
 from .protocols import ZEROS, Protocol
 from .run import Plan, Result
@@ -50,8 +50,8 @@ def write_report(plan: Plan, evaluation: Evaluation, result: Result, costs: Mapp
     )
     main = result["tasks"][plan.protocol.measured]["states"]
     figure = None
-    if keeps_something({name: {"overall": None, **scores} for name, scores in main.items()}):
-        figure = svg(tradeoff_figure({plan.protocol.title: main}), "What is still detected against what is kept")
+    if plan.protocol.task.keep:
+        figure = svg(tradeoff_figure({plan.protocol.task.name: main}), "What is still detected against what is kept")
     page = environment.get_template("reproduce.html").render(
         result=result,
         protocol=plan.protocol,

@@ -39,6 +39,7 @@ class Result(TypedDict):
         methods: the settings of each method.
         left_out: why each of the other methods cannot edit the model.
         drawing: how the images were generated.
+        seed: seed of the first image; I2P has its own.
         environment: versions, device and commit.
         tasks: the results of each evaluation task, by name.
     """
@@ -48,6 +49,7 @@ class Result(TypedDict):
     methods: dict[str, dict[str, object]]
     left_out: dict[str, str]
     drawing: dict[str, object]
+    seed: int
     environment: dict[str, object]
     tasks: dict[str, TaskResult]
 
@@ -63,6 +65,7 @@ class Plan:
         methods: the methods that work on the model, with their settings.
         left_out: why each of the others does not.
         drawing: how images are generated.
+        seed: seed of the first image.
     """
 
     pipe: DiffusionPipeline
@@ -71,6 +74,7 @@ class Plan:
     methods: Mapping[str, Method]
     left_out: Mapping[str, str]
     drawing: Drawing
+    seed: int
 
     @property
     def states(self) -> list[str]:
@@ -118,7 +122,8 @@ def plan_protocol(
     if drawing.guidance_scale is None:
         drawing = replace(drawing, guidance_scale=GUIDANCE_SCALES.get(embedded_name(pipe)))
     works = {own: method for own, method in chosen.items() if own not in left_out}
-    return Plan(pipe, protocol, build_tasks(protocol, sources, pipe, quality=quality), works, left_out, drawing)
+    tasks = build_tasks(protocol, sources, pipe, quality=quality)
+    return Plan(pipe, protocol, tasks, works, left_out, drawing, sources.seed)
 
 
 def run_plan(plan: Plan, out: Path) -> tuple[Evaluation, Result, dict[str, Costs]]:
@@ -136,9 +141,10 @@ def run_plan(plan: Plan, out: Path) -> tuple[Evaluation, Result, dict[str, Costs
     result: Result = {
         "protocol": plan.protocol.task.name,
         "model": model,
-        "methods": {name: asdict(method) for name, method in plan.methods.items()},  # type: ignore[call-overload]
+        "methods": {name: asdict(method) for name, method in plan.methods.items()},
         "left_out": dict(plan.left_out),
         "drawing": asdict(plan.drawing),
+        "seed": plan.seed,
         "environment": environment(plan.pipe.device),
         "tasks": {
             task.name: {
