@@ -32,8 +32,7 @@ from .protocols import ZEROS
 SOURCES = {
     OURS: "the settings that fia.find takes for this model",
     ZEROS: "the paper's: docs/method.md, section 8",
-    "ConceptPrune": "the paper's, with all of its prompts; 1 % of a row for styles and explicit content as in "
-    "configs/wanda_config.yaml of the authors' code, 2 % for objects",
+    "ConceptPrune": "scripts/wanda.sh and the README of the authors' code, with all of its prompts",
     "UCE": "train-scripts/train_erase.py of the authors' code",
     "RECE": "train_object.py, train_artists.py and train.py of the authors' code; its regularisation is relative here",
     "SPEED": "the authors' code; styles become art, as in its README",

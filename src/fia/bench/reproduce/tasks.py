@@ -104,9 +104,11 @@ def build_tasks(protocol: Protocol, sources: Sources, pipe: DiffusionPipeline, *
     elif protocol.measured == "styles":
         tasks.append(NameTask(style_questions(groups, sources), ClipScorer(sources.clip, device)))
     else:
-        judge: Judge = load_judge()
-        if not embedded:
-            judge = ImageNetJudge(ImageNetwork(sources.classifier, device), [name for name, _ in groups])
+        judge: Judge = (
+            load_judge()
+            if embedded
+            else ImageNetJudge(ImageNetwork(sources.classifier, device), [name for name, _ in groups])
+        )
         tasks.append(AccuracyTask("objects", object_questions(groups, sources, TEMPLATE), judge))
     if quality:
         tasks.append(caption_task(sources, device))
