@@ -49,7 +49,7 @@ def methods_for(pipe: DiffusionPipeline, concepts: Sequence[Concept]) -> dict[st
     """Returns every method, with its settings for concepts of one kind."""
     kind = concepts[0].kind
     prompts = len(TEMPLATES[kind][2])
-    rounds, shrinkage = {"object": (5, 1e-3), "style": (10, 1e-3)}.get(kind, (3, 0.1))
+    rounds, shrinkage = 5 if kind == "object" else 10, 0.1 if kind == "explicit" else 1e-3
     return {
         OURS: FIA(recommend(embedded_name(pipe), concepts)[0]),
         ZEROS: FIA(Settings(mode="paper")),
