@@ -26,6 +26,7 @@ NOT_RUN = {
     "install.md": 4,
     "masks.md": 1,
     "own-model.md": 5,
+    "reproduce.md": 2,
     "serve.md": 1,
     "transformer.md": 1,
     "use-elsewhere.md": 7,

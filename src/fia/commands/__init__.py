@@ -25,7 +25,7 @@ COMMANDS = {
     "testbed demo": Entry("testbed", "Demo", "Forgets five of ten objects and shows what happens to the rest."),
     "testbed sheet": Entry("testbed", "Sheet", "Generates everything the embedded model knows, on one sheet."),
     "testbed train": Entry("testbed", "Train", "Trains the embedded model, or only its denoiser."),
-    "bench": Entry("bench", "BenchCommand", "Compares FIA with other methods on the embedded model."),
+    "bench": Entry("bench", "BenchCommand", "Compares FIA with other methods, on the embedded model or yours."),
     "completion": Entry("completion", "Completion", "Prints a script that makes a shell complete commands and flags."),
 }
 
