@@ -274,7 +274,7 @@ class NeuronMask(MaskContents):
         for name in names:
             if not isinstance(name, str):
                 raise ArgumentError(
-                    f"{name!r} is a {type(name).__name__}, not a name; give names, such as mask.only('church', 'tench')."
+                    f"{name!r} is a {type(name).__name__}, not a name; give names: mask.only('church', 'tench')."
                 )
             if name not in self.neurons:
                 held = ", ".join(self.concepts) or "nothing"
