@@ -30,9 +30,7 @@ from .interface import FoundWords
 Pairs = list[tuple[str, str]]  # a prompt with the concept, and the same scene without it
 
 
-def with_words(
-    pipe: StableDiffusionPipeline, words: Sequence[FoundWords]
-) -> tuple[StableDiffusionPipeline, list[str]]:
+def with_words(pipe: StableDiffusionPipeline, words: Sequence[FoundWords]) -> tuple[StableDiffusionPipeline, list[str]]:
     """Returns a pipeline that reads new words, and the text that stands for each of `words` in a prompt.
 
     The tokenizer and the text encoder are its own; it shares everything else.
@@ -126,9 +124,7 @@ def find_again(
         again = [concept for concept in record["concepts"] if concept["name"] in words]
         if again:
             wanted = [_with_pairs(concept, by_name[concept["name"]]) for concept in again]
-            found = find(
-                reading, wanted, _settings(mask, record), call=record.get("call", {}), processes=processes()
-            )
+            found = find(reading, wanted, _settings(mask, record), call=record.get("call", {}), processes=processes())
             [new] = found.provenance
             kept = {key: record[key] for key in ("settings", "keep", "words") if key in record}
             masks.append(replace(found, provenance=[new | kept | {"attack": attack}]))
