@@ -91,7 +91,8 @@ def test_every_attack_on_every_state(pipe: StableDiffusionPipeline, edit: Weight
     assert "Concept inversion" in page
     assert "random edit <span" in page
     assert 'src="http' not in page
-    assert not list(tmp_path.rglob("learned.safetensors"))
+    kept = {file.relative_to(tmp_path / "runs").parts[0] for file in tmp_path.rglob("learned.safetensors")}
+    assert kept == {"concept-inversion"}  # the word that it found
     assert not list(tmp_path.rglob("*.partial"))
 
 
