@@ -68,7 +68,7 @@ ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbo
 	$(BIN)/python benchmarks/neighbours.py runs/neighbours
 	$(BIN)/python scripts/draw_figures.py
 
-attacks: $(INSTALLED)  ## attack every method's edits, and the tables of docs/attacks.md; a day on two cores, resumable
+attacks: $(INSTALLED)  ## attack every method's edits, and the tables of docs/attacks.md; hours on two cores, resumable
 	$(BIN)/fia bench --attacks --out runs/bench
 	$(BIN)/python scripts/update_readme.py
 

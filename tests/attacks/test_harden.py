@@ -105,8 +105,8 @@ def test_it_finds_again_until_the_attack_gains_nothing(
     """The attack succeeds once. The mask of the second round is returned, and a second call does nothing again."""
     learned, draw = [], Inversion.draw
 
-    def counted(self: Inversion, case: Case, variant: str) -> Learned:
-        learned.append(case)
+    def counted(_: Inversion, case: Case, variant: str) -> Learned:
+        learned.append(variant)
         return {"word": token_table(case.victim)[7].clone()}
 
     def first_black(

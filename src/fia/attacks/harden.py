@@ -193,7 +193,7 @@ def _rounds(
         for concept in run.concepts:
             if concept.name in came_back:
                 learned = run.folder(Unit(attack, "", state, concept)) / LEARNED
-                words.setdefault(concept.name, []).extend(attack.words(load_file(learned)))
+                words.setdefault(concept.name, []).extend(attack.found_words(load_file(learned)))
         masks.append(_found_again(run, mask, words, attack, run.out / "masks" / f"round-{number + 1}"))
     return masks, measured
 

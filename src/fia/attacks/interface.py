@@ -77,7 +77,7 @@ class Attack(ABC):
         group: the group that the command line knows it by.
         needs: what the attacker must have of the edited model.
         one_at_a_time: whether it works on one request at a time.
-        finds_words: whether it finds words of which `words` tells. Then what it learned is kept with its result.
+        finds_words: whether it finds words of which `found_words` tells. Then what it learned is kept with its result.
     """
 
     title: ClassVar[str]
@@ -120,6 +120,6 @@ class Attack(ABC):
         """Returns what else there is to say about what it learned, such as the prompt that it found."""
         return {}
 
-    def words(self, learned: Learned) -> list[FoundWords]:
+    def found_words(self, learned: Learned) -> list[FoundWords]:
         """Returns the words that it found."""
         return []

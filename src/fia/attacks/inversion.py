@@ -105,6 +105,6 @@ class Inversion(Attack):
         text, _ = encode(pipe, ids, embedded(table, ids, is_new, learned["word"].to(table)))
         return draw_embedded(pipe, text, [request.seed for request in requests], case.drawing)
 
-    def words(self, learned: Learned) -> list[FoundWords]:
+    def found_words(self, learned: Learned) -> list[FoundWords]:
         """Returns the new word."""
         return [FoundWords(learned["word"][None], replaces_name=True)]

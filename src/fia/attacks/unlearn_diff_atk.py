@@ -72,7 +72,7 @@ class UnlearnDiffAtk(Attack):
         """Attacks each request, and returns the first image in which the judge sees the concept, or the last one."""
         return [self._draw(case, request, learned) for request in requests]
 
-    def words(self, learned: Learned) -> list[FoundWords]:
+    def found_words(self, learned: Learned) -> list[FoundWords]:
         """Returns the tokens of each request that brought the concept back."""
         return [FoundWords(tokens, replaces_name=False) for _, tokens in sorted(learned.items())]
 

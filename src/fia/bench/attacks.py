@@ -32,7 +32,7 @@ from ..evaluation.run import RANDOM
 from ..files import slug, write_json, written_whole
 from ..methods import Method
 from ..processes import processes
-from ..provenance import environment, hash_pipeline
+from ..provenance import Identity, environment, hash_pipeline
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE, load_testbed
 from ..testbed.world import IMAGENETTE
@@ -128,7 +128,7 @@ class AttackBench:
         detectors = detectors_for(
             task.concepts, is_embedded=True, sources=Sources(), device=self.pipe.device, judge=self.judge
         )
-        model = {"name": "testbed", "hash": self.model}
+        model: Identity = {"name": "testbed", "hash": self.model}
         folder = self.out / "attacks" / slug(task.name)
         return AttackRun(folder, self.pipe, model, DRAWING, task.concepts, detectors, extent)
 

@@ -41,7 +41,7 @@ class BenchCommand:
       fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
       fia bench --out runs/bench                                          # everything; hours on two cores
       fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
-      fia bench --out runs/bench --attacks                                # the attacks; a day on two cores
+      fia bench --out runs/bench --attacks                                # the attacks; hours on two cores
     """
 
     out: Folder
