@@ -125,7 +125,7 @@ def test_an_interrupted_attack_goes_on(
     with pytest.raises(Interrupted):
         attack(pipe, edit, "church", TWO, **options)
     assert not (tmp_path / "one" / "attack.json").exists()
-    assert len(list((tmp_path / "one").rglob("learned.safetensors"))) == 1
+    assert len(list((tmp_path / "one").rglob("learned.safetensors"))) == 2  # each model has its word
     first = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     result = attack(pipe, edit, "church", TWO, **options)
     assert (len(learned), len(drawn)) == (2, 5)

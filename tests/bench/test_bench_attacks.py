@@ -24,7 +24,7 @@ FEW = Attacks(quantise=Quantise((8,)))
 def test_every_state_of_a_task(tmp_path: Path) -> None:
     """It makes the edits that the benchmark makes, and a second run attacks nothing again."""
     methods = {"UCE": UCE(), "negative prompt": NegativePrompt()}
-    never_knew = WeightEdit({"conv_out.bias": torch.ones(4)})
+    never_knew = WeightEdit({"conv_out.bias": torch.ones(24)})
     bench = AttackBench(tmp_path, images=1)
     run = {"names": ("quantise",), "budgets": FEW, "never_knew": never_knew}
     result = bench.run([objects_task(1)], lambda _: methods, **run)

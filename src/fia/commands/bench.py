@@ -76,12 +76,13 @@ class BenchCommand:
         """Measures the edits of the tasks."""
         tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}
         chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
+        methods = self.chosen_methods()
         world, drawing = self.world, self.drawing
         if self.quick:
             world = replace(world, images_per_object=6, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
         with told_to_continue(self.out):
-            scores, costs = Bench(self.out, world, drawing, self.weights).run(chosen, self.chosen_methods())
+            scores, costs = Bench(self.out, world, drawing, self.weights).run(chosen, methods)
         if not processes().is_main_process:
             return
         if self.json:
