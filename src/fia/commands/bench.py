@@ -48,7 +48,7 @@ class BenchCommand:
     """Where to save the results and all images."""
     quick: bool = False
     """Generate fewer images with fewer steps, and run only the tasks to forget five objects and ten objects. With
-    --attacks: a third of the images, and only the task to forget five objects."""
+    --attacks, generate a third of the images, and run only the task to forget five objects."""
     attacks: bool = False
     """Attack every method's edit instead of measuring it. The images and budgets are fixed."""
     never_knew: Path | None = None
