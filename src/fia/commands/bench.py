@@ -3,19 +3,23 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, TypeVar, get_args
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from ..bench.attacks import ATTACKED, IMAGES, QUICK_IMAGES, AttackBench
+from ..bench.attacks_report import markdown
 from ..bench.chosen_settings import FOR_FEW, methods_for
 from ..bench.questions import World
 from ..bench.report import text
 from ..bench.reproduce import dry_run, report
 from ..bench.reproduce.protocols import ProtocolName
 from ..bench.reproduce.run import plan_protocol, run_plan
-from ..bench.run import Bench
+from ..bench.run import Bench, MethodsFor
 from ..bench.tasks import TASKS
 from ..drawing.images import Drawing
+from ..edits.edited import load_edited
 from ..errors import UsageError
 from ..evaluation.build import Sources
 from ..files import check_can_write
@@ -32,7 +36,7 @@ Known = TypeVar("Known")
 
 @optional(Drawing)
 class DrawingFlags:
-    """How images are generated."""
+    """How images are generated. Without a model: 25 steps, at the guidance that suits the embedded model."""
 
 
 def _sources() -> Sources:
@@ -49,10 +53,14 @@ class BenchCommand:
     same prompts and seeds. If you start it again with the same folder, it continues. Under torchrun (or accelerate
     launch), processes share the images.
 
+    With --attacks, it attacks the same edits instead (docs/attacks.md), and writes attacks/attacks.json and
+    attacks/attacks.md. Its tasks are five objects, one style and smoking.
+
     Examples:
       fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
       fia bench --out runs/bench                                          # everything; hours on two cores
       fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
+      fia bench --out runs/bench --attacks                                # the attacks; hours on two cores
       fia bench testbed --task imagenette5 --no-quality --out runs/imagenette5 --dry-run
       fia bench ./my-model --task imagenette10 --captions captions.json --inception inception.pt --out runs/ten
     """
@@ -67,7 +75,13 @@ class BenchCommand:
     dry_run: bool = False
     """With a model: only estimate images, passes, time and memory, and write nothing."""
     quick: bool = False
-    """Generate fewer images with fewer steps, and run only the tasks to forget five objects and ten objects."""
+    """Generate fewer images with fewer steps, and run only the tasks to forget five objects and ten objects. With
+    --attacks, generate a third of the images, and run only the task to forget five objects."""
+    attacks: bool = False
+    """Attack every method's edit instead of measuring it. The images and budgets are fixed."""
+    never_knew: Path | None = None
+    """With --attacks, a model that never knew the objects, as a further control where objects alone are forgotten: a
+    diffusers folder, or a denoiser's file (fia testbed train --without)."""
     tasks: tuple[str, ...] = ()
     """Names of the embedded model's tasks to run; all by default, with --quick the first two."""
     methods: tuple[str, ...] = ()
@@ -84,30 +98,31 @@ class BenchCommand:
         of_a_model = {"--task": self.task, "--dry-run": self.dry_run, "--no-quality": not self.quality}
         of_a_model |= {"judges and prompts": self.sources != _sources(), "--device": self.runtime != Runtime()}
         embedded = {"--quick": self.quick, "--tasks": self.tasks, "--weights": self.weights != FOLDER}
-        embedded |= {"--world": self.world != World()}
+        embedded |= {"--world": self.world != World(), "--attacks": self.attacks, "--never-knew": self.never_knew}
         wrong = [flag for flag, value in (of_a_model if self.model is None else embedded).items() if value]
         if wrong:
             place = "with a model: fia bench MODEL --task TASK" if self.model is None else "without a model: fia bench"
             raise UsageError(f"{', '.join(wrong)}: such flags go {place}.")
-        if self.model is None:
-            self._on_the_embedded_model()
+        if self.model is not None:
+            self.reproduce(self.model)
+        elif self.attacks:
+            self.attack()
+        elif self.never_knew is not None:
+            raise UsageError("--never-knew has no effect without --attacks; leave it out.")
         else:
-            self._on_a_model(self.model)
+            self.measure()
 
-    def _on_the_embedded_model(self) -> None:
+    def measure(self) -> None:
+        """Measures the edits of the embedded model's tasks."""
         tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}
         chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
-        names = self.methods or tuple(FOR_FEW)
-        for name in names:
-            _known(name, FOR_FEW, "method")
+        methods = self.chosen_methods()
         world, drawing = self.world, replace(Drawing(25, GUIDANCE_SCALE), **given(self.drawing))
         if self.quick:
             world = replace(world, images_per_object=6, images_per_other=1)
             drawing = replace(drawing, num_inference_steps=20)
         with told_to_continue(self.out):
-            scores, costs = Bench(self.out, world, drawing, self.weights).run(
-                chosen, lambda task: {name: method for name, method in methods_for(task).items() if name in names}
-            )
+            scores, costs = Bench(self.out, world, drawing, self.weights).run(chosen, methods)
         if not processes().is_main_process:
             return
         if self.json:
@@ -115,7 +130,8 @@ class BenchCommand:
         else:
             print(f"\n{text(scores, costs)}\n\nEverything is in {self.out}")
 
-    def _on_a_model(self, model: str) -> None:
+    def reproduce(self, model: str) -> None:
+        """Runs one of the paper's tasks on a model."""
         if self.task is None:
             raise UsageError(f"Give --task, the paper's task to run: {', '.join(get_args(ProtocolName))}.")
         check_can_write(self.out)
@@ -133,6 +149,32 @@ class BenchCommand:
             report.write_report(plan, evaluation, result, costs)
             message = f"\n{report.text(plan, result)}\n\nThe report is {self.out / 'report.html'}"
             print(json.dumps(result, indent=2) if self.json else message)
+
+    def attack(self) -> None:
+        """Attacks the edits of the tasks."""
+        tasks = {task.name: task for task in ATTACKED[: 1 if self.quick and not self.tasks else None]}
+        chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
+        methods = self.chosen_methods()
+        if self.world != World() or given(self.drawing):
+            raise UsageError("--attacks has images of its own; leave out what says how many to generate, and how.")
+        never_knew = None if self.never_knew is None else load_edited(self.never_knew)
+        with told_to_continue(self.out):
+            bench = AttackBench(self.out, QUICK_IMAGES if self.quick else IMAGES, self.weights)
+            result = bench.run(chosen, methods, never_knew=never_knew)
+        if processes().is_main_process:
+            where = f"Everything is in {self.out / 'attacks'}"
+            print(json.dumps(result, indent=2) if self.json else f"\n{markdown(result)}\n\n{where}")
+
+    def chosen_methods(self) -> MethodsFor:
+        """Returns what gives the chosen methods of a task.
+
+        Raises:
+            ValueError: if there is no such method.
+        """
+        names = self.methods or tuple(FOR_FEW)
+        for name in names:
+            _known(name, FOR_FEW, "method")
+        return lambda task: {name: method for name, method in methods_for(task).items() if name in names}
 
 
 def _known(name: str, known: Mapping[str, Known], kind: str) -> Known:

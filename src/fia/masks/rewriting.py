@@ -8,8 +8,8 @@ For the concepts that are forgotten together, in one layer (section 9 of docs/me
 
 A_c is the moment of the concept's inputs, and A_r that of what is retained: the mean over the base prompts and a list
 of words. If there are names to keep, it is half of that, plus half of the mean over them. The list holds no word that
-is near a forgotten concept. The mask keeps the sum over the whole list, and the moments of the words that are near one of its concepts, so
-the list of any combination of masks is known without the model.
+is near a forgotten concept. The mask keeps the sum over the whole list, and the moments of the words that are near one
+of its concepts, so the list of any combination of masks is known without the model.
 """
 
 import hashlib
