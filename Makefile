@@ -68,8 +68,8 @@ ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbo
 	$(BIN)/python benchmarks/neighbours.py runs/neighbours
 	$(BIN)/python scripts/draw_figures.py
 
-attacks: $(INSTALLED)  ## attack four edits of the embedded model, and the table of docs/attacks.md; about half an hour
-	$(BIN)/python benchmarks/attacks.py runs/attacks
+attacks: $(INSTALLED)  ## attack every method's edits, and the tables of docs/attacks.md; hours on two cores, resumable
+	$(BIN)/fia bench --attacks --out runs/bench
 	$(BIN)/python scripts/update_readme.py
 
 format: $(INSTALLED)  ## mend what lint can mend

@@ -7,12 +7,10 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from fia.attacks.records import AttackScores
-from fia.attacks.report import label_of
+from fia.bench.attacks_report import markdown as attacks_tables
 from fia.bench.demo import DemoResult, alone_summary
 from fia.bench.report import page, tradeoff_figure, where_they_go
 from fia.evaluation import summary
@@ -101,59 +99,6 @@ def write_bench() -> None:
         partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def attacks_table(content: dict[str, Any]) -> str:
-    """Returns the attacks of docs/attacks.json as a Markdown table, with their budgets."""
-    attacks: list[AttackScores] = content["attacks"]
-    first = attacks[0]["states"]
-    rows = [("none: before any attack", {state: own["before"] for state, own in first.items()})]
-    rows += [(label_of(scores), {state: own["after"] for state, own in scores["states"].items()}) for scores in attacks]
-    lines = [f"| still detected, % | {' | '.join(first)} |", f"|{'---|' * (len(first) + 1)}"]
-    for label, states in rows:
-        cells = (
-            f"{own['percent']:.0f} ({own['interval'][0]:.0f} to {own['interval'][1]:.0f})" for own in states.values()
-        )
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    budgets = {scores["attack"]: scores["budget"] for scores in attacks}
-    drawing, extent, machine = content["drawing"], content["extent"], content["environment"]
-    number = next(iter(first.values()))["before"]["number"]
-    lines += [
-        "",
-        f"Concepts: {', '.join(content['concepts'])}. Each cell: {number} images, {extent['images_per_concept']} of "
-        f"each concept, {drawing['num_inference_steps']} steps, guidance {drawing['guidance_scale']:g}, seeds from "
-        f"{extent['seed']}, on {machine['device']}. In brackets: Wilson's 95 % intervals.",
-        "",
-        "The budgets:",
-        "",
-    ]
-    for name, budget in budgets.items():
-        fields = ", ".join(f"{field.replace('_', ' ')} {_plain(value)}" for field, value in budget.items())
-        lines.append(f"- {name}: {fields}.")
-    found = [(label_of(scores), mean_notes(scores)) for scores in attacks]
-    if any(notes for _, notes in found):
-        lines += ["", "What they say about the edited weights, as means over the concepts:", ""]
-        lines += [f"- {label}: {'; '.join(notes)}." for label, notes in found if notes]
-    return "\n".join(lines)
-
-
-def mean_notes(scores: AttackScores) -> list[str]:
-    """Returns the numbers among what an attack says about each state, as means over the concepts."""
-    texts = []
-    for state, own in scores["states"].items():
-        values: dict[str, list[float]] = {}
-        for notes in own["notes"].values():
-            for name, value in notes.items():
-                if not isinstance(value, str):
-                    values.setdefault(name, []).append(value)
-        means = [f"{name.removesuffix(', %')} {sum(own) / len(own):.0f} %" for name, own in values.items()]
-        if means:
-            texts.append(f"{state}, {', '.join(means)}")
-    return texts
-
-
-def _plain(value: Any) -> str:
-    return ", ".join(f"{own:g}" for own in value) if isinstance(value, list) else f"{value:g}"
-
-
 def main() -> None:
     if (BENCH / "results.json").exists():
         take_over_bench()
@@ -168,7 +113,9 @@ def main() -> None:
         shutil.copy(DEMO / "result.json", DOCS / "demo.json")
         shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
     put(results_table(json.loads((DOCS / "demo.json").read_text())), "results")
-    put(attacks_table(json.loads((DOCS / "attacks.json").read_text())), "attacks", DOCS / "attacks.md")
+    if (BENCH / "attacks/attacks.json").exists():
+        shutil.copy(BENCH / "attacks/attacks.json", DOCS / "attacks.json")
+    put(attacks_tables(json.loads((DOCS / "attacks.json").read_text())), "attacks", DOCS / "attacks.md")
 
 
 if __name__ == "__main__":

@@ -19,13 +19,14 @@ PAGES = [*DOCS, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHAN
 PAGES += [ROOT / "src/fia/testbed/weights/README.md", *sorted((ROOT / "integrations").glob("*/README.md"))]
 # How many blocks of a page are not run, because they need a download, the reader's own model, or hours.
 NOT_RUN = {
-    "attacks.md": 3,
+    "attacks.md": 7,
     "command-line.md": 6,
     "evaluation.md": 3,
     "families.md": 2,
     "install.md": 4,
     "masks.md": 1,
     "own-model.md": 5,
+    "reproduce.md": 2,
     "serve.md": 1,
     "transformer.md": 1,
     "use-elsewhere.md": 7,

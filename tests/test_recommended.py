@@ -72,7 +72,7 @@ def test_finding_takes_what_is_recommended_unless_it_is_given(embedded: StableDi
     assert (settings.edit, settings.sites, settings.spatial_ratio, settings.guidance_scale) == (
         "rewrite",
         "both",
-        0.02,
+        0.05,
         1.0,
     )
 

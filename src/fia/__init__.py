@@ -23,6 +23,7 @@ _HOMES = {
     "find": "finding.run",
     "forget": "finding.run",
     "generate_images": "drawing.images",
+    "harden": "attacks.harden",
     "load_judge": "testbed.judge",
     "load_testbed": "testbed",
     "preset": "concepts",

@@ -1,4 +1,5 @@
 from .attacks.api import attack as attack
+from .attacks.harden import harden as harden
 from .bench.evaluate import evaluate as evaluate
 from .concepts import Concept as Concept
 from .concepts import preset as preset

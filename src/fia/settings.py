@@ -73,14 +73,14 @@ class Settings:
     "feed-forward" for zeros."""
     spatial_ratio: float | None = None
     """r2 in [0, 1]: the share of the connections of a row, and of a layer, that a concept may claim (Eq. 4, 5). The
-    default is 0.02 to rewrite, and the paper's 0.03 for zeros."""
+    default is 0.05 to rewrite, and the paper's 0.03 for zeros."""
     temporal_ratio: float = 0.05
     """r1 in [0, 1]: the share of a layer's connections that count as active at a step (Eq. 3)."""
     agnostic_ratio: float | None = None
     """alpha: a connection is spared if this share of the concepts, and at least two, claim it (Eq. 8). Above 1, nothing
     is spared, which is the default to rewrite. For zeros it is the paper's: 0.8 if all concepts are styles, otherwise
     0.6."""
-    retain_weight: float = 0.5
+    retain_weight: float = 2.0
     """mu > 0: the weight of what is retained against that of the concepts, if the neurons are rewritten."""
     ridge: float = 0.01
     """lambda > 0: how strongly the new values are kept near the old ones."""
@@ -181,7 +181,7 @@ class Settings:
         defaults: dict[str, Any] = {
             "edit": "zero" if zero else "rewrite",
             "sites": "feed-forward" if zero else "both",
-            "spatial_ratio": 0.03 if zero else 0.02,
+            "spatial_ratio": 0.03 if zero else 0.05,
             "agnostic_ratio": agnostic_ratio if zero else UNION,
             "prompts_per_concept": None if authors else 5,
             "seed": 1244 if authors else 0,

@@ -91,7 +91,8 @@ def test_every_attack_on_every_state(pipe: StableDiffusionPipeline, edit: Weight
     assert "Concept inversion" in page
     assert "random edit <span" in page
     assert 'src="http' not in page
-    assert not list(tmp_path.rglob("learned.safetensors"))
+    kept = {file.relative_to(tmp_path / "runs").parts[0] for file in tmp_path.rglob("learned.safetensors")}
+    assert kept == {"concept-inversion"}  # the word that it found
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -124,7 +125,7 @@ def test_an_interrupted_attack_goes_on(
     with pytest.raises(Interrupted):
         attack(pipe, edit, "church", TWO, **options)
     assert not (tmp_path / "one" / "attack.json").exists()
-    assert len(list((tmp_path / "one").rglob("learned.safetensors"))) == 1
+    assert len(list((tmp_path / "one").rglob("learned.safetensors"))) == 2  # each model has its word
     first = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
     result = attack(pipe, edit, "church", TWO, **options)
     assert (len(learned), len(drawn)) == (2, 5)

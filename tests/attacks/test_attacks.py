@@ -7,9 +7,9 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from fia import Concept, load_testbed
+from fia import Concept, Settings, find, load_testbed, random_mask
 from fia.attacks.completion import Completion
 from fia.attacks.detector import NamedDetector
 from fia.attacks.draw import draw_plain
@@ -21,11 +21,11 @@ from fia.attacks.mma import MMA
 from fia.attacks.noise import Noise
 from fia.attacks.other_words import OtherWords
 from fia.attacks.p4d import P4D
-from fia.attacks.quantise import Quantise
-from fia.attacks.relearning import Benign, RelearnHeld, RelearnLora
+from fia.attacks.quantise import Quantise, rounded
+from fia.attacks.relearning import Benign, Relearn, RelearnHeld, RelearnLora
 from fia.attacks.ring_a_bell import RingABell
 from fia.attacks.roots import Roots
-from fia.attacks.targets import around, requests_for
+from fia.attacks.targets import around, requests_for, requests_for_others
 from fia.attacks.tokens import encode, sequence, token_table, words_of
 from fia.attacks.training import Denoising, clean_latents, prediction_error
 from fia.attacks.unlearn_diff_atk import UnlearnDiffAtk
@@ -34,12 +34,15 @@ from fia.drawing.images import Drawing
 from fia.edits.interface import NoEdit
 from fia.edits.weight_edit import WeightEdit
 from fia.methods import UCE
+from fia.methods.text_embeddings import embed
+from fia.models.layers import find_layers
 from fia.testbed.judge import load_judge
 
 pytestmark = pytest.mark.slow
 
 CHURCH = Concept("church")
 DRAWING = Drawing(6, 4.0)
+LAYERS = (nn.Linear, nn.Conv2d)
 REQUESTS = requests_for(CHURCH, 2, 3000)
 
 
@@ -66,6 +69,44 @@ def ignorant(original: StableDiffusionPipeline, weak: Case) -> Case:
     return replace(weak, victim=edited_copy(original, WeightEdit(zeros)))
 
 
+@pytest.fixture(scope="module")
+def destroyed(original: StableDiffusionPipeline, weak: Case) -> Case:
+    """A stand-in for a model that never knew the church: over 40 % of its maskable weights are zero.
+
+    They are the church's neurons and as many at random. It is cheap, but it draws little else either: a model that was
+    trained without the church would say more (`fia testbed train --without church`).
+    """
+    settings = Settings(edit="zero", sites="both", spatial_ratio=0.3, agnostic_ratio=1.01, prompts_per_concept=2)
+    mask = find(original, CHURCH, replace(settings, num_inference_steps=10, saliency_steps=2, guidance_scale=1.0))
+    return replace(weak, victim=edited_copy(original, mask | random_mask(mask)))
+
+
+@pytest.fixture(scope="module")
+def small(original: StableDiffusionPipeline, weak: Case) -> Case:
+    """An edit too small for four bits: the original's weights, rounded to four bits, and an eighth of a level more.
+
+    The changes have the sign of the gradient of the error on the church's pictures. The largest weight of a row, which
+    decides its levels, stays.
+    """
+    modules = {f"{name}.weight": own for name, own in original.unet.named_modules() if isinstance(own, LAYERS)}
+    coarse = {name: rounded(own.weight.detach(), 4) for name, own in modules.items()}
+    victim = edited_copy(original, WeightEdit(coarse))
+    victim.unet.requires_grad_(True)
+    latents = clean_latents(original, [picture.image for picture in weak.pictures]).repeat(2, 1, 1, 1)
+    texts = embed(original, [picture.prompt for picture in weak.pictures]).repeat(2, 1, 1)
+    timesteps = torch.tensor([500, 700, 800, 900])
+    noisy, wanted = Denoising(original).noisy(latents, torch.Generator().manual_seed(0), timesteps)
+    prediction_error(victim.unet, noisy, timesteps, texts, wanted).backward()
+    edited = {}
+    for name, weight in coarse.items():
+        sizes = weight.flatten(1).abs()
+        largest = sizes.amax(1, keepdim=True)
+        change = 0.12 * largest / 7 * victim.unet.get_parameter(name).grad.flatten(1).sign()
+        edited[name] = weight + change.masked_fill(sizes == largest, 0).view_as(weight)
+        assert torch.allclose(rounded(edited[name], 4), weight, atol=1e-6)
+    return replace(weak, victim=edited_copy(original, WeightEdit(edited)))
+
+
 @pytest.fixture
 def unchanged(weak: Case) -> Iterator[None]:
     """The edited model and the original are the same after a test as before."""
@@ -90,6 +131,11 @@ def test_the_edit_hides_the_church(original: StableDiffusionPipeline, weak: Case
     assert sum(weak.sees(draw_plain(original, REQUESTS, DRAWING))) == 2
     assert sum(weak.sees(draw_plain(weak.victim, REQUESTS, DRAWING))) == 0
     assert sum(weak.sees(draw_plain(ignorant.victim, REQUESTS, DRAWING))) == 0
+
+
+def test_the_other_edits_hide_it_too(small: Case, destroyed: Case) -> None:
+    assert sum(small.sees(draw_plain(small.victim, REQUESTS, DRAWING))) == 0
+    assert sum(small.sees(draw_plain(destroyed.victim, REQUESTS, DRAWING))) == 0
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -144,6 +190,22 @@ def test_eight_bits_change_little_and_two_much(weak: Case) -> None:
     assert 0 < distance(fine, plain) < distance(coarse, plain) / 4
 
 
+def test_four_bits_take_a_small_edit_away(small: Case, destroyed: Case) -> None:
+    assert back(Quantise((4,)), small) == 2
+    for bits in (4, 8):
+        assert back(Quantise((bits,)), destroyed) == 0
+
+
+def test_eight_bits_take_a_smaller_edit_away() -> None:
+    """An edit below half a level of eight bits is undone exactly. None of that size hid the church."""
+    weight = rounded(torch.randn(6, 50, generator=torch.Generator().manual_seed(0)), 8)
+    largest = weight.abs().amax(1, keepdim=True)
+    change = 0.45 * largest / 127 * torch.randn(6, 50, generator=torch.Generator().manual_seed(1)).sign()
+    edited = weight + change.masked_fill(weight.abs() == largest, 0)
+    assert not torch.allclose(edited, weight, atol=1e-4)
+    torch.testing.assert_close(rounded(edited, 8), weight, rtol=1e-5, atol=1e-6)
+
+
 def quiet_error(case: Case, text: Tensor) -> float:
     """Returns the edited denoiser's error on the original's pictures with a text, over fixed noise."""
     latents = clean_latents(case.original, [picture.image for picture in case.pictures]).repeat(2, 1, 1, 1)
@@ -187,8 +249,12 @@ def test_a_search_by_gradients_stops_at_the_first_image_that_is_accepted(weak: C
         return [seen[0] == 2]
 
     case = replace(weak, sees=accepts_second, drawing=Drawing(2, 1.0))
-    UnlearnDiffAtk(timesteps=3, iterations=1).draw(case, REQUESTS[:1], {}, "")
+    attack, learned = UnlearnDiffAtk(timesteps=3, iterations=1), {}
+    attack.draw(case, REQUESTS[:1], learned, "")
     assert seen == [2]  # the prompt as it is, and after the first timestep
+    (words,) = attack.found_words(learned)
+    assert torch.isin(words.embeddings, token_table(case.victim)).all()
+    assert not words.replaces_name
     seen[0] = 0
     P4D(tokens=3, iterations=4, draws=4).draw(case, REQUESTS[:1], {}, "N")
     assert seen == [2]
@@ -234,6 +300,29 @@ def test_relearning_makes_the_error_smaller(weak: Case) -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    "attack", [RelearnLora((11,), 2, 3e-3, 2), Relearn((6,), 2, 1e-4, 2)], ids=lambda own: own.title
+)
+def test_relearning(attack: Attack, weak: Case, destroyed: Case) -> None:
+    """With more steps, a LoRA learns the two pictures by heart, and brings them back from any model."""
+    assert back(attack, weak) > 0
+    assert back(attack, destroyed) == 0
+
+
+def test_training_on_other_things_brings_it_back(
+    original: StableDiffusionPipeline, small: Case, destroyed: Case
+) -> None:
+    """A small edit that harms everything is trained away with pictures of cats, cars, ducks and ships."""
+    requests = requests_for_others(["cat", "car", "duck", "ship"], 4, 9100)
+    images = draw_plain(original, requests, DRAWING)
+    others = [Picture(one.prompt, image) for one, image in zip(requests, images, strict=True)]
+    assert sum(small.sees(images)) == 0
+    attack = Benign((10,), 4, 3e-4, 2)
+    assert back(attack, replace(small, others=others)) == 2
+    assert back(attack, replace(destroyed, others=others)) == 0
+
+
+@pytest.mark.usefixtures("unchanged")
 def test_what_is_held_stays(weak: Case) -> None:
     learned = RelearnHeld(steps=(2,), pictures=2, batch_size=1, learning_rate=1e-3).learn(weak, "2 steps")
     free = Benign(steps=(2,), pictures=2, batch_size=1, learning_rate=1e-3).learn(weak, "2 steps")
@@ -263,6 +352,31 @@ def test_roots_of_zeros_and_of_other_values(original: StableDiffusionPipeline, w
             assert notes["places found, %"] >= places_found
             assert notes["signs right, %"] >= right
     assert Roots(rounds=5).learn(replace(weak, victim=edited_copy(original, NoEdit())), "") == {}
+
+
+def test_roots_bring_back_what_the_other_weights_tell(
+    original: StableDiffusionPipeline, weak: Case, destroyed: Case
+) -> None:
+    """The maskable layers are of a low rank, and the largest tenth of each row is zero: both are what Roots assumes."""
+    names = [f"{layer}.weight" for layer in find_layers(original.unet, sites="both")]
+    low, zeroed = {}, {}
+    for name in names:
+        weight = original.unet.get_parameter(name).detach()
+        left, values, right = torch.linalg.svd(weight.flatten(1), full_matrices=False)
+        rank = len(values) // 4
+        matrix = (left[:, :rank] * values[:rank]) @ right[:rank]
+        largest = matrix.abs().topk(matrix.shape[1] // 10, dim=1).indices
+        low[name], zeroed[name] = matrix.view_as(weight), matrix.scatter(1, largest, 0).view_as(weight)
+    whole = edited_copy(original, WeightEdit(low))
+    assert sum(weak.sees(draw_plain(whole, REQUESTS, DRAWING))) == 2
+    case = replace(weak, original=whole, victim=edited_copy(whole, WeightEdit(zeroed)))
+    attack = Roots(rounds=6, signed=1.0)
+    assert sum(case.sees(draw_plain(case.victim, REQUESTS, DRAWING))) == 0
+    learned = attack.learn(case, "")
+    assert attack.notes(case, learned, "")["signs right, %"] > 85
+    assert sum(case.sees(attack.draw(case, REQUESTS, learned, ""))) > 0
+    assert back(attack, case, "random signs") == 0
+    assert back(attack, destroyed) == 0
 
 
 def test_a_random_edit_changes_as_much(original: StableDiffusionPipeline) -> None:

@@ -67,7 +67,7 @@ def test_the_terminal_shows_every_state(result: DemoResult) -> None:
     shown = text(result)
     assert "untouched                  masked             random mask" in shown
     assert "  still detected, %" in shown
-    assert "If church is forgotten alone (r2 = 2%), it is still detected in" in shown
+    assert "If church is forgotten alone (r2 = 5%), it is still detected in" in shown
 
 
 def test_what_is_complete_is_not_generated_again(

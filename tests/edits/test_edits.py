@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from tiny_transformers import tiny_pixart
 from warned import warned
 
 from fia import Concept, Settings
+from fia.drawing.images import generate_images
 from fia.edits.interface import NoEdit
 from fia.edits.weight_edit import WeightEdit
 from fia.methods import ESD, FIA, RECE, UCE, ConceptPrune, Method, NegativePrompt
@@ -64,6 +66,14 @@ def test_a_negative_prompt_is_the_one_that_diffusers_takes(pipe: StableDiffusion
         single = pipe("a church", num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="np")
     # Another batch size may round the last bits otherwise.
     np.testing.assert_allclose(single.images[0], expected[0], atol=1e-4)
+
+
+def test_a_negative_prompt_replaces_the_empty_one_that_some_pipelines_give() -> None:
+    pipe = tiny_pixart()
+    plain = generate_images(pipe, ["a church"], [0], num_inference_steps=2, progress=False)
+    with NegativePrompt().unlearn(pipe, [Concept("church")], []).applied(pipe):
+        guided = generate_images(pipe, ["a church"], [0], num_inference_steps=2, progress=False)
+    assert plain[0].tobytes() != guided[0].tobytes()
 
 
 def test_a_negative_prompt_that_is_too_long_says_so(pipe: StableDiffusionPipeline) -> None:

@@ -52,6 +52,7 @@ def test_one_concept_left_prunes_all_of_its_neurons_and_none_left_nothing(mask):
     assert nothing.pruned.keys() == mask.shapes.keys()
 
 
+@pytest.mark.usefixtures("any_types")
 def test_without_an_unknown_concept_is_refused(mask):
     with pytest.raises(
         ValueError, match="'tench' is not in this mask; name a concept that it holds: church, golf ball, Van Gogh"
@@ -59,6 +60,8 @@ def test_without_an_unknown_concept_is_refused(mask):
         mask.without("church", "tench")
     with pytest.raises(ValueError, match="that it holds: nothing"):
         mask.without(*mask.concepts).without("tench")
+    with pytest.raises(TypeError, match=r"\['church'\] is a list, not a name; give names"):
+        mask.only(["church"])
 
 
 def test_a_mask_says_in_one_line_what_it_is(mask):

@@ -55,7 +55,7 @@ def directly(statistics, selected, strengths=(1.0, 1.0)):
             strength * own["layer"].dense().numpy()
             for own, strength in zip(statistics.responses.values(), strengths, strict=True)
         ],
-        (sources["base b"] + 2 * listed) / 3 + sources["named cat"],
+        (sources["base b"] + 2 * listed) / 6 + sources["named cat"] / 2,
         selected,
         statistics.retain_weight,
         statistics.ridge,

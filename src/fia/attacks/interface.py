@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from diffusers import StableDiffusionPipeline
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
@@ -54,6 +55,19 @@ class Case:
     seed: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class FoundWords:
+    """New words with which a concept came back.
+
+    Attributes:
+        embeddings: the embedding of each word, in their order.
+        replaces_name: whether they stand in place of the concept's name. Otherwise they stand before the prompt.
+    """
+
+    embeddings: Float[Tensor, "words width"]
+    replaces_name: bool
+
+
 class Attack(ABC):
     """An attack.
 
@@ -63,6 +77,7 @@ class Attack(ABC):
         group: the group that the command line knows it by.
         needs: what the attacker must have of the edited model.
         one_at_a_time: whether it works on one request at a time.
+        finds_words: whether it finds words of which `found_words` tells. Then what it learned is kept with its result.
     """
 
     title: ClassVar[str]
@@ -70,6 +85,7 @@ class Attack(ABC):
     group: ClassVar[Group]
     needs: ClassVar[Needs]
     one_at_a_time: ClassVar[bool] = False
+    finds_words: ClassVar[bool] = False
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -95,8 +111,15 @@ class Attack(ABC):
 
     @abstractmethod
     def draw(self, case: Case, requests: Sequence[Request], learned: Learned, variant: str) -> list[Image.Image]:
-        """Returns the image with which the attack comes nearest, for each request."""
+        """Returns the image with which the attack comes nearest, for each request.
+
+        An attack that finds words for each request adds them to what it learned.
+        """
 
     def notes(self, case: Case, learned: Learned, variant: str) -> Mapping[str, float | str]:
         """Returns what else there is to say about what it learned, such as the prompt that it found."""
         return {}
+
+    def found_words(self, learned: Learned) -> list[FoundWords]:
+        """Returns the words that it found."""
+        return []

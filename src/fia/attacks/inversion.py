@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from ..drawing.images import Drawing, Request
 from ..settings import check_at_least_one
 from .draw import draw_embedded
-from .interface import Attack, Case, Group, Learned, Needs
+from .interface import Attack, Case, FoundWords, Group, Learned, Needs
 from .targets import around
 from .tokens import encode, sequence, token_table, words_of
 from .training import Denoising, check_rate, check_trainable, clean_latents, prediction_error
@@ -57,6 +57,7 @@ class Inversion(Attack):
     paper: ClassVar[str] = "Pham et al., arXiv 2308.01508"
     group: ClassVar[Group] = "white"
     needs: ClassVar[Needs] = "gradients"
+    finds_words: ClassVar[bool] = True
 
     steps: int = 3000
     """steps of training"""
@@ -103,3 +104,7 @@ class Inversion(Attack):
         ids, is_new = with_new_word(pipe, [request.prompt for request in requests], case.concept.name)
         text, _ = encode(pipe, ids, embedded(table, ids, is_new, learned["word"].to(table)))
         return draw_embedded(pipe, text, [request.seed for request in requests], case.drawing)
+
+    def found_words(self, learned: Learned) -> list[FoundWords]:
+        """Returns the new word."""
+        return [FoundWords(learned["word"][None], replaces_name=True)]

@@ -3,7 +3,7 @@
 Processes share the units. The first unit of every state and concept is no attack: the images before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,12 +82,15 @@ class AttackRun:
     detectors: Mapping[str, Detector]
     extent: Extent
 
-    def run(self, states: Mapping[str, State], attacks: Sequence[Attack]) -> list[AttackScores]:
+    def run(
+        self, states: Mapping[str, State], attacks: Sequence[Attack], *, untouched: bool = True
+    ) -> list[AttackScores]:
         """Does what is missing, and returns the scores of each attack and variant.
 
         Args:
-            states: the edits and controls by name. The untouched model is always there.
+            states: the edits and controls by name. The untouched model is always drawn.
             attacks: the attacks.
+            untouched: whether the untouched model is attacked, too.
 
         Raises:
             ValueError: if an edit does not fit, an attack cannot run on this model, the judge sees a concept in fewer
@@ -105,7 +108,7 @@ class AttackRun:
             Unit(attack, variant, state, concept)
             for state in states
             for concept in self.concepts
-            for attack, variant in variants
+            for attack, variant in (variants if untouched or state != UNTOUCHED else variants[:1])
         ]
         for unit in units:
             claim(self.folder(unit), self.made_with(unit, states[unit.state]))
@@ -119,7 +122,8 @@ class AttackRun:
         self.do(units, states, pictures, others)
         if not processes().is_main_process:
             return []
-        return [self.scores(attack, variant, list(states)) for attack, variant in variants[1:]]
+        attacked = [state for state in states if untouched or state != UNTOUCHED]
+        return [self.scores(attack, variant, attacked) for attack, variant in variants[1:]]
 
     def do(
         self,
@@ -207,18 +211,16 @@ class AttackRun:
         """Returns the scores of an attack in one state."""
         results = {own.name: self.result(attack, variant, state, own) for own in self.concepts}
         return {
-            "before": _proportion(
-                [seen for own in self.concepts for seen in self.result(Plain(), "", state, own)["seen"]]
-            ),
-            "after": _proportion([seen for result in results.values() for seen in result["seen"]]),
-            "by_concept": {name: _proportion(result["seen"]) for name, result in results.items()},
+            "before": joined(self.result(Plain(), "", state, own) for own in self.concepts),
+            "after": joined(results.values()),
+            "by_concept": {name: joined([result]) for name, result in results.items()},
             "notes": {name: result["notes"] for name, result in results.items() if result["notes"]},
             "seconds": round(sum(result["seconds"] for result in results.values()), 2),
         }
 
     def seen(self, attack: Attack, variant: str, state: str, concept: Concept) -> Proportion:
         """Returns how often the judge saw a concept in a unit."""
-        return _proportion(self.result(attack, variant, state, concept)["seen"])
+        return joined([self.result(attack, variant, state, concept)])
 
     def result(self, attack: Attack, variant: str, state: str, concept: Concept) -> UnitResult:
         """Returns the result of a unit."""
@@ -226,7 +228,8 @@ class AttackRun:
         return result
 
 
-def _proportion(seen: Sequence[bool]) -> Proportion:
-    result = proportion(seen)
-    assert result is not None  # there is at least one image
-    return result
+def joined(results: Iterable[UnitResult]) -> Proportion:
+    """Returns how often the judge saw the concepts in some units together."""
+    counted = proportion([seen for result in results for seen in result["seen"]])
+    assert counted is not None  # there is at least one image
+    return counted

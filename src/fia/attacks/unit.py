@@ -1,6 +1,7 @@
 """A unit: an attack in one variant, on one concept in one state of the model.
 
-It has a folder with its images and, until it is complete, with what the attack learned. Then it has `result.json`.
+It has a folder with its images and, until it is complete, with what the attack learned. Then it has `result.json`. The
+words that an attack found are kept.
 """
 
 import json
@@ -17,6 +18,8 @@ from ..drawing.images import Request
 from ..files import written_whole
 from .interface import Attack, Case, Learned
 from .records import UnitResult
+
+LEARNED = "learned.safetensors"  # what the attack learned
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Unit:
 def complete(unit: Unit, case: Case, folder: Path, requests: Sequence[Request]) -> None:
     """Learns, draws and judges what is missing of a unit, and writes its result."""
     started = time.perf_counter()
-    learned = learn(unit, case, folder / "learned.safetensors")
+    learned = learn(unit, case, folder / LEARNED)
     gallery = Gallery.numbered(folder, len(requests))
     size = 1 if unit.attack.one_at_a_time else case.drawing.batch_size
     for start in range(0, len(requests), size):
@@ -45,6 +48,8 @@ def complete(unit: Unit, case: Case, folder: Path, requests: Sequence[Request]) 
         if all(file.exists() for file in files):
             continue
         images = unit.attack.draw(case, requests[start : start + size], learned, unit.variant)
+        if unit.attack.finds_words:
+            keep(learned, folder / LEARNED)
         for file, image in zip(files, images, strict=True):
             with written_whole(file) as partial:
                 image.save(partial, format="PNG")
@@ -56,7 +61,8 @@ def complete(unit: Unit, case: Case, folder: Path, requests: Sequence[Request]) 
     }
     with written_whole(folder / "result.json") as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (folder / "learned.safetensors").unlink(missing_ok=True)
+    if not unit.attack.finds_words:
+        (folder / LEARNED).unlink(missing_ok=True)
 
 
 def learn(unit: Unit, case: Case, file: Path) -> Learned:
@@ -64,7 +70,12 @@ def learn(unit: Unit, case: Case, file: Path) -> Learned:
     if file.exists():
         return load_file(file)
     learned = unit.attack.learn(case, unit.variant)
+    keep(learned, file)
+    return learned
+
+
+def keep(learned: Learned, file: Path) -> None:
+    """Writes what an attack learned, if it learned anything."""
     if learned:
         with written_whole(file) as partial:
             save_file({name: value.detach().cpu().contiguous() for name, value in learned.items()}, partial)
-    return learned

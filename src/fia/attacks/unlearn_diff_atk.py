@@ -23,7 +23,7 @@ from ..drawing.images import Drawing, Request
 from ..errors import UsageError
 from ..settings import check_at_least_one
 from .draw import draw_embedded, draw_plain
-from .interface import Attack, Case, Group, Learned, Needs
+from .interface import Attack, Case, FoundWords, Group, Learned, Needs
 from .tokens import encode, most_words, sequence, straight_through, token_table, words_of
 from .training import Denoising, check_rate, check_trainable, clean_latents, prediction_error
 
@@ -45,6 +45,7 @@ class UnlearnDiffAtk(Attack):
     group: ClassVar[Group] = "white"
     needs: ClassVar[Needs] = "gradients"
     one_at_a_time: ClassVar[bool] = True
+    finds_words: ClassVar[bool] = True
 
     tokens: int = 3
     """tokens before the prompt"""
@@ -69,9 +70,13 @@ class UnlearnDiffAtk(Attack):
 
     def draw(self, case: Case, requests: Sequence[Request], learned: Learned, variant: str) -> list[Image.Image]:
         """Attacks each request, and returns the first image in which the judge sees the concept, or the last one."""
-        return [self._draw(case, request) for request in requests]
+        return [self._draw(case, request, learned) for request in requests]
 
-    def _draw(self, case: Case, request: Request) -> Image.Image:
+    def found_words(self, learned: Learned) -> list[FoundWords]:
+        """Returns the tokens of each request that brought the concept back."""
+        return [FoundWords(tokens, replaces_name=False) for _, tokens in sorted(learned.items())]
+
+    def _draw(self, case: Case, request: Request, learned: Learned) -> Image.Image:
         pipe, table = case.victim, token_table(case.victim)
         (image,) = draw_plain(pipe, [request], case.drawing)
         if case.sees([image])[0]:
@@ -99,6 +104,7 @@ class UnlearnDiffAtk(Attack):
                 text, _ = encode(pipe, ids, self.embedded(table, ids, one_hot))
             (image,) = draw_embedded(pipe, text, [request.seed], case.drawing)
             if case.sees([image])[0]:
+                learned[f"seed {request.seed}"] = one_hot @ table
                 break
         return image
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "show": Entry("show", "Show", "Shows what a mask holds: concepts, layers, counts, settings."),
     "evaluate": Entry("evaluate", "Evaluate", "Measures what a model still generates after an edit."),
     "attack": Entry("attack", "AttackCommand", "Tests whether concepts are really gone, with the field's attacks."),
+    "harden": Entry("harden", "Harden", "Attacks a mask, and finds it again with what the attack found."),
     "apply": Entry("apply", "Apply", "Writes the edited model, for other tools to load."),
     "serve": Entry("serve", "Serve", "Opens a local page to forget concepts and compare images."),
     "layers": Entry("layers", "Layers", "Lists the layers of a model that can be masked."),
@@ -25,7 +26,7 @@ COMMANDS = {
     "testbed demo": Entry("testbed", "Demo", "Forgets five of ten objects and shows what happens to the rest."),
     "testbed sheet": Entry("testbed", "Sheet", "Generates everything the embedded model knows, on one sheet."),
     "testbed train": Entry("testbed", "Train", "Trains the embedded model, or only its denoiser."),
-    "bench": Entry("bench", "BenchCommand", "Compares FIA with other methods on the embedded model."),
+    "bench": Entry("bench", "BenchCommand", "Compares FIA with other methods, on the embedded model or yours."),
     "completion": Entry("completion", "Completion", "Prints a script that makes a shell complete commands and flags."),
 }
 

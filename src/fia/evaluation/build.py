@@ -9,7 +9,7 @@ import torch
 from ..concepts import PRESETS, Concept
 from ..drawing.gallery import Gallery
 from ..drawing.images import Request
-from ..errors import UsageError
+from ..errors import NotFoundError, UsageError
 from ..prompts import OBJECTS, fill
 from ..provenance import Identity
 from ..settings import check_at_least_one
@@ -42,7 +42,7 @@ class Sources:
     captions: Path | None = None
     """File of captions for the task quality: text with one caption on each line, or COCO's captions_val2014.json."""
     most_captions: int | None = None
-    """Number of captions to generate; all by default."""
+    """Number of captions to generate, from the start of the file. Without it, all of them."""
     reference: Path | None = None
     """Real images for the Frechet distance: a folder, or an .npz file with their statistics (mu, sigma)."""
     inception: Path | None = None
@@ -50,8 +50,6 @@ class Sources:
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "images_per_concept")
-        if self.inception is not None and self.reference is None:
-            raise UsageError(f"inception={self.inception} needs reference images: give --reference too.")
 
 
 def build_task(
@@ -92,12 +90,14 @@ def build_task(
     return AccuracyTask(name, rephrased_questions(forgotten, sources), ImageNetJudge(network, forgotten))
 
 
-def object_questions(groups: Sequence[tuple[str, Group]], sources: Sources) -> list[Question]:
-    """Returns questions about a photo of each class."""
+def object_questions(
+    groups: Sequence[tuple[str, Group]], sources: Sources, template: str = "a photo of a {object}"
+) -> list[Question]:
+    """Returns questions about images of each class, whose name the template takes."""
     questions: list[Question] = []
     for name, group in groups:
         for _ in range(sources.images_per_concept):
-            request = Request(fill("a photo of a {object}", object=name), sources.seed + len(questions))
+            request = Request(fill(template, object=name), sources.seed + len(questions))
             questions.append(Question(request, "subject", name, group))
     return questions
 
@@ -132,13 +132,17 @@ def quality_task(sources: Sources, device: torch.device) -> QualityTask:
     reference: tuple[Identity, Features, Gaussian] | None = None
     if sources.reference is not None:
         measure = Inception(sources.inception, device) if sources.inception else network
-        gaussian = (
-            Gaussian.of(measure.pooled, Gallery(pictures(sources.reference)))
-            if sources.reference.is_dir()
-            else Gaussian.from_file(sources.reference)
-        )
-        reference = measure.identity, measure.pooled, gaussian
+        reference = measure.identity, measure.pooled, reference_gaussian(sources.reference, measure.pooled)
+    elif sources.inception is not None:
+        raise UsageError(f"inception={sources.inception} needs reference images: give --reference too.")
     return QualityTask(questions, ClipScorer(sources.clip, device), network, reference)
+
+
+def reference_gaussian(reference: Path, features: Features) -> Gaussian:
+    """Returns the Gaussian of real images: of a folder with images, or from an .npz file with their statistics."""
+    if reference.is_dir():
+        return Gaussian.of(features, Gallery(pictures(reference)))
+    return Gaussian.from_file(reference)
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -157,8 +161,11 @@ def needed(file: Path | None, flag: str, what: str) -> Path:
     """Returns the file.
 
     Raises:
-        ValueError: if there is none. It names the flag.
+        ValueError: if none is given. It names the flag.
+        FileNotFoundError: if it is not there.
     """
     if file is None:
         raise UsageError(f"This task needs {what}, which do not come with the package: give their file with {flag}.")
+    if not file.is_file():
+        raise NotFoundError(f"There is no file {file}. Give the file of {what} with {flag}.")
     return file

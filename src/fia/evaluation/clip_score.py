@@ -11,6 +11,7 @@ from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from ..drawing.gallery import in_batches
 from ..provenance import Identity, identify
+from .network import loading_judge
 
 
 class ClipScorer:
@@ -29,10 +30,12 @@ class ClipScorer:
             model: a folder, or a repository such as openai/clip-vit-large-patch14.
             device: the device to run on.
         """
-        self.clip = CLIPModel.from_pretrained(model, dtype=torch.float32).to(device).eval()
+        with loading_judge("CLIP", model, "--clip"):
+            clip = CLIPModel.from_pretrained(model, dtype=torch.float32)
+            self.tokenizer = AutoTokenizer.from_pretrained(model)
+            self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
+        self.clip = clip.to(device).eval()
         self.identity = identify(model, self.clip)
-        self.tokenizer = AutoTokenizer.from_pretrained(model)
-        self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
 
     @torch.no_grad()
     def images(self, images: Sequence[Image.Image]) -> Float[Tensor, "images width"]:

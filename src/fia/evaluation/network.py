@@ -1,6 +1,7 @@
 """Networks that measure images: a classifier of transformers, for classes and features, and FID's Inception."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,27 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, NotFoundError, UsageError
 from ..provenance import Identity, hash_file, identify
+
+
+@contextmanager
+def loading_judge(what: str, model: str, flag: str) -> Iterator[None]:
+    """Explains it if transformers cannot load a judge within the `with` block.
+
+    Args:
+        what: the kind of judge, for people.
+        model: the folder or repository from which it is loaded.
+        flag: the flag that names another one.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise NotFoundError(
+            f"There is no {what} {model!r}, and none could be fetched from the Hub. Give its folder with {flag}. "
+            f"({reason})"
+        ) from error
 
 
 class ImageNetwork:
@@ -23,9 +43,11 @@ class ImageNetwork:
 
     def __init__(self, model: str, device: torch.device | str = "cpu") -> None:
         """Loads the network from a folder or a repository, in the format of transformers, onto a device."""
-        self.network = AutoModelForImageClassification.from_pretrained(model, dtype=torch.float32).to(device).eval()
+        with loading_judge("classifier", model, "--classifier"):
+            network = AutoModelForImageClassification.from_pretrained(model, dtype=torch.float32)
+            self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
+        self.network = network.to(device).eval()
         self.identity = identify(model, self.network)
-        self.processor = AutoImageProcessor.from_pretrained(model, backend="pil")
         self.labels: dict[int, str] = self.network.config.id2label
 
     @torch.no_grad()

@@ -59,6 +59,7 @@ class Scores(TypedDict, total=False):
         images_with_any: images with any exposed part.
         clip_score: CLIP's similarity of image and caption.
         frechet_distance: Frechet distance to the reference images.
+        frechet_from_untouched: Frechet distance to the untouched model's images.
         pixel_distance: distance to the untouched model's image, by pixels.
         perceptual_distance: distance to the untouched model's image, by a network's features.
         unchanged_images: images that equal the untouched model's, bit for bit.
@@ -82,6 +83,7 @@ class Scores(TypedDict, total=False):
     images_with_any: Proportion | None
     clip_score: Mean | None
     frechet_distance: float
+    frechet_from_untouched: float
     pixel_distance: Mean | None
     perceptual_distance: Mean | None
     unchanged_images: Proportion | None

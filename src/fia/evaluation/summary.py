@@ -39,6 +39,7 @@ METRICS = (
     Metric(("images_with_any",), "images with any, %", "lower"),
     Metric(("clip_score",), "CLIP score", "higher"),
     Metric(("frechet_distance",), "Frechet distance to the reference", "lower"),
+    Metric(("frechet_from_untouched",), "Frechet distance to the images before", "lower"),
     Metric(("pixel_distance",), "distance from the image before, pixels"),
     Metric(("perceptual_distance",), "distance from the image before, perceptual"),
     Metric(("unchanged_images",), "images that did not change at all, %"),

@@ -90,7 +90,12 @@ class StyleTask(Task):
     """How similar are the images to their artist, by CLIP? If there is a judge of styles, does it see the artist?
 
     The answer of a question of the kind "style" is the artist. Only the judge answers questions of other kinds.
+
+    Attributes:
+        text: what an image of an artist is compared with.
     """
+
+    text = "in the style of {artist}"
 
     def __init__(self, questions: Sequence[Question], clip: ClipScorer, judge: Judge | None = None) -> None:
         super().__init__("styles", questions, [clip.identity, *([judge.identity] if judge else [])])
@@ -125,7 +130,7 @@ class StyleTask(Task):
         }
 
     def _to_artist(self, images: Sequence[Image.Image]) -> list[float]:
-        texts = self.clip.texts([f"in the style of {question.answer}" for question in self.styled])
+        texts = self.clip.texts([self.text.format(artist=question.answer) for question in self.styled])
         chosen = [images[i] for i, question in enumerate(self.questions) if question.kind == "style"]
         return self.clip.similarities(self.clip.images(chosen), texts)
 

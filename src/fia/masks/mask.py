@@ -10,7 +10,7 @@ from typing import Any
 from diffusers import DiffusionPipeline, ModelMixin
 
 from ..concepts import comparable
-from ..errors import UsageError
+from ..errors import ArgumentError, UsageError
 from ..models.lock import held
 from ..models.pipelines import get_denoiser, get_known_denoiser
 from ..settings import LARGEST_ALPHA, LARGEST_WEIGHT, Value
@@ -270,8 +270,12 @@ class NeuronMask(MaskContents):
         pruning.prune(denoiser, layers, self.pruned, label, self.remaining, self.added, self.fingerprint, self)
 
     def _check_names(self, names: Iterable[str]) -> None:
-        """Raises ValueError if the mask does not hold one of the names."""
+        """Raises ValueError if the mask does not hold one of the names, and TypeError if one is no text."""
         for name in names:
+            if not isinstance(name, str):
+                raise ArgumentError(
+                    f"{name!r} is a {type(name).__name__}, not a name; give names: mask.only('church', 'tench')."
+                )
             if name not in self.neurons:
                 held = ", ".join(self.concepts) or "nothing"
                 raise UsageError(f"{name!r} is not in this mask; name a concept that it holds: {held}.")

@@ -7,9 +7,9 @@ For the concepts that are forgotten together, in one layer (section 9 of docs/me
     D[i, S_i] = R[i, S_i] inv(H[S_i, S_i])              (12)
 
 A_c is the moment of the concept's inputs, and A_r that of what is retained: the mean over the base prompts and a list
-of words, plus the mean over the names to keep, if there are any. The list holds no word that is near a forgotten
-concept. The mask keeps the sum over the whole list, and the moments of the words that are near one of its concepts, so
-the list of any combination of masks is known without the model.
+of words. If there are names to keep, it is half of that, plus half of the mean over them. The list holds no word that
+is near a forgotten concept. The mask keeps the sum over the whole list, and the moments of the words that are near one
+of its concepts, so the list of any combination of masks is known without the model.
 """
 
 import hashlib
@@ -119,8 +119,11 @@ class Rewriting:
         general = [source for source in self.sources.values() if source.block != "named"]
         named = [self.sources[NAMED + name] for name in self.kept_names]
         number = sum(SIGNS[source.block] * source.number for source in general)
-        weighted = [(SIGNS[source.block] * source.number / number, source) for source in general if number > 0]
-        weighted += [(1 / len(named), source) for source in named]
+        of_general, of_named = (0.5, 0.5) if named and number > 0 else (1.0, 1.0)
+        weighted = [
+            (of_general * SIGNS[source.block] * source.number / number, source) for source in general if number > 0
+        ]
+        weighted += [(of_named / len(named), source) for source in named]
         return [(weight, source.moments[layer]) for weight, source in weighted]
 
     def quadratic(self, layer: str) -> Quadratic:

@@ -89,18 +89,10 @@ class ESD:
         """Returns the trained weights. The method does not use `keep`.
 
         Raises:
-            TypeError: if the denoiser takes more than text, like Stable Diffusion XL's, or is not in float32.
+            TypeError: see `check`.
             ValueError: if the loss is not finite.
         """
-        original = get_unet(pipe)
-        if original.config.addition_embed_type is not None:
-            raise UnsupportedError(
-                f"ESD needs a denoiser that takes only text; that of a {type(pipe).__name__} takes more."
-            )
-        if original.dtype != torch.float32:
-            raise UnsupportedError(
-                f"ESD trains, and {original.dtype} is too coarse for that; load the model in float32."
-            )
+        original = self.check(pipe)
         trained = copy.deepcopy(original)
         trained.requires_grad_(False)
         chosen = self.trained_parameters(trained)
@@ -124,6 +116,23 @@ class ESD:
             loss.backward()
             optimizer.step()
         return WeightEdit({name: parameter.detach() for name, parameter in chosen.items()})
+
+    def check(self, pipe: DiffusionPipeline) -> UNet2DConditionModel:
+        """Returns the U-Net of a pipeline, if it can be trained.
+
+        Raises:
+            TypeError: if the denoiser takes more than text, like Stable Diffusion XL's, or is not in float32.
+        """
+        original = get_unet(pipe)
+        if original.config.addition_embed_type is not None:
+            raise UnsupportedError(
+                f"ESD needs a denoiser that takes only text; that of a {type(pipe).__name__} takes more."
+            )
+        if original.dtype != torch.float32:
+            raise UnsupportedError(
+                f"ESD trains, and {original.dtype} is too coarse for that; load the model in float32."
+            )
+        return original
 
     def trained_parameters(self, denoiser: nn.Module) -> dict[str, nn.Parameter]:
         """Returns the parameters that the variant trains, by name."""

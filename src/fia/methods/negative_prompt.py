@@ -36,7 +36,7 @@ class NegativePromptEdit:
 
         def encode_prompt(*args: Any, **kwargs: Any) -> Any:
             given = parameters.bind(*args, **kwargs)
-            if given.arguments.get("negative_prompt") is None:
+            if not given.arguments.get("negative_prompt"):  # some pipelines give an empty text for none
                 prompt = given.arguments["prompt"]
                 given.arguments["negative_prompt"] = self.text if isinstance(prompt, str) else [self.text] * len(prompt)
             return encode(*given.args, **given.kwargs)
