@@ -81,7 +81,7 @@ def sections() -> dict[str, dict[str, Method]]:
         },
         "Places": {places: usual(sites=places) for places in ("both", "feed-forward", "cross-attention")},
         "r2": {f"r2 = {r2:.1%}": usual(spatial_ratio=r2) for r2 in (0.01, 0.02, 0.03, 0.05, 0.1)},
-        "Weight of what is retained": {f"mu = {mu:g}": usual(retain_weight=mu) for mu in (0.5, 1.0, 2.0, 4.0, 8.0)},
+        "Weight of what is retained": {f"mu = {mu:g}": usual(retain_weight=mu) for mu in (0.5, 1.0, 1.5, 3.0, 6.0)},
         "Weight of the old values": {f"lambda = {ridge:g}": usual(ridge=ridge) for ridge in (0.001, 0.01, 0.1)},
         "What is retained": {
             "words and names": FIA(USUAL),

@@ -84,7 +84,7 @@ class Choice:
     def candidates(self) -> Iterator[tuple[str, str, Method]]:
         """Yields the name of the method, the label of the candidate, and the candidate."""
         prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
-        for weight in (1.0, FOUND_WITH.retain_weight, 4.0):  # the one setting for all tasks, and its neighbours
+        for weight in (0.75, FOUND_WITH.retain_weight, 3.0):  # the one setting for all tasks, and its neighbours
             rewriting = replace(FOUND_WITH, retain_weight=weight, seed=SEED)
             yield OURS, f"mu = {weight:g}", FIA(rewriting)
         for r2, alpha, guidance in self.fia:

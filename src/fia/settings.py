@@ -80,7 +80,7 @@ class Settings:
     """alpha: a connection is spared if this share of the concepts, and at least two, claim it (Eq. 8). Above 1, nothing
     is spared, which is the default to rewrite. For zeros it is the paper's: 0.8 if all concepts are styles, otherwise
     0.6."""
-    retain_weight: float = 2.0
+    retain_weight: float = 1.5
     """mu > 0: the weight of what is retained against that of the concepts, if the neurons are rewritten."""
     ridge: float = 0.01
     """lambda > 0: how strongly the new values are kept near the old ones."""
