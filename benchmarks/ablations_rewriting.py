@@ -24,6 +24,7 @@ from fia.bench import Bench
 from fia.bench.report import LEGEND, table
 from fia.edits.weight_edit import WeightEdit
 from fia.files import written_whole
+from fia.masks.random_control import random_mask
 from fia.methods import FIA, Method
 from fia.models.layers import maskable_layers
 from fia.models.pipelines import get_denoiser
@@ -64,6 +65,18 @@ class Summed:
         return WeightEdit({f"{name}.weight": weight for name, weight in weights.items()})
 
 
+@dataclass(frozen=True)
+class Random:
+    """As many random connections as FIA finds, solved alike."""
+
+    settings: Settings
+    paper: ClassVar[str] = FIA.paper
+
+    def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
+        """Returns the mask."""
+        return random_mask(find(pipe, concepts, self.settings, keep=keep))
+
+
 def usual(**changes: object) -> FIA:
     """Returns FIA with the recommended settings but for some."""
     return FIA(replace(USUAL, **changes))  # type: ignore[arg-type]
@@ -78,6 +91,9 @@ def sections() -> dict[str, dict[str, Method]]:
             "zeros in the same neurons": FIA(zeros),
             "every connection rewritten": usual(spatial_ratio=1.0),
             "each concept solved alone, summed": Summed(USUAL),
+        },
+        "As many random connections": {
+            f"r2 = {r2:.1%}": Random(replace(USUAL, spatial_ratio=r2)) for r2 in (0.01, 0.02, 0.03, 0.05)
         },
         "Places": {places: usual(sites=places) for places in ("both", "feed-forward", "cross-attention")},
         "r2": {f"r2 = {r2:.1%}": usual(spatial_ratio=r2) for r2 in (0.01, 0.02, 0.03, 0.05, 0.1)},
