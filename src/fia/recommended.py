@@ -37,6 +37,7 @@ def _all_of(kind: str) -> Callable[[Sequence[Concept]], bool]:
 
 
 ANYTHING = Case("anything", lambda _: True, FOUND_WITH)
+OF_TRANSFORMERS = Case("anything", lambda _: True, replace(ZEROED, spatial_ratio=0.1, agnostic_ratio=UNION))
 
 # The first case that fits counts. To rewrite, one setting serves every set of concepts.
 REWRITTEN: dict[str, tuple[Case, ...]] = dict.fromkeys(("testbed", "testbed-dit", "testbed-mmdit"), (ANYTHING,))
@@ -71,13 +72,8 @@ ZEROED_CASES: dict[str, tuple[Case, ...]] = {
             {"church": 0.1, "parachute": 0.04},
         ),
     ),
-    "testbed-dit": (
-        Case(
-            "anything",
-            lambda _: True,
-            replace(ZEROED, spatial_ratio=0.1, agnostic_ratio=UNION),
-        ),
-    ),
+    "testbed-dit": (OF_TRANSFORMERS,),
+    "testbed-mmdit": (OF_TRANSFORMERS,),
 }
 
 GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0, "testbed-mmdit": 4.0}

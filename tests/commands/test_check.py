@@ -91,7 +91,7 @@ def test_smoking_is_asked_of_several_persons() -> None:
             "rewrite",
             (8, 3),
             'church: still in 3 of 8 images (before: 8). Try a larger r2 of its own, "church:object:0.04", or '
-            "--retain-weight 0.25.",
+            "--retain-weight 0.75.",
         ),
         ("zero", (8, 3), "--agnostic-ratio 1.01, which spares nothing."),
         ("rewrite", (0, 0), "Does the model draw it under this name?"),

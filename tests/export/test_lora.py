@@ -22,7 +22,7 @@ FAST = {"num_inference_steps": 3, "saliency_steps": 1, "prompts_per_concept": 2,
 
 
 def found(pipe):
-    return fia.find(pipe, ["church", "tench"], retained_words=0, **FAST)
+    return fia.find(pipe, ["church", "tench"], retained_words=0, retain_weight=0.5, **FAST)
 
 
 def solution(mask, name):
