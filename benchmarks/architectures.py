@@ -1,8 +1,7 @@
 """Does one setting serve other denoisers? Runs tasks of the benchmark on the embedded model's transformers.
 
-It also measures the places of the transformer with joint attention, with the prompts and seeds that choose settings. It
-writes docs/architectures.json and its tables into docs/transformer.md. If you start it again with the same folder, it
-continues.
+It writes docs/architectures.json and its tables into docs/transformer.md. If you start it again with the same folder,
+it continues.
 
     python benchmarks/architectures.py runs/architectures
     python benchmarks/architectures.py runs/architectures runs/seed-1     # and a U-Net that was trained there
@@ -15,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ablations import run_variants
-from tune_methods import BY_NAME, DOCS, DRAWING, FINDING, WORLD
+from tune_methods import BY_NAME, DOCS, DRAWING
 
 from fia.bench import Bench
 from fia.bench.edit_store import OURS
@@ -38,18 +36,6 @@ ZEROS = "zeros in the same neurons"
 METHODS: Mapping[str, Method] = {OURS: FIA(FOUND_WITH), ZEROS: FIA(replace(FOUND_WITH, edit="zero"))}
 ROWS = (UNTOUCHED, OURS, ZEROS, RANDOM)
 
-# Patterns of names in SD3Transformer2DModel: the second linears of the feed-forwards, and the outputs of the attention.
-PLACES = {
-    "image: feed-forward": "*.ff.net.2",
-    "image: attention": "*.attn.to_out.0",
-    "image: both": "*.[af][tf][t.]n*.[02]",
-    "text: feed-forward": "*.ff_context.net.2",
-    "text: attention": "*.attn.to_add_out",
-    "text: both": "*[of]_[ac]*[.u][2t]",
-    "feed-forward of both": "*.net.2",
-    "attention of both": "*.attn.to*out*",
-}
-
 
 def measure(out: Path, second: Path | None) -> None:
     """Runs what is missing, and writes docs/architectures.json."""
@@ -60,11 +46,7 @@ def measure(out: Path, second: Path | None) -> None:
         scores, _ = bench.run(TASKS, lambda _: METHODS)
         for task, rows in scores.items():
             tasks.setdefault(task, {})[name] = rows
-    settings = replace(FOUND_WITH, seed=FINDING.seed)
-    variants = {"feed-forwards of both, attention of the image": FIA(settings)}
-    variants |= {name: FIA(replace(settings, layers=pattern)) for name, pattern in PLACES.items()}
-    places = run_variants(Bench(out / "places", WORLD, DRAWING, architecture="mmdit"), {"Places": variants})
-    write_json(FILE, {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks, "places": places})
+    write_json(FILE, {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks})
 
 
 def write_tables() -> None:
@@ -74,9 +56,7 @@ def write_tables() -> None:
     for task, models in content["tasks"].items():
         rows = {f"{model}: {row}": models[model][row] for model in models for row in ROWS}
         parts.append(f"### {task}\n\n{table(rows, {})}")
-    places = {name.removeprefix("Places: "): row for name, row in content["places"].items()}
     put("\n\n".join(parts), "architectures")
-    put(table(places, {}), "places")
 
 
 def put(block: str, name: str) -> None:
