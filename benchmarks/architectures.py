@@ -32,7 +32,7 @@ NAMES: dict[str, Architecture] = {"cross-attention": "dit", "joint attention": "
 SECOND = "U-Net, seed 1"
 TASKS = tuple(BY_NAME[f"forget {what}"] for what in ("5 objects", "all styles", "smoking"))
 HELD_OUT = World(images_per_object=8, images_per_other=2, images_per_style=10)
-ZEROS = "zeros in the same neurons"
+ZEROS = "zeros in the feed-forward"
 METHODS: Mapping[str, Method] = {OURS: FIA(FOUND_WITH), ZEROS: FIA(replace(FOUND_WITH, edit="zero"))}
 ROWS = (UNTOUCHED, OURS, ZEROS, RANDOM)
 
