@@ -3,9 +3,9 @@
 It writes docs/architectures.json and its tables into docs/transformer.md. If you start it again with the same folder,
 it continues.
 
-    python benchmarks/architectures.py runs/architectures
-    python benchmarks/architectures.py runs/architectures runs/seed-1     # and a U-Net that was trained there
-    python benchmarks/architectures.py                                    # writes the tables from the JSON file
+    python scripts/measure_architectures.py runs/architectures
+    python scripts/measure_architectures.py runs/architectures runs/seed-1     # and a U-Net that was trained there
+    python scripts/measure_architectures.py                                    # writes the tables from the JSON file
 """
 
 import json
@@ -14,15 +14,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tune_methods import BY_NAME, DOCS, DRAWING
+from settings_bench import DOCS, DRAWING
+from update_readme import put
 
-from fia.bench import Bench
+from fia.bench import TASKS, Bench
 from fia.bench.edit_store import OURS
 from fia.bench.questions import World
 from fia.bench.report import table
 from fia.evaluation.records import Scores
 from fia.evaluation.run import RANDOM, UNTOUCHED
-from fia.files import write_json, written_whole
+from fia.files import write_json
 from fia.methods import FIA, Method
 from fia.recommended import FOUND_WITH
 from fia.testbed.pretrained import FOLDER, Architecture
@@ -30,7 +31,7 @@ from fia.testbed.pretrained import FOLDER, Architecture
 PAGE, FILE = DOCS / "transformer.md", DOCS / "architectures.json"
 NAMES: dict[str, Architecture] = {"cross-attention": "dit", "joint attention": "mmdit"}
 SECOND = "U-Net, seed 1"
-TASKS = tuple(BY_NAME[f"forget {what}"] for what in ("5 objects", "all styles", "smoking"))
+CHOSEN = tuple(task for task in TASKS if task.name in ("forget 5 objects", "forget all styles", "forget smoking"))
 HELD_OUT = World(images_per_object=8, images_per_other=2, images_per_style=10)
 ZEROS = "zeros in the feed-forward"
 METHODS: Mapping[str, Method] = {OURS: FIA(FOUND_WITH), ZEROS: FIA(replace(FOUND_WITH, edit="zero"))}
@@ -43,7 +44,7 @@ def measure(out: Path, second: Path | None) -> None:
     tasks: dict[str, dict[str, Mapping[str, Scores]]] = {}
     for name, folder in folders.items():
         bench = Bench(out / name, HELD_OUT, DRAWING, folder, NAMES.get(name, "unet"))
-        scores, _ = bench.run(TASKS, lambda _: METHODS)
+        scores, _ = bench.run(CHOSEN, lambda _: METHODS)
         for task, rows in scores.items():
             tasks.setdefault(task, {})[name] = rows
     write_json(FILE, {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks})
@@ -56,18 +57,7 @@ def write_tables() -> None:
     for task, models in content["tasks"].items():
         rows = {f"{model}: {row}": models[model][row] for model in models for row in ROWS}
         parts.append(f"### {task}\n\n{table(rows, {})}")
-    put("\n\n".join(parts), "architectures")
-
-
-def put(block: str, name: str) -> None:
-    """Writes a block between its markers in the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, start, rest = page.partition(f"<!-- {name} -->\n")
-    _, stop, after = rest.partition(f"<!-- /{name} -->")
-    if not (start and stop):
-        raise SystemExit(f"{PAGE} has no place for {name}: add the lines <!-- {name} --> and <!-- /{name} -->.")
-    with written_whole(PAGE) as partial:
-        partial.write_text(f"{before}{start}{block}\n{stop}{after}", encoding="utf-8")
+    put("\n\n".join(parts), "architectures", PAGE)
 
 
 def main() -> None:
