@@ -1,7 +1,8 @@
 """Makes each edit of a task once and stores it, so that an interrupted or shared run continues with the same edits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from diffusers import DiffusionPipeline
@@ -9,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from ..edits.interface import Edit, NoEdit
 from ..edits.weight_edit import WeightEdit
-from ..evaluation.run import RANDOM, UNTOUCHED, MadeEdit
+from ..evaluation.run import RANDOM, UNTOUCHED, Evaluation, MadeEdit, State
+from ..evaluation.tasks import Task
 from ..files import claim, read_json, slug, write_json, written_whole
 from ..masks.mask import NeuronMask
 from ..masks.random_control import random_mask
@@ -71,6 +73,14 @@ class EditStore:
             write_json(kept / "cost.json", cost.as_json())
         processes().wait_for_everyone()
         return MadeEdit(self.kept(name, kept), read_json(kept / "cost.json"))
+
+    def measure(self, evaluation: Evaluation, task: Task, names: Sequence[str]) -> dict[str, State]:
+        """Returns images and scores of an evaluation task in every state, the untouched one first."""
+        done: dict[str, State] = {}
+        for name in names:
+            before = done[UNTOUCHED].images if done else None
+            done[name] = evaluation.state(task, name, partial(self.make, name), self.made_with(name), before)
+        return done
 
     def mask(self) -> NeuronMask:
         """Returns FIA's mask."""

@@ -6,7 +6,6 @@ costs of the edits.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from ..evaluation.network import ImageNetwork
 from ..evaluation.questions import score
 from ..evaluation.records import Costs, Scores
 from ..evaluation.report import grid
-from ..evaluation.run import RANDOM, UNTOUCHED, Evaluation, State
+from ..evaluation.run import RANDOM, UNTOUCHED, Evaluation
 from ..evaluation.tasks import AccuracyTask
 from ..files import slug, write_json, written_whole
 from ..methods import Method
@@ -101,10 +100,8 @@ class Bench:
         """Returns scores and costs by method."""
         questions = WorldTask(task, self.world, self.judge, self.network)
         store = EditStore(self.out / "edits" / slug(task.name), self.pipe, task, methods, self.model)
-        states: dict[str, State] = {}
-        for name in (UNTOUCHED, *methods, *([RANDOM] if OURS in methods else [])):
-            make, before = partial(store.make, name), states[UNTOUCHED].images if states else None
-            states[name] = self.evaluation.state(questions, name, make, store.made_with(name), before)
+        names = (UNTOUCHED, *methods, *([RANDOM] if OURS in methods else []))
+        states = store.measure(self.evaluation, questions, names)
         if processes().is_main_process:
             images = {name: state.images for name, state in states.items()}
             with written_whole(self.out / f"{slug(task.name)}.png") as file:

@@ -6,7 +6,6 @@ speed. `costs.json` holds the costs of the edits, and `report.html` sets the res
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -16,7 +15,7 @@ from ...drawing.images import Drawing
 from ...errors import UnsupportedError, UsageError, did_you_mean
 from ...evaluation.build import Sources
 from ...evaluation.records import Costs, TaskResult
-from ...evaluation.run import RANDOM, UNTOUCHED, Evaluation, State
+from ...evaluation.run import RANDOM, UNTOUCHED, Evaluation
 from ...evaluation.tasks import Task
 from ...files import write_json
 from ...masks.pruning import refuse_if_pruned
@@ -136,7 +135,7 @@ def run_plan(plan: Plan, out: Path) -> tuple[Evaluation, Result, dict[str, Costs
     evaluation = Evaluation(out, plan.pipe, plan.drawing, model)
     store = EditStore(out / "edits", plan.pipe, plan.protocol.task, plan.methods, str(model["hash"]))
     evaluation.announce(plan.tasks, plan.states)
-    measured = {task.name: measure(evaluation, task, store, plan.states) for task in plan.tasks}
+    measured = {task.name: store.measure(evaluation, task, plan.states) for task in plan.tasks}
     costs = {name: state.costs for name, state in measured[plan.tasks[0].name].items()}
     result: Result = {
         "protocol": plan.protocol.task.name,
@@ -159,12 +158,3 @@ def run_plan(plan: Plan, out: Path) -> tuple[Evaluation, Result, dict[str, Costs
     write_json(out / "results.json", result)
     write_json(out / "costs.json", {"device": result["environment"]["device"], "edits": costs})
     return evaluation, result, costs
-
-
-def measure(evaluation: Evaluation, task: Task, store: EditStore, states: Sequence[str]) -> dict[str, State]:
-    """Returns images and scores of every state of a task."""
-    done: dict[str, State] = {}
-    for name in states:
-        before = done[UNTOUCHED].images if done else None
-        done[name] = evaluation.state(task, name, partial(store.make, name), store.made_with(name), before)
-    return done
