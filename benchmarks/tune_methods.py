@@ -34,7 +34,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 SHOWN = ("still detected %", "kept %", "unlisted %", "overall", "seconds")
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
 WIDER = replace(WORLD, images_per_object=4, images_per_other=4, images_per_style=10)  # fewer of the ten, more others
-DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE)
+DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE, autocast=True)
 SEED = 10_000  # of the prompts that find neurons
 FINDING = replace(OF_FIVE, seed=SEED)
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (

@@ -63,7 +63,7 @@ class Completion(Attack):
 
         scale = case.drawing.guidance_scale
         guidance = {} if scale is None else {"guidance_scale": scale}
-        with hidden_progress_bar(pipe):
+        with hidden_progress_bar(pipe), case.drawing.precision(pipe):
             images: list[Image.Image] = pipe(
                 prompt=prompts,
                 generator=[torch.Generator().manual_seed(request.seed) for request in requests],

@@ -44,7 +44,7 @@ def draw_embedded(
 ) -> list[Image.Image]:
     """Returns an image for each text embedding and seed."""
     guidance = {} if drawing.guidance_scale is None else {"guidance_scale": drawing.guidance_scale}
-    with hidden_progress_bar(pipe):
+    with hidden_progress_bar(pipe), drawing.precision(pipe):
         images: list[Image.Image] = pipe(
             prompt_embeds=texts,
             negative_prompt_embeds=embed(pipe, [""]).expand(len(texts), -1, -1),

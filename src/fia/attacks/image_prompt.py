@@ -61,7 +61,7 @@ class ImagePrompt(Attack):
         pictures = [case.pictures[request.seed % len(case.pictures)].image for request in requests]
         scale = case.drawing.guidance_scale
         guidance = {} if scale is None else {"guidance_scale": scale}
-        with hidden_progress_bar(pipe):
+        with hidden_progress_bar(pipe), case.drawing.precision(pipe):
             images: list[Image.Image] = pipe(
                 prompt=[request.prompt for request in requests],
                 image=pictures,

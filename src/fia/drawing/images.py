@@ -28,9 +28,15 @@ class Drawing:
     """Classifier-free guidance scale, unless a prompt has its own; by default the pipeline's usual one."""
     batch_size: int = 16
     """Images generated at a time. Another size may change the rounding of an image's last bits."""
+    autocast: bool = False
+    """Multiply in bfloat16, with the weights as they are (torch.autocast). Twice as fast on a processor with AMX."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "num_inference_steps", "batch_size")
+
+    def precision(self, pipe: DiffusionPipeline) -> torch.autocast:
+        """Returns the context in which the pipeline generates."""
+        return torch.autocast(pipe._execution_device.type, torch.bfloat16, enabled=self.autocast)
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,13 @@ def draw_batch(
     if on_step is not None:
         options["callback_on_step_end"] = _as_callback(on_step)
     try:
-        images: list[Image.Image] = pipe(
-            prompt=[request.prompt for request in requests],
-            generator=[torch.Generator().manual_seed(request.seed) for request in requests],
-            num_inference_steps=drawing.num_inference_steps,
-            **options,
-        ).images
+        with drawing.precision(pipe):
+            images: list[Image.Image] = pipe(
+                prompt=[request.prompt for request in requests],
+                generator=[torch.Generator().manual_seed(request.seed) for request in requests],
+                num_inference_steps=drawing.num_inference_steps,
+                **options,
+            ).images
         return images
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
