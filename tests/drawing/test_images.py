@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
@@ -40,6 +42,18 @@ def test_a_prompts_own_guidance_counts(pipe: StableDiffusionPipeline, tmp_path: 
     drawn = draw(pipe, tmp_path)[3:]
     assert drawn == [image.tobytes() for image in alone]
     assert drawn != [image.tobytes() for image in usual]
+
+
+def test_autocast_rounds_the_image_and_leaves_the_weights(pipe: StableDiffusionPipeline) -> None:
+    weights = {name: weight.clone() for name, weight in pipe.unet.state_dict().items()}
+    exact, rounded = (
+        np.asarray(generate_images(pipe, ["a cat"], [3], num_inference_steps=2, autocast=autocast, progress=False)[0])
+        for autocast in (False, True)
+    )
+    assert not np.array_equal(exact, rounded)
+    assert np.abs(exact.astype(float) - rounded).mean() < 5  # of 255
+    assert all(weight.dtype == torch.float32 for weight in weights.values())
+    assert all(torch.equal(weight, weights[name]) for name, weight in pipe.unet.state_dict().items())
 
 
 def test_only_missing_batches_are_drawn(

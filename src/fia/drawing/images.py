@@ -157,6 +157,7 @@ def generate_images(
     num_inference_steps: int = 50,
     guidance_scale: float | None = None,
     batch_size: int = 16,
+    autocast: bool = False,
     description: str = "Generating",
     progress: bool = True,
 ) -> list[Image.Image]:
@@ -170,6 +171,7 @@ def generate_images(
         guidance_scale: classifier-free guidance scale. None takes the one recommended for the model, or else the
             pipeline's usual one.
         batch_size: images generated at a time.
+        autocast: whether to multiply in bfloat16, with the weights as they are (`Drawing.autocast`).
         description: text of the progress bar.
         progress: whether to show a progress bar.
 
@@ -183,7 +185,7 @@ def generate_images(
         raise UsageError(f"There are {len(prompts)} prompts but {len(seeds)} seeds; give one seed for each prompt.")
     if guidance_scale is None:
         guidance_scale = GUIDANCE_SCALES.get(embedded_name(pipe))
-    drawing = Drawing(num_inference_steps, guidance_scale, batch_size)
+    drawing = Drawing(num_inference_steps, guidance_scale, batch_size, autocast)
     requests = [Request(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
     images: list[Image.Image] = []
     with (
