@@ -143,8 +143,8 @@ def rewriting(device: str, concepts: int) -> dict[str, Any]:
     """Times solving, and switching what is solved, at SD 1.5's size; and measures the file."""
     unet = sd15_unet().to(device)
     pipe = pipeline(unet)
-    mask = random_rewriting(unet, concepts, 0.02)
-    unlike = random_rewriting(unet, 1, 0.02)
+    mask = random_rewriting(unet, concepts)
+    unlike = random_rewriting(unet, 1)
     timed(pipe, lambda: unlike.added)  # warms up
     solving = timed(pipe, lambda: mask.added)
     policy = Policy(pipe, {"all": mask})

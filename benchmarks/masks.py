@@ -72,13 +72,16 @@ def random_concepts(unet: UNet2DConditionModel, share: float) -> NeuronMask:
     return NeuronMask(neurons, shapes, 0.6, architecture, parameters, hash_weights(maskable_layers(unet)))
 
 
-def random_rewriting(unet: UNet2DConditionModel, concepts: int, r2: float) -> NeuronMask:
-    """Returns a mask that rewrites a random share r2 of each layer for each concept, with random low-rank statistics.
+def random_rewriting(unet: UNet2DConditionModel, concepts: int) -> NeuronMask:
+    """Returns a mask that rewrites random neurons, as many as r2 says, for each concept, with random statistics.
 
     Each concept has one word near it, so that its list of words is less than the whole.
     """
     settings, generator = Settings().resolved(UNION), torch.Generator().manual_seed(0)
     shapes = layer_shapes(maskable_layers(unet, sites="both"))
+
+    assert settings.spatial_ratio is not None
+    r2 = settings.spatial_ratio
 
     def directions(length: int, rank: int) -> Tensor:
         basis: Tensor = torch.linalg.qr(torch.randn(length, min(rank, length), generator=generator)).Q
@@ -111,6 +114,7 @@ def random_rewriting(unet: UNet2DConditionModel, concepts: int, r2: float) -> Ne
         architecture=type(unet).__name__,
         denoiser_parameters=count_parameters(unet),
         weights_hash=hash_weights(maskable_layers(unet, sites="both")),
+        sites="both",
         rewriting=Rewriting(
             moments={name: moments(settings.moment_rank) for name in names},
             responses={name: responses() for name in names},
