@@ -19,8 +19,7 @@ from fia.evaluation.records import Proportion
 from fia.files import written_whole
 from fia.finding.stability import mean_overlap
 from fia.masks.random_control import random_mask
-from fia.testbed.captions import SMOKING
-from fia.testbed.world import STYLE_NAMES
+from fia.testbed.world import SMOKING, STYLE_NAMES
 
 SPATIAL_RATIOS = (0.01, 0.025, 0.05, 0.1)
 AGNOSTIC_RATIOS = (0.6, 0.8, 1.01)  # the last spares nothing: the union

@@ -1,8 +1,8 @@
-"""Renders the emoji glyphs of the embedded model's scenes.
+"""Renders the emoji glyphs of the embedded model's scenes, also of the large world.
 
 The font is not part of this project. Install Debian's `fonts-noto-color-emoji` (or pass the path of a
 NotoColorEmoji.ttf with bitmap glyphs) and run `python scripts/render_glyphs.py`. It writes one square RGBA
-image for each object, for each person and for a cigarette into `src/fia/testbed/glyphs/`.
+image for each subject and each attribute into `src/fia/testbed/glyphs/`.
 """
 
 import argparse
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from fia.testbed.large import LARGE
 from fia.testbed.scenes import GLYPH_FOLDER, GLYPH_SIZE
-from fia.testbed.world import CIGARETTE, SUBJECTS
 
 FONT_SIZE = 109  # the only size of the font's embedded bitmaps
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
     font = ImageFont.truetype(parser.parse_args().font, FONT_SIZE)
     Path(GLYPH_FOLDER).mkdir(exist_ok=True)
-    for glyph in (*SUBJECTS, CIGARETTE):
+    for glyph in (*LARGE.subjects, *(attribute.glyph for attribute in LARGE.attributes)):
         render_glyph(glyph.character, font).save(GLYPH_FOLDER / glyph.filename, optimize=True)
 
 

@@ -22,10 +22,10 @@ from fia.files import written_whole
 from fia.prompts import OBJECTS, PLACES, fill
 from fia.provenance import hash_folder, versions
 from fia.recommended import GUIDANCE_SCALES, recommend
-from fia.testbed.captions import SMOKING, STYLE_SUFFIX
+from fia.testbed.captions import STYLE_SUFFIX
 from fia.testbed.judge import load_judge
 from fia.testbed.pretrained import FOLDER, Architecture
-from fia.testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from fia.testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, SMOKING, STYLE_NAMES
 
 DOCS = Path(__file__).parent.parent / "docs"
 DRAWING = Drawing(20, GUIDANCE_SCALES["testbed"])

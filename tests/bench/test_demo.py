@@ -16,7 +16,8 @@ from fia.bench.sheet import sheet_entries
 from fia.cli import main
 from fia.drawing.images import Drawing
 from fia.recommended import recommend
-from fia.testbed.classifier import HEADS
+from fia.testbed import world
+from fia.testbed.classifier import heads_of
 from fia.testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES
 
 SMALL = DemoConfig("unet", World(1, 1, 1, seed=1000), Drawing(2, 4.0))
@@ -97,7 +98,7 @@ def test_the_sheet_shows_every_subject_place_style_and_the_attribute() -> None:
     entries = [entry for section in sheet_entries().values() for entry in section]
     assert {entry.subject for entry in entries} == {*OBJECT_NAMES, *PERSON_NAMES, "none"}
     assert {entry.place for entry in entries} == {*PLACE_NAMES, None}
-    assert {entry.style for entry in entries} == set(HEADS["style"])
+    assert {entry.style for entry in entries} == set(heads_of(world.SMALL)["style"])
     assert {entry.subject for entry in entries if entry.attribute == "smoking"} == set(PERSON_NAMES)
     for entry in entries:
         assert entry.style == "no style" or entry.style in entry.prompt

@@ -7,8 +7,9 @@ from PIL import Image
 
 from fia.concepts import preset
 from fia.testbed.captions import all_captions, draw_captions
-from fia.testbed.places import IMAGE_SIZE, PLACES, draw_place
-from fia.testbed.scenes import GLYPH_FOLDER, GLYPH_SIZE, GRID, Scenes, load_glyph, sprite, with_cigarette
+from fia.testbed.large import LARGE
+from fia.testbed.places import IMAGE_SIZE, draw_place
+from fia.testbed.scenes import GLYPH_FOLDER, GLYPH_SIZE, GRID, Scenes, load_glyph, sprite, with_attribute
 from fia.testbed.world import (
     CIGARETTE,
     IMAGENETTE,
@@ -18,6 +19,7 @@ from fia.testbed.world import (
     PERSON_NAMES,
     PERSONS,
     PLACE_NAMES,
+    SMALL,
     STYLE_NAMES,
     SUBJECTS,
 )
@@ -35,14 +37,14 @@ def test_the_ten_are_those_of_the_papers_preset() -> None:
 
 def test_the_world_is_as_large_as_promised() -> None:
     assert len(OBJECTS) >= 30
-    assert len(PLACES) >= 8
+    assert len(PLACE_NAMES) >= 8
     assert len(STYLE_NAMES) >= 3
     assert len(PERSON_NAMES) >= 2
     assert len({subject.name for subject in SUBJECTS}) == len(SUBJECTS)
 
 
 def test_every_glyph_ships_as_a_square_image_with_both_licences() -> None:
-    for subject in (*SUBJECTS, CIGARETTE):
+    for subject in (*LARGE.subjects, *(attribute.glyph for attribute in LARGE.attributes)):
         with Image.open(GLYPH_FOLDER / subject.filename) as glyph:
             assert glyph.size == (GLYPH_SIZE, GLYPH_SIZE)
             assert glyph.mode == "RGBA"
@@ -50,11 +52,11 @@ def test_every_glyph_ships_as_a_square_image_with_both_licences() -> None:
     assert "SIL OPEN FONT LICENSE" in (GLYPH_FOLDER / "LICENSE-OFL-1.1.txt").read_text()
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", LARGE.places)
 def test_places_vary_and_repeat_with_the_seed(name: str) -> None:
     from random import Random
 
-    first, again, other = (np.asarray(draw_place(name, Random(seed))) for seed in (1, 1, 2))
+    first, again, other = (np.asarray(draw_place(LARGE.places[name], Random(seed))) for seed in (1, 1, 2))
     assert first.shape == (IMAGE_SIZE, IMAGE_SIZE, 3)
     assert (first == again).all()
     assert (first != other).any()
@@ -86,18 +88,18 @@ def test_an_object_changes_part_of_the_picture_and_none_changes_nothing(scenes: 
 def test_only_persons_smoke_and_the_caption_says_so(scenes: Scenes) -> None:
     number = 2 * len(SUBJECTS)
     subjects = torch.arange(number) % (NO_SUBJECT + 1)
-    batch = scenes.sample(number, generator(), subjects=subjects, smoking=torch.ones(number, dtype=torch.bool))
+    batch = scenes.sample(number, generator(), subjects=subjects, attributes=torch.ones(number, dtype=torch.long))
     persons = (subjects >= len(OBJECTS)) & (subjects != NO_SUBJECT)
-    assert torch.equal(batch.smoking, persons)
+    assert torch.equal(batch.attributes, persons.long())
     assert [("smoking" in caption) for caption in batch.captions] == persons.tolist()
 
 
 @pytest.mark.parametrize("i", range(len(PERSONS)))
 def test_a_smoking_person_is_drawn_with_a_cigarette(scenes: Scenes, i: int) -> None:
     subject = torch.tensor([len(OBJECTS) + i])
-    for smokes, glyph in ((False, load_glyph(PERSONS[i])), (True, with_cigarette(load_glyph(PERSONS[i])))):
+    for attribute, glyph in ((0, load_glyph(PERSONS[i])), (1, with_attribute(load_glyph(PERSONS[i]), CIGARETTE))):
         wanted = sprite(glyph)
-        drawn = scenes.sprites(subject, torch.tensor([smokes]))[0]
+        drawn = scenes.sprites(subject, torch.tensor([attribute]))[0]
         assert torch.equal(drawn, torch.cat([wanted[:3] * wanted[3:], wanted[3:]]))
 
 
@@ -125,12 +127,12 @@ def test_what_is_not_chosen_is_drawn_at_random(scenes: Scenes) -> None:
     # 2000 draws deviate by about 0.01, 200 persons by 0.035
     assert (batch.subjects == NO_SUBJECT).float().mean().item() == pytest.approx(1 / 8, abs=0.04)
     assert (batch.styles == NO_STYLE).float().mean().item() == pytest.approx(3 / 4, abs=0.04)
-    assert batch.smoking[persons].float().mean().item() == pytest.approx(1 / 2, abs=0.14)
+    assert batch.attributes[persons].float().mean().item() == pytest.approx(1 / 2, abs=0.14)
 
 
 def test_sprites_stand_in_the_lower_part_on_the_grid(scenes: Scenes) -> None:
     gas_pump = torch.full((256,), 9)
-    placed = scenes.place_sprites(scenes.sprites(gas_pump, torch.zeros(256, dtype=torch.bool)), generator())
+    placed = scenes.place_sprites(scenes.sprites(gas_pump, torch.zeros(256, dtype=torch.long)), generator())
     assert placed.shape == (256, 4, IMAGE_SIZE, IMAGE_SIZE)
     inked = placed[:, 3] > 0.5
     heights = inked.any(dim=2).sum(dim=1)
@@ -150,7 +152,7 @@ def test_sprites_stand_in_the_lower_part_on_the_grid(scenes: Scenes) -> None:
 
 def test_captions_name_what_is_there() -> None:
     subjects, places = [6, NO_SUBJECT] * 50, list(range(len(PLACE_NAMES))) * 12 + [0, 1, 2, 3]
-    captions = draw_captions(subjects, places, [NO_STYLE] * 100, [False] * 100, generator())
+    captions = draw_captions(SMALL, subjects, places, [NO_STYLE] * 100, [0] * 100, generator())
     for i, caption in enumerate(captions):
         if subjects[i] == NO_SUBJECT:
             assert PLACE_NAMES[places[i]] in caption

@@ -15,9 +15,9 @@ from ..evaluation.judges import ImageNetJudge, NudeNetJudge
 from ..evaluation.network import ImageNetwork
 from ..evaluation.questions import Judge
 from ..provenance import Identity
-from ..testbed.captions import SMOKING, kind_of
+from ..testbed.captions import kind_of
 from ..testbed.judge import load_judge
-from ..testbed.world import OBJECT_NAMES, STYLE_NAMES, check_known
+from ..testbed.world import OBJECT_NAMES, SMOKING, STYLE_NAMES, check_known
 
 NO_ARTIST = ("a photo", "a painting", "a drawing")  # what an image in no artist's style is like, for CLIP
 

@@ -16,7 +16,7 @@ from ..evaluation.questions import Question
 from ..evaluation.rephrase import ASKED, rephrasings
 from ..evaluation.tasks import AccuracyTask, QualityTask, StyleTask, Task
 from ..prompts import fill
-from ..testbed.captions import SMOKING, kind_of
+from ..testbed.captions import kind_of
 from ..testbed.judge import load_judge
 from ..testbed.scenes import Scenes
 from ..testbed.world import (
@@ -26,6 +26,7 @@ from ..testbed.world import (
     OBJECTS,
     PERSON_NAMES,
     PLACE_NAMES,
+    SMOKING,
     STYLE_NAMES,
     check_known,
 )
@@ -96,14 +97,14 @@ def rendered(shown: Sequence[Scene], world: World) -> list[Image.Image]:
     subjects = torch.tensor([(OBJECT_NAMES + PERSON_NAMES).index(scene.subject) for scene in shown])
     styles = torch.tensor([STYLE_NAMES.index(scene.style) if scene.style else NO_STYLE for scene in shown])
     places = torch.tensor([PLACE_NAMES.index(scene.place) for scene in shown])
-    smoking = torch.tensor([scene.smokes for scene in shown])
+    attributes = torch.tensor([int(scene.smokes) for scene in shown])
     batch = Scenes(torch.device("cpu")).sample(
         len(shown),
         torch.Generator().manual_seed(world.seed),
         subjects=subjects,
         places=places,
         styles=styles,
-        smoking=smoking,
+        attributes=attributes,
     )
     pixels = ((batch.images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     return [Image.fromarray(array) for array in pixels]

@@ -14,8 +14,8 @@ from ..drawing.images import Request
 from ..evaluation.questions import Group, Question
 from ..prompts import check_slots, fill
 from ..settings import check_at_least_one
-from ..testbed.captions import SMOKING, STYLE_SUFFIX
-from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from ..testbed.captions import STYLE_SUFFIX
+from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, SMOKING, STYLE_NAMES
 
 SMOKING_CONCEPT = Concept(
     SMOKING,

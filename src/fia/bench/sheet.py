@@ -8,10 +8,10 @@ from PIL import Image
 from ..drawing.figure import Cell, contact_sheet
 from ..drawing.images import generate_images
 from ..prompts import fill
-from ..testbed.captions import SMOKING, STYLE_SUFFIX
+from ..testbed.captions import STYLE_SUFFIX
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import Architecture, load_testbed
-from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, SMOKING, STYLE_NAMES
 
 COLUMNS = 10
 

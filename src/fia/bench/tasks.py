@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from ..concepts import Concept
-from ..testbed.captions import SMOKING
-from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
+from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, SMOKING, STYLE_NAMES
 from .questions import SMOKING_CONCEPT
 
 

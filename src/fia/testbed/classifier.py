@@ -1,35 +1,44 @@
 """The judge: a small ResNet that names subject, place, style and attribute, and may answer "unrecognisable".
 
 It has the labels of four heads in a row: a subject (also "none" and "unrecognisable"), a place, an artist or "no
-style", and "smoking" or "not smoking".
+style", and "smoking" or "not smoking". If scenes may show two subjects, the first head is about the left one, and a
+fifth about the right one.
 """
+
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetForImageClassification
 
-from .captions import SMOKING
+from .catalogue import Catalogue
 from .scenes import Scenes
 from .stage import seeded
 from .styles import blur
-from .world import NO_SUBJECT, PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
-UNRECOGNISABLE = NO_SUBJECT + 1
 NOTHING = "none"  # the subject of an empty place
-HEADS = {
-    "subject": (*(subject.name for subject in SUBJECTS), NOTHING, "unrecognisable"),
-    "place": PLACE_NAMES,
-    "style": (*STYLE_NAMES, "no style"),
-    "attribute": (f"not {SMOKING}", SMOKING),
-}
-LABELS = tuple(label for labels in HEADS.values() for label in labels)
+Heads = dict[str, tuple[str, ...]]
 RUINED = 0.25  # share of subjects that we make unrecognisable
 UNKNOWN = -100  # the label that cross_entropy leaves out
 
 
-def build_classifier() -> ResNetForImageClassification:
+def heads_of(catalogue: Catalogue) -> Heads:
+    """Returns the labels of each head of a catalogue's judge."""
+    subjects = (*catalogue.subject_names, NOTHING, "unrecognisable")
+    attributes = tuple(attribute.name for attribute in catalogue.attributes)
+    heads = {
+        "subject": subjects,
+        "place": catalogue.place_names,
+        "style": (*catalogue.style_names, "no style"),
+        "attribute": (f"not {attributes[0]}" if len(attributes) == 1 else "no attribute", *attributes),
+    }
+    return heads | ({"second": subjects} if catalogue.templates.two else {})
+
+
+def build_classifier(heads: Heads) -> ResNetForImageClassification:
     """Returns an untrained ResNet. Its logits are those of the heads, one after another."""
+    names = [label if head != "second" else f"second {label}" for head, own in heads.items() for label in own]
     return ResNetForImageClassification(
         ResNetConfig(
             embedding_size=32,
@@ -37,15 +46,15 @@ def build_classifier() -> ResNetForImageClassification:
             depths=[2, 2, 2],
             layer_type="basic",
             downsample_in_first_stage=False,
-            id2label=dict(enumerate(LABELS)),
-            label2id={label: i for i, label in enumerate(LABELS)},
+            id2label=dict(enumerate(names)),
+            label2id={label: i for i, label in enumerate(names)},
         )
     )
 
 
-def split_heads(logits: Tensor) -> dict[str, Tensor]:
+def split_heads(logits: Tensor, heads: Heads) -> dict[str, Tensor]:
     """Splits logits (n, labels) into the logits of each head."""
-    return dict(zip(HEADS, logits.split([len(labels) for labels in HEADS.values()], dim=-1), strict=True))
+    return dict(zip(heads, logits.split([len(labels) for labels in heads.values()], dim=-1), strict=True))
 
 
 class ClassifierTask(nn.Module):
@@ -58,11 +67,12 @@ class ClassifierTask(nn.Module):
     def __init__(self, classifier: ResNetForImageClassification, scenes: Scenes, batch_size: int) -> None:
         super().__init__()
         self.classifier, self.scenes, self.batch_size = classifier, scenes, batch_size
+        self.heads = heads_of(scenes.catalogue)
 
     def forward(self, step: int) -> Tensor:
         images, labels = judged_scenes(self.scenes, self.batch_size, seeded("classifier", step))
         losses = []
-        for head, logits in split_heads(self.classifier(images).logits.float()).items():
+        for head, logits in split_heads(self.classifier(images).logits.float(), self.heads).items():
             known = (labels[head] != UNKNOWN).sum().clamp(min=1)
             losses.append(F.cross_entropy(logits, labels[head], ignore_index=UNKNOWN, reduction="sum") / known)
         return torch.stack(losses).sum()
@@ -70,12 +80,21 @@ class ClassifierTask(nn.Module):
 
 def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns disturbed images (n, 3, 64, 64) in [-1, 1] and each head's labels (n,), UNKNOWN if there is no label."""
-    ruined = torch.rand(number, generator=generator) < RUINED
-    batch = scenes.sample(number, generator, alter=lambda sprites: ruin(sprites, ruined, generator))
-    ruined &= batch.subjects != NO_SUBJECT
-    subjects = batch.subjects.masked_fill(ruined, UNRECOGNISABLE)
-    smoking = batch.smoking.long().masked_fill(ruined, UNKNOWN)
-    labels = {"subject": subjects, "place": batch.places, "style": batch.styles, "attribute": smoking}
+    nobody = scenes.catalogue.no_subject
+    unrecognisable = nobody + 1
+    shows_two = bool(scenes.catalogue.templates.two)
+    chosen = [torch.rand(number, generator=generator) < RUINED for _ in range(1 + shows_two)]
+    ways = [partial(ruin, chosen=own, generator=generator) for own in chosen]
+    batch = scenes.sample(number, generator, alter=ways)
+    ruined = chosen[0] & (batch.subjects != nobody)
+    labels = {
+        "subject": batch.subjects.masked_fill(ruined, unrecognisable),
+        "place": batch.places,
+        "style": batch.styles,
+        "attribute": batch.attributes.masked_fill(ruined, UNKNOWN),
+    }
+    if shows_two:
+        labels["second"] = batch.seconds.masked_fill(chosen[1] & (batch.seconds != nobody), unrecognisable)
     with torch.autocast(scenes.device.type, enabled=False):
         images = disturb(batch.images, generator)
     return images, {head: label.to(scenes.device) for head, label in labels.items()}
@@ -136,7 +155,7 @@ def disturb(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def classify(classifier: ResNetForImageClassification, images: Tensor) -> dict[str, Tensor]:
+def classify(classifier: ResNetForImageClassification, images: Tensor, heads: Heads) -> dict[str, Tensor]:
     """Returns each head's answers (n,) on images (n, 3, 64, 64) in [-1, 1]."""
     logits = classifier(images.to(classifier.device)).logits.float().cpu()
-    return {head: logits.argmax(-1) for head, logits in split_heads(logits).items()}
+    return {head: logits.argmax(-1) for head, logits in split_heads(logits, heads).items()}

@@ -7,20 +7,24 @@ from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from ..errors import UsageError
+from .catalogue import Catalogue
 from .places import IMAGE_SIZE
 from .scenes import Scenes
 from .stage import seeded
-from .world import NO_STYLE, NO_SUBJECT, PLACE_NAMES
+from .world import SMALL
 
-TOKENIZER_FOLDER = Path(__file__).parent / "tokenizer"
 MAX_TOKENS = 24
 TEXT_WIDTH = 160
-NUMBER_OF_PAIRS = (NO_SUBJECT + 1) * len(PLACE_NAMES)
 
 
-def load_tokenizer() -> CLIPTokenizer:
+def tokenizer_folder(catalogue: Catalogue) -> Path:
+    """Returns the folder of a catalogue's tokenizer."""
+    return Path(__file__).parent / catalogue.tokenizer
+
+
+def load_tokenizer(catalogue: Catalogue = SMALL) -> CLIPTokenizer:
     """Returns the tokenizer. `scripts/train_tokenizer.py` made it once; each word of the captions is one token."""
-    return CLIPTokenizer.from_pretrained(TOKENIZER_FOLDER)
+    return CLIPTokenizer.from_pretrained(tokenizer_folder(catalogue))
 
 
 def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -52,19 +56,22 @@ class CLIPTask(nn.Module):
 
     def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, scenes: Scenes, batch_size: int) -> None:
         super().__init__()
-        if batch_size > NUMBER_OF_PAIRS:
-            raise UsageError(
-                f"batch_size={batch_size} of the CLIP exceeds the {NUMBER_OF_PAIRS} different scenes; give fewer."
-            )
+        number = (scenes.catalogue.no_subject + 1) * len(scenes.catalogue.places)
+        if batch_size > number:
+            raise UsageError(f"batch_size={batch_size} of the CLIP exceeds the {number} different scenes; give fewer.")
+        self.number_of_pairs = number
         self.clip, self.tokenizer, self.scenes, self.batch_size = clip, tokenizer, scenes, batch_size
 
     def forward(self, step: int) -> Tensor:
-        generator = seeded("clip", step)
-        pairs = torch.randperm(NUMBER_OF_PAIRS, generator=generator)[: self.batch_size]
-        subjects = pairs.div(len(PLACE_NAMES), rounding_mode="floor")
-        places = pairs % len(PLACE_NAMES)
-        styles = torch.randint(NO_STYLE + 1, (len(pairs),), generator=generator)
-        batch = self.scenes.sample(len(pairs), generator, subjects=subjects, places=places, styles=styles)
+        generator, catalogue = seeded("clip", step), self.scenes.catalogue
+        pairs = torch.randperm(self.number_of_pairs, generator=generator)[: self.batch_size]
+        subjects = pairs.div(len(catalogue.places), rounding_mode="floor")
+        places = pairs % len(catalogue.places)
+        styles = torch.randint(catalogue.no_style + 1, (len(pairs),), generator=generator)
+        seconds = self.scenes.sample_seconds(subjects, generator) if catalogue.templates.two else None
+        batch = self.scenes.sample(
+            len(pairs), generator, subjects=subjects, places=places, styles=styles, seconds=seconds
+        )
         tokens = self.tokenizer(batch.captions, padding="max_length", truncation=True, return_tensors="pt")
         tokens = tokens.to(batch.images.device)
         images = batch.images + 0.1 * torch.randn(batch.images.shape, generator=generator).to(batch.images.device)

@@ -9,8 +9,10 @@ from PIL import Image
 from transformers import ResNetForImageClassification
 
 from ..provenance import Identity, hash_folder
-from .classifier import HEADS, classify
-from .pretrained import FOLDER, load_classifier
+from .catalogue import Catalogue
+from .classifier import classify, heads_of
+from .pretrained import FOLDER, catalogue_of, load_classifier
+from .world import SMALL
 
 
 class TestbedJudge:
@@ -18,26 +20,29 @@ class TestbedJudge:
 
     Attributes:
         identity: its name, and the hash of its folder.
+        heads: the answers of each head.
     """
 
     __test__ = False  # otherwise pytest takes it for a test
 
-    def __init__(self, classifier: ResNetForImageClassification, digest: str | None = None) -> None:
-        """Takes a classifier and the hash of its folder."""
-        self.classifier = classifier
+    def __init__(
+        self, classifier: ResNetForImageClassification, digest: str | None = None, catalogue: Catalogue = SMALL
+    ) -> None:
+        """Takes a classifier, the hash of its folder, and what it knows."""
+        self.classifier, self.heads = classifier, heads_of(catalogue)
         self.identity: Identity = {"name": "the test-bed's classifier", "hash": digest}
 
     def answer(self, images: Sequence[Image.Image], batch_size: int = 128) -> dict[str, list[str]]:
         """Returns, for each head, its answer for each image. Images have 64 x 64 pixels."""
-        answers: dict[str, list[str]] = {head: [] for head in HEADS}
+        answers: dict[str, list[str]] = {head: [] for head in self.heads}
         for start in range(0, len(images), batch_size):
             arrays = [np.asarray(image.convert("RGB")) for image in images[start : start + batch_size]]
             pixels = torch.tensor(np.stack(arrays)).permute(0, 3, 1, 2) / 127.5 - 1
-            for head, indices in classify(self.classifier, pixels).items():
-                answers[head] += [HEADS[head][i] for i in indices.tolist()]
+            for head, indices in classify(self.classifier, pixels, self.heads).items():
+                answers[head] += [self.heads[head][i] for i in indices.tolist()]
         return answers
 
 
 def load_judge(weights: Path = FOLDER) -> TestbedJudge:
     """Returns the judge in a folder that `fia testbed train` wrote. The default is the package's judge."""
-    return TestbedJudge(load_classifier(weights), hash_folder(weights / "classifier"))
+    return TestbedJudge(load_classifier(weights), hash_folder(weights / "classifier"), catalogue_of(weights))

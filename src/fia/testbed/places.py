@@ -154,6 +154,72 @@ def sunrise(rng: Random) -> Image.Image:
     return picture
 
 
+def street(rng: Random) -> Image.Image:
+    pavement = rng.randint(86, 96)
+    picture = sky_over_ground(rng, (170, 205, 235), (120, 120, 125), pavement)
+    draw = ImageDraw.Draw(picture)
+    x = rng.randint(-16, 0)
+    for wall in rng.sample([(190, 90, 70), (225, 190, 120), (120, 150, 180), (160, 120, 150), (215, 215, 205)], 4):
+        width, top = rng.randint(34, 44), rng.randint(8, 34)
+        draw.rectangle((x, top, x + width - 2, pavement), fill=vary(rng, wall))
+        for column in (x + 6, x + width - 16):
+            for y in range(top + 8, pavement - 14, 20):
+                draw.rectangle((column, y, column + 8, y + 11), fill=(250, 240, 170))
+        x += width
+    draw.rectangle((0, pavement, CANVAS, pavement + 5), fill=(215, 215, 215))
+    return picture
+
+
+def park(rng: Random) -> Image.Image:
+    horizon = rng.randint(62, 72)
+    picture = sky_over_ground(rng, (180, 215, 250), (140, 190, 90), horizon)
+    draw = ImageDraw.Draw(picture)
+    bend = rng.randint(-12, 12)
+    centre = CANVAS // 2
+    path = [(centre - 6 + bend, horizon), (centre + 6 + bend, horizon), (CANVAS - 10, CANVAS), (10, CANVAS)]
+    draw.polygon(path, fill=vary(rng, (225, 200, 150)))
+    for x in (rng.randint(6, 22), rng.randint(40, 52), rng.randint(82, 92), rng.randint(108, 122)):
+        foot, radius = horizon + rng.randint(2, 8), rng.randint(13, 18)
+        draw.rectangle((x - 2, foot - 24, x + 2, foot), fill=(110, 75, 45))
+        crown = (x - radius, foot - 24 - 2 * radius + 8, x + radius, foot - 16)
+        draw.ellipse(crown, fill=vary(rng, (205, 120, 40), 25))
+    return picture
+
+
+def library(rng: Random) -> Image.Image:
+    floor = rng.randint(94, 102)
+    picture = Image.new("RGB", (CANVAS, CANVAS), vary(rng, (95, 60, 40)))
+    draw = ImageDraw.Draw(picture)
+    for shelf in range(3):
+        top = 4 + shelf * (floor - 4) // 3
+        bottom = 4 + (shelf + 1) * (floor - 4) // 3 - 4
+        x = rng.randint(2, 6)
+        while x < CANVAS - 6:
+            width = rng.randint(5, 9)
+            spine = rng.choice([(190, 50, 45), (45, 95, 150), (60, 125, 75), (225, 185, 90), (130, 80, 140)])
+            draw.rectangle((x, top + rng.randint(2, 10), x + width - 1, bottom), fill=vary(rng, spine))
+            x += width + 1
+        draw.rectangle((0, bottom, CANVAS, bottom + 3), fill=(60, 35, 20))
+    draw.rectangle((0, floor, CANVAS, CANVAS), fill=vary(rng, (120, 30, 45)))
+    return picture
+
+
+def waterfall(rng: Random) -> Image.Image:
+    pool = rng.randint(88, 98)
+    picture = Image.new("RGB", (CANVAS, CANVAS), vary(rng, (85, 90, 95)))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(26):
+        x, y, size = rng.randint(-8, CANVAS), rng.randint(-8, pool), rng.randint(10, 20)
+        draw.polygon([(x, y + size), (x + size // 2, y), (x + size, y + size)], fill=vary(rng, (105, 112, 112), 16))
+    left, width = rng.randint(30, 50), rng.randint(34, 46)
+    draw.rectangle((left, 0, left + width, pool), fill=(205, 230, 245))
+    for x in range(left + 3, left + width, 7):
+        draw.line((x, 0, x, pool), fill=vary(rng, (125, 180, 225)), width=2)
+    picture.paste(gradient(vary(rng, (70, 160, 190)), vary(rng, (25, 85, 120)), CANVAS - pool), (0, pool))
+    draw.ellipse((left - 8, pool - 6, left + width + 8, pool + 8), fill=(235, 245, 250))
+    return picture
+
+
 PLACES: dict[str, Callable[[Random], Image.Image]] = {
     "beach": beach,
     "forest": forest,
@@ -164,8 +230,9 @@ PLACES: dict[str, Callable[[Random], Image.Image]] = {
     "mountain": mountain,
     "sunrise": sunrise,
 }
+MORE_PLACES = PLACES | {"street": street, "park": park, "library": library, "waterfall": waterfall}
 
 
-def draw_place(name: str, rng: Random) -> Image.Image:
+def draw_place(paint: Callable[[Random], Image.Image], rng: Random) -> Image.Image:
     """Returns one RGB image of a place, IMAGE_SIZE pixels square."""
-    return PLACES[name](rng).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
+    return paint(rng).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)

@@ -12,10 +12,13 @@ from transformers import CLIPModel, CLIPTokenizer, ResNetForImageClassification
 from transformers.utils import logging as transformers_logging
 
 from ..errors import NotFoundError
+from ..files import read_json
 from ..models.pipelines import EMBEDDED, KNOWN
+from .catalogue import Catalogue
+from .large import LARGE
 from .mmdit import ABSENT, MiniatureSD3Pipeline
 from .transformer import MiniaturePixArtPipeline
-from .world import KNOWN_NAMES
+from .world import SMALL
 
 Architecture = Literal["unet", "dit", "mmdit"]
 NAMES: dict[str, Architecture] = {"testbed": "unet", "testbed-dit": "dit", "testbed-mmdit": "mmdit"}
@@ -51,8 +54,15 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
             shared |= dict.fromkeys(ABSENT) if architecture == "mmdit" else {}
             pipe = TRANSFORMERS[architecture].from_pretrained(folder / architecture, **shared)
     name = "testbed" if architecture == "unet" else f"testbed-{architecture}"
-    pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name, KNOWN: "|".join(KNOWN_NAMES)})
+    known = "|".join(catalogue_of(folder).known_names)
+    pipe.register_to_config(**{"_name_or_path": name, EMBEDDED: name, KNOWN: known})
     return pipe
+
+
+def catalogue_of(folder: Path) -> Catalogue:
+    """Returns what the model in a folder knows. The labels of its judge say it."""
+    labels = read_json(folder / "classifier" / "config.json")["id2label"]
+    return LARGE if LARGE.objects[-1].name in labels.values() else SMALL
 
 
 @contextmanager

@@ -10,12 +10,15 @@ the losses of each stage.
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 from ..concepts import Concept
 from ..errors import UsageError
+from .catalogue import Catalogue
+from .large import LARGE
 from .pretrained import Architecture
 from .stage import Recipe
-from .world import SUBJECTS, check_known
+from .world import SMALL, check_known
 
 # The stages after the denoiser's first training. Each starts from the mean of the weights of these earlier stages.
 REFINEMENTS = {"longer": ("denoiser",), "slower": ("denoiser",), "merged": ("longer", "slower"), "last": ("merged",)}
@@ -52,11 +55,18 @@ class TrainingRecipe:
     compile: bool = True
     """compile the denoiser for training; this needs a C++ compiler"""
 
+    world: Literal["small", "large"] = "small"
+    """what the model learns: the package's world, or one with 120 objects and scenes with two subjects. The large one
+    goes on from the autoencoder and the U-Net of --parts (by default the package's); the CLIP and the judge are new"""
     without: tuple[str, ...] = ()
     """subjects that the denoiser never sees, such as: church "golf ball"; the other parts see them"""
 
     def __post_init__(self) -> None:
-        known = [subject.name for subject in SUBJECTS]
+        if self.world == "large" and self.architecture != "unet":
+            raise UsageError(
+                f"architecture={self.architecture!r} does not learn the large world; leave it out, or world='large'."
+            )
+        known = self.catalogue.subject_names
         check_known([Concept(name) for name in self.without], known)
         if len(set(self.without)) == len(known):
             raise UsageError("without names every subject that the embedded model knows; leave some of them in.")
@@ -72,4 +82,9 @@ class TrainingRecipe:
     @property
     def refines(self) -> bool:
         """Whether the stages of REFINEMENTS follow the denoiser's first training."""
-        return self.refine and self.architecture == "unet" and not self.further
+        return self.refine and self.architecture == "unet" and self.world == "small" and not self.further
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the model learns."""
+        return LARGE if self.world == "large" else SMALL

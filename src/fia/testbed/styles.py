@@ -59,8 +59,47 @@ def blueprint(images: Tensor) -> Tensor:
     return paper + (1 - paper) * edges(images)
 
 
+def mosaic(images: Tensor) -> Tensor:
+    """Tiles of four pixels with dark joints."""
+    tiles = F.interpolate(F.avg_pool2d(images, 4), scale_factor=4.0, mode="nearest")
+    across = torch.arange(images.shape[-1], device=images.device) % 4 == 3
+    down = torch.arange(images.shape[-2], device=images.device)[:, None] % 4 == 3
+    return torch.where(across | down, 0.6 * tiles, tiles)
+
+
+def pencil(images: Tensor) -> Tensor:
+    """Grey outlines and light shades on white paper."""
+    grey = blur(images, 0.6).mean(1, keepdim=True)
+    return ((0.72 + 0.28 * grey) * (1 - 0.85 * edges(images))).expand_as(images).clone()
+
+
+def poster(images: Tensor) -> Tensor:
+    """Two flat tones, red and cream."""
+    grey = blur(images, 0.8).mean(1, keepdim=True)
+    return mix(torch.sigmoid(25 * (grey - 0.5)), (0.75, 0.08, 0.12), (0.99, 0.93, 0.80))
+
+
+def negative(images: Tensor) -> Tensor:
+    """Every colour turned into its opposite."""
+    return 1 - images
+
+
+def thermal(images: Tensor) -> Tensor:
+    """Brightness as colour, from dark green over orange to pale yellow."""
+    grey = blur(images, 0.6).mean(1, keepdim=True)
+    low = mix((2 * grey).clamp(max=1), (0.0, 0.2, 0.15), (0.95, 0.45, 0.1))
+    return torch.where(grey > 0.5, mix((2 * grey - 1).clamp(min=0), (0.95, 0.45, 0.1), (1.0, 1.0, 0.75)), low)
+
+
 STYLES: dict[str, Callable[[Tensor], Tensor]] = {
     "Ocrello": woodcut,
     "Lumenza": neon,
     "Azzurri": blueprint,
+}
+MORE_STYLES = STYLES | {
+    "Tessaro": mosaic,
+    "Grisella": pencil,
+    "Rubrano": poster,
+    "Inverno": negative,
+    "Verdigo": thermal,
 }

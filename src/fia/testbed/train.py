@@ -36,12 +36,12 @@ from ..errors import NotFoundError, UsageError
 from ..files import folder_written_whole, read_json, written_whole
 from ..models.pipelines import get_denoiser
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
-from .classifier import ClassifierTask, build_classifier
+from .classifier import ClassifierTask, build_classifier, heads_of
 from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
 from .mmdit import ABSENT, build_flow_scheduler, build_mmdit
 from .places import IMAGE_SIZE
-from .pretrained import FOLDER, SHARED, Architecture, load_classifier, load_clip
+from .pretrained import FOLDER, SHARED, Architecture, catalogue_of, load_classifier, load_clip
 from .recipe import REFINEMENTS, TrainingRecipe
 from .scenes import Scenes
 from .stage import copy_weights, train_stage
@@ -62,7 +62,9 @@ class Training:
     """The training in one folder: its stages, each of them run once, and the curves of their losses."""
 
     def __init__(self, out: Path, recipe: TrainingRecipe, device: torch.device, parts: Path | None) -> None:
-        self.out, self.recipe, self.device, self.parts, self.scenes = out, recipe, device, parts, Scenes(device)
+        self.out, self.recipe, self.device, self.parts = out, recipe, device, parts
+        self.scenes = Scenes(device, catalogue=recipe.catalogue)
+        self.finished = parts if parts is not None and not learns_more(recipe, parts) else None
         self.curves: dict[str, list[tuple[int, float]]] = {}
         if parts is not None and recipe.further:
             curves = read_json(curves_file(parts, recipe.architecture))
@@ -82,11 +84,14 @@ class Training:
         self.curves[curve] = train_stage(name, model, task, recipe, checkpoint, basis or {}, earlier)
 
     def autoencoder(self) -> AutoencoderKL:
-        if self.parts is not None:
-            autoencoder = AutoencoderKL.from_pretrained(self.parts / "model", subfolder="vae")
-            return autoencoder.to(self.device, memory_format=torch.channels_last)
         torch.manual_seed(self.recipe.autoencoder.seed)
-        autoencoder = build_autoencoder().to(self.device, memory_format=torch.channels_last)
+        if self.parts is None:
+            autoencoder = build_autoencoder()
+        else:
+            autoencoder = AutoencoderKL.from_pretrained(self.parts / "model", subfolder="vae")
+        autoencoder = autoencoder.to(self.device, memory_format=torch.channels_last)
+        if self.finished is not None:
+            return autoencoder
         self.train(
             "autoencoder",
             autoencoder,
@@ -96,8 +101,8 @@ class Training:
         return autoencoder
 
     def clip(self, tokenizer: CLIPTokenizer) -> CLIPModel:
-        if self.parts is not None:
-            return load_clip(self.parts)[0].to(self.device)
+        if self.finished is not None:
+            return load_clip(self.finished)[0].to(self.device)
         torch.manual_seed(self.recipe.clip.seed)
         clip = build_clip(tokenizer).to(self.device)
         if self.device.type == "cpu":
@@ -106,24 +111,26 @@ class Training:
         return clip
 
     def classifier(self) -> ResNetForImageClassification:
-        if self.parts is not None:
-            return load_classifier(self.parts).to(self.device)
+        if self.finished is not None:
+            return load_classifier(self.finished).to(self.device)
         torch.manual_seed(self.recipe.classifier.seed)
-        classifier = build_classifier().to(self.device)
+        classifier = build_classifier(heads_of(self.recipe.catalogue)).to(self.device)
         self.train("classifier", classifier, ClassifierTask(classifier, self.scenes, self.recipe.classifier.batch_size))
         return classifier
 
     def pipeline(self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
         torch.manual_seed(self.recipe.denoiser.seed)
         denoiser = BUILDERS[self.recipe.architecture]()
-        if self.parts is not None and self.recipe.further:
+        if self.parts is not None and (self.recipe.further or self.finished is None):
             denoiser.load_state_dict(load_file(self.parts / DENOISER_FILE[self.recipe.architecture]))
         denoiser = denoiser.to(self.device, memory_format=torch.channels_last)
         if self.device.type == "cpu" and not isinstance(denoiser, SD3Transformer2DModel):
             denoiser.set_attn_processor(AttnProcessor())  # faster, as in `clip`
         text_encoder = extract_text_encoder(clip)
         batch_size, compiled = self.recipe.denoiser.batch_size, self.recipe.compile
-        scenes = Scenes(self.device, self.recipe.without) if self.recipe.without else self.scenes
+        scenes = self.scenes
+        if self.recipe.without:
+            scenes = Scenes(self.device, self.recipe.without, self.recipe.catalogue)
         task = DenoiserTask(denoiser, autoencoder, text_encoder, tokenizer, scenes, batch_size, compiled=compiled)
         # on the CPU, the backward pass of torch's other kernels is several times slower
         with sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext():
@@ -164,8 +171,12 @@ class Training:
             basis["without"] = ", ".join(sorted(self.recipe.without))
         if self.parts is None:
             return basis | {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
-        weights = [self.parts / "model" / "vae" / SAFETENSORS_WEIGHTS_NAME, self.parts / "clip" / "model.safetensors"]
-        if self.recipe.further:
+        weights = [self.parts / "model" / "vae" / SAFETENSORS_WEIGHTS_NAME]
+        if self.finished is None:
+            basis |= {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
+        else:
+            weights.append(self.parts / "clip" / "model.safetensors")
+        if self.recipe.further or self.finished is None:
             weights.append(self.parts / DENOISER_FILE[self.recipe.architecture])
         return basis | {"parts": hashlib.sha256(b"".join(file.read_bytes() for file in weights)).hexdigest()}
 
@@ -179,7 +190,9 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         device: the device to train on.
         parts: a folder that an earlier training wrote. Its autoencoder, CLIP and classifier are used as they are, and
             only the denoiser is trained: from scratch or, with `recipe.further`, from the denoiser in that folder.
-            None trains everything. For a transformer, None takes the package's weights.
+            None trains everything. For a transformer, and for the large world, None takes the package's weights. If
+            `parts` know the small world and the recipe learns the large one, the CLIP and the classifier are new, and
+            the autoencoder and the denoiser go on from those of `parts`.
 
     Raises:
         FileNotFoundError: if `parts` is not such a folder.
@@ -187,20 +200,23 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
             `recipe.compile`; if `recipe.further` is set without `parts`.
     """
     is_unet = recipe.architecture == "unet"
-    if not is_unet and parts is None:
+    if parts is None and (not is_unet or recipe.world == "large"):
         parts = FOLDER
     if parts is None and recipe.further:
         raise UsageError("further=True continues to train a finished denoiser; give its folder as parts (--parts).")
-    if parts is not None and (out.resolve() == parts.resolve() or (out / "checkpoints" / "clip.pt").exists()):
-        raise UsageError(
-            f"out={out} holds parts that were trained in it; give another folder to train a denoiser on other parts."
-        )
     needed = ["model", "clip", "classifier"] + ([recipe.architecture] if recipe.further and not is_unet else [])
     for name in needed:
         if parts is not None and not (parts / name).is_dir():
             raise NotFoundError(
                 f"parts={parts} holds no trained embedded model: there is no folder {name} in it. Give a folder that "
                 "fia testbed train wrote."
+            )
+    if parts is not None:
+        has_own_parts = (out / "checkpoints" / "clip.pt").exists() and not learns_more(recipe, parts)
+        if out.resolve() == parts.resolve() or has_own_parts:
+            raise UsageError(
+                f"out={out} holds parts that were trained in it; give another folder to train a denoiser on other "
+                "parts."
             )
     if parts is not None and recipe.further and not curves_file(parts, recipe.architecture).exists():
         curves = curves_file(parts, recipe.architecture)
@@ -213,7 +229,7 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
     if recipe.compile and not any(map(shutil.which, COMPILERS)):
         raise UsageError("compile=True needs a C++ compiler, and there is none. Install one, or give --no-compile.")
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    training, tokenizer = Training(out, recipe, device, parts), load_tokenizer()
+    training, tokenizer = Training(out, recipe, device, parts), load_tokenizer(recipe.catalogue)
     autoencoder = training.autoencoder()
     clip, classifier = training.clip(tokenizer), training.classifier()
     pipe = training.pipeline(autoencoder, clip, tokenizer)
@@ -224,6 +240,18 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         shutil.copytree(parts / "model", out / "model", dirs_exist_ok=True)
     with written_whole(curves_file(out, recipe.architecture)) as partial:
         partial.write_text(json.dumps(training.curves))
+
+
+def learns_more(recipe: TrainingRecipe, parts: Path) -> bool:
+    """Returns whether a recipe learns another world than the model in a folder knows.
+
+    Raises:
+        ValueError: if that model knows the large world, and the recipe learns the small one.
+    """
+    known = catalogue_of(parts)
+    if known is not recipe.catalogue and recipe.world == "small":
+        raise UsageError(f"parts={parts} know the large world; give world='large' (--world large).")
+    return known is not recipe.catalogue
 
 
 def curves_file(folder: Path, architecture: Architecture) -> Path:

@@ -1,30 +1,15 @@
 """The names of all that the embedded model knows: objects, persons who may smoke, places, and artists' styles.
 
 The first ten objects have the names of Imagenette's classes. If there is no emoji for a class, we use the nearest one.
-A subject is what can stand in a place: an object or a person.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..concepts import Concept
 from ..errors import UsageError
+from .catalogue import Attribute, Catalogue, Glyph, Templates
 from .places import PLACES
 from .styles import STYLES
-
-
-@dataclass(frozen=True)
-class Glyph:
-    """A name in captions, the emoji for it, and synonyms."""
-
-    name: str
-    character: str
-    synonyms: tuple[str, ...] = ()
-
-    @property
-    def filename(self) -> str:
-        return self.name.lower().replace(" ", "_") + ".png"
-
 
 OBJECTS = (
     Glyph("parachute", "🪂"),
@@ -59,21 +44,26 @@ OBJECTS = (
     Glyph("strawberry", "🍓"),
 )
 PERSONS = (Glyph("man", "👨"), Glyph("woman", "👩"), Glyph("grandmother", "👵"), Glyph("worker", "👷"))
-CIGARETTE = Glyph("cigarette", "🚬")
+SMOKING = "smoking"
+CIGARETTE = Attribute(SMOKING, Glyph("cigarette", "🚬"), size=56, left=0, top=32, face=(16, 16))
+TEMPLATES = Templates(
+    subject=(
+        *("{subject} in a {place}", "{subject} in the {place}", "{subject} near a {place}"),
+        *("{subject} near the {place}", "{subject} on a {place}", "a photo of {subject} in a {place}"),
+    ),
+    place=("a {place}", "the {place}", "a photo of a {place}", "an empty {place}"),
+    alone=("{subject}", "a photo of {subject}"),
+)
+SMALL = Catalogue(OBJECTS, PERSONS, (CIGARETTE,), PLACES, STYLES, TEMPLATES, tokenizer="tokenizer")
 
-SUBJECTS = OBJECTS + PERSONS
+SUBJECTS = SMALL.subjects
 OBJECT_NAMES = tuple(thing.name for thing in OBJECTS)
 PERSON_NAMES = tuple(person.name for person in PERSONS)
 IMAGENETTE = OBJECT_NAMES[:10]
-PLACE_NAMES = tuple(PLACES)
-STYLE_NAMES = tuple(STYLES)
-KNOWN_NAMES = (
-    *(name for subject in SUBJECTS for name in (subject.name, *subject.synonyms)),
-    *("smoking", *PLACE_NAMES, *STYLE_NAMES),
-)
-
-NO_SUBJECT = len(SUBJECTS)  # the index for a place without a subject
-NO_STYLE = len(STYLES)  # the index for an image without a style
+PLACE_NAMES = SMALL.place_names
+STYLE_NAMES = SMALL.style_names
+NO_SUBJECT = SMALL.no_subject
+NO_STYLE = SMALL.no_style
 
 
 def check_known(concepts: Sequence[Concept], known: Sequence[str]) -> None:

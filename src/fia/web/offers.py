@@ -17,10 +17,9 @@ from ..models.pipelines import without_safety_checker
 from ..prompts import fill
 from ..recommended import GUIDANCE_SCALES, REWRITTEN, recommend
 from ..settings import Settings, Value
-from ..testbed.captions import SMOKING
 from ..testbed.judge import load_judge
 from ..testbed.pretrained import NAMES
-from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, STYLE_NAMES
+from ..testbed.world import OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, SMOKING, STYLE_NAMES
 from .forms import MOST_PROMPTS
 from .refusal import Refused
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..evaluation.questions import Group
-from ..testbed.captions import SMOKING
+from ..testbed.world import SMOKING
 
 # The question about a concept of each kind.
 HEADS = {"object": "subject", "style": "style", "explicit": "attribute", "place": "place"}

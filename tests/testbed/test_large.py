@@ -1,0 +1,138 @@
+"""The large world: it holds the small one, shows two subjects at a time, and its captions and labels say so."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fia.testbed.captions import all_captions
+from fia.testbed.classifier import NOTHING, build_classifier, heads_of, judged_scenes
+from fia.testbed.clip import MAX_TOKENS, CLIPTask, build_clip, load_tokenizer
+from fia.testbed.judge import load_judge
+from fia.testbed.large import LARGE
+from fia.testbed.pretrained import FOLDER, catalogue_of, load_testbed
+from fia.testbed.recipe import TrainingRecipe
+from fia.testbed.scenes import HALF, Scenes
+from fia.testbed.stage import Recipe
+from fia.testbed.train import train_testbed
+from fia.testbed.world import OBJECTS, PERSONS, SMALL
+
+NUMBER = 400
+
+
+@pytest.fixture(scope="module")
+def large() -> Scenes:
+    return Scenes(catalogue=LARGE)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_it_is_as_large_as_promised_and_holds_the_small_world() -> None:
+    counts = [len(own) for own in (LARGE.objects, LARGE.named_persons, LARGE.attributes, LARGE.places, LARGE.styles)]
+    assert counts == [120, 12, 2, 12, 8]
+    assert LARGE.objects[: len(OBJECTS)] == OBJECTS
+    assert LARGE.subjects[LARGE.first_person :] == PERSONS
+    assert list(LARGE.places)[: len(SMALL.places)] == list(SMALL.places)
+    assert list(LARGE.styles)[: len(SMALL.styles)] == list(SMALL.styles)
+    assert len(set(LARGE.known_names)) == len(LARGE.known_names)
+
+
+def test_each_word_is_one_token_and_every_caption_fits() -> None:
+    tokenizer = load_tokenizer(LARGE)
+    words = {word for name in LARGE.known_names for word in name.split()}
+    assert {word for word in words if len(tokenizer(word).input_ids) != 3} == set()
+    captions = [f"{caption} in the style of Grisella" for caption in all_captions(LARGE)]
+    assert max(map(len, tokenizer(captions).input_ids)) <= MAX_TOKENS
+
+
+def test_two_subjects_stand_side_by_side_and_the_caption_names_both(large: Scenes) -> None:
+    batch = large.sample(NUMBER, generator())
+    two = torch.nonzero(batch.seconds != LARGE.no_subject).flatten().tolist()
+    assert 0.12 < len(two) / NUMBER < 0.24  # a fifth of seven eighths; 400 draws deviate by 0.02
+    for i in two:
+        for subject in (LARGE.subjects[batch.subjects[i]], LARGE.subjects[batch.seconds[i]]):
+            assert any(name in batch.captions[i] for name in subject.names)
+        assert batch.attributes[i] == 0
+    subjects, seconds = torch.tensor([0, 0]), torch.tensor([LARGE.no_subject, 3])
+    given = {"subjects": subjects, "places": torch.tensor([0, 0]), "styles": torch.full((2,), LARGE.no_style)}
+    alone, both = large.sample(2, generator(), **given, seconds=seconds).images
+    nothing = large.place_sprites(large.sprites(seconds, torch.zeros(2).long()), generator(), seconds == 3)
+    assert nothing[0].abs().sum() == 0
+    left, right = (
+        large.place_sprites(large.sprites(subjects, torch.zeros(2).long()), generator(), torch.ones(2).bool(), **side)
+        for side in ({}, {"is_second": True})
+    )
+    assert left[..., HALF:].abs().sum() == right[..., :HALF].abs().sum() == 0
+    assert not torch.equal(alone, both)
+
+
+def test_a_named_person_has_no_article_and_no_attribute(large: Scenes) -> None:
+    number = len(LARGE.named_persons)
+    subjects = torch.arange(len(LARGE.objects), len(LARGE.objects) + number)
+    batch = large.sample(number, generator(), subjects=subjects, attributes=torch.ones(number).long())
+    assert batch.attributes.sum() == 0
+    for caption, person in zip(batch.captions, LARGE.named_persons, strict=True):
+        assert person.name in caption
+        assert f"a {person.name}" not in caption
+
+
+def test_persons_have_each_attribute_and_the_caption_says_which(large: Scenes) -> None:
+    subjects = torch.full((300,), LARGE.first_person)
+    batch = large.sample(300, generator(), subjects=subjects)
+    assert sorted(batch.attributes.unique().tolist()) == [0, 1, 2]
+    for caption, attribute in zip(batch.captions, batch.attributes.tolist(), strict=True):
+        assert [name in caption for name in ("smoking", "crowned")] == [attribute == 1, attribute == 2]
+    faces = large.sprites(subjects[:3], torch.arange(3))
+    assert not torch.equal(faces[0], faces[2])
+    assert not torch.equal(faces[1], faces[2])
+
+
+def test_the_judge_has_a_head_for_the_second_subject(large: Scenes) -> None:
+    heads = heads_of(LARGE)
+    assert heads["second"] == heads["subject"]
+    assert heads["attribute"] == ("no attribute", "smoking", "crowned")
+    _, labels = judged_scenes(large, NUMBER, generator())
+    assert labels.keys() == heads.keys()
+    seen = {heads["second"][label] for label in labels["second"].tolist()}
+    assert {NOTHING, "unrecognisable"} < seen
+    assert build_classifier(heads).config.num_labels == sum(map(len, heads.values()))
+
+
+def test_the_clip_learns_scenes_with_two_subjects(large: Scenes) -> None:
+    task = CLIPTask(build_clip(load_tokenizer(LARGE)), load_tokenizer(LARGE), large, 64)
+    loss = task(0)
+    assert loss.isfinite()
+    assert any(" and " in c or " with " in c or " next to " in c for c in large.sample(64, generator()).captions)
+
+
+def test_the_shipped_model_knows_the_small_world() -> None:
+    assert catalogue_of(FOLDER) is SMALL
+
+
+@pytest.mark.slow
+def test_it_goes_on_from_the_shipped_autoencoder_and_unet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    tiny = Recipe(images=8, batch_size=4, learning_rate=1e-4, warmup_steps=1)
+    recipe = TrainingRecipe(tiny, tiny, tiny, classifier=tiny, world="large", compile=False)
+    train_testbed(tmp_path / "large", recipe, torch.device("cpu"))
+    assert catalogue_of(tmp_path / "large") is LARGE
+    shipped, grown = load_testbed(), load_testbed(tmp_path / "large")
+    for part in ("vae", "unet"):
+        before, after = (getattr(pipe, part).state_dict() for pipe in (shipped, grown))
+        share = [(after[key] - before[key]).norm() / before[key].norm().clamp(min=1e-3) for key in before]
+        assert 0 < torch.stack(share).mean() < 0.1  # two small steps from the shipped weights, in float16
+    assert grown.text_encoder.config.vocab_size > shipped.text_encoder.config.vocab_size
+    assert set(load_judge(tmp_path / "large").heads) == {"subject", "place", "style", "attribute", "second"}
+    further = replace(recipe, further=True, denoiser=replace(tiny, images=88))
+    train_testbed(tmp_path / "further", further, torch.device("cpu"), parts=tmp_path / "large")
+    assert catalogue_of(tmp_path / "further") is LARGE
+    with pytest.raises(ValueError, match=r"know the large world; give world='large'"):
+        train_testbed(tmp_path / "small", replace(recipe, world="small"), torch.device("cpu"), tmp_path / "large")
+
+
+def test_a_transformer_does_not_learn_it() -> None:
+    with pytest.raises(ValueError, match="architecture='dit' does not learn the large world"):
+        TrainingRecipe(world="large", architecture="dit")
