@@ -21,6 +21,8 @@ from tiny_pipelines import tiny_sd, tiny_sdxl
 
 install_import_hook("fia", "checked_types.check")  # it checks only modules that are imported later
 
+from large_model import large_model  # noqa: F401 (a fixture)
+
 from fia import NeuronMask, recommended
 from fia.models.layers import count_parameters, hash_weights, layer_shapes, maskable_layers
 

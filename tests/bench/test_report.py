@@ -20,6 +20,7 @@ SCORES: Scores = {
 def test_a_row_has_every_number_and_blanks_where_there_is_none() -> None:
     assert cells(SCORES, {"seconds": 12.4, "megabytes": 99.6}) == [
         *("25.0", "25.0", "100.0", "", "85.7"),
+        *("", "", ""),
         *("100.0", "0.021", "1.50", "12", "100"),
     ]
     assert cells(SCORES, {})[-2:] == ["", ""]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from large_model import RECIPE, TINY
 
 from fia.testbed.captions import all_captions
 from fia.testbed.classifier import NOTHING, build_classifier, heads_of, judged_scenes
@@ -14,7 +15,6 @@ from fia.testbed.large import LARGE
 from fia.testbed.pretrained import FOLDER, catalogue_of, load_testbed
 from fia.testbed.recipe import TrainingRecipe
 from fia.testbed.scenes import HALF, Scenes
-from fia.testbed.stage import Recipe
 from fia.testbed.train import train_testbed
 from fia.testbed.world import OBJECTS, PERSONS, SMALL
 
@@ -113,24 +113,25 @@ def test_the_shipped_model_knows_the_small_world() -> None:
 
 
 @pytest.mark.slow
-def test_it_goes_on_from_the_shipped_autoencoder_and_unet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
-    tiny = Recipe(images=8, batch_size=4, learning_rate=1e-4, warmup_steps=1)
-    recipe = TrainingRecipe(tiny, tiny, tiny, classifier=tiny, world="large", compile=False)
-    train_testbed(tmp_path / "large", recipe, torch.device("cpu"))
-    assert catalogue_of(tmp_path / "large") is LARGE
-    shipped, grown = load_testbed(), load_testbed(tmp_path / "large")
+def test_it_goes_on_from_the_shipped_autoencoder_and_unet(large_model: Path) -> None:
+    assert catalogue_of(large_model) is LARGE
+    shipped, grown = load_testbed(), load_testbed(large_model)
     for part in ("vae", "unet"):
         before, after = (getattr(pipe, part).state_dict() for pipe in (shipped, grown))
         share = [(after[key] - before[key]).norm() / before[key].norm().clamp(min=1e-3) for key in before]
         assert 0 < torch.stack(share).mean() < 0.1  # two small steps from the shipped weights, in float16
     assert grown.text_encoder.config.vocab_size > shipped.text_encoder.config.vocab_size
-    assert set(load_judge(tmp_path / "large").heads) == {"subject", "place", "style", "attribute", "second"}
-    further = replace(recipe, further=True, denoiser=replace(tiny, images=88))
-    train_testbed(tmp_path / "further", further, torch.device("cpu"), parts=tmp_path / "large")
+    assert set(load_judge(large_model).heads) == {"subject", "place", "style", "attribute", "second"}
+
+
+@pytest.mark.slow
+def test_it_can_be_trained_further(large_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    further = replace(RECIPE, further=True, denoiser=replace(TINY, images=88))
+    train_testbed(tmp_path / "further", further, torch.device("cpu"), parts=large_model)
     assert catalogue_of(tmp_path / "further") is LARGE
     with pytest.raises(ValueError, match=r"know the large world; give world='large'"):
-        train_testbed(tmp_path / "small", replace(recipe, world="small"), torch.device("cpu"), tmp_path / "large")
+        train_testbed(tmp_path / "small", replace(RECIPE, world="small"), torch.device("cpu"), large_model)
 
 
 def test_a_transformer_does_not_learn_it() -> None:

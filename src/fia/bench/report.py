@@ -1,6 +1,6 @@
 """The benchmark's results as tables, as a trade-off figure and as pictures side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +19,7 @@ BenchCosts = Mapping[str, Mapping[str, Costs]]
 
 COLUMNS = (
     *("still detected %", "empty place %", "kept %", "unlisted %", "overall"),
+    *("of two: still detected %", "of two: the other %", "name within %"),
     *("remains %", "drift", "changed %", "seconds", "MB"),
 )
 LEGEND = (
@@ -51,6 +52,7 @@ def cells(scores: Scores, costs: Costs, *, intervals: bool = False) -> list[str]
     return [
         *(_percent(value, intervals=intervals) for value in proportions),
         "" if overall is None else f"{overall:.1f}",
+        *(_percent(value) for value in (scores.get("still_of_two"), scores.get("other_of_two"), scores.get("within"))),
         _percent(scores["remains"]),
         "" if drift is None else f"{drift['mean']:.3f}",
         f"{scores['changed_percent']:.2f}",
@@ -85,7 +87,7 @@ def page(scores: BenchScores, costs: BenchCosts) -> str:
 def table(rows: Mapping[str, Scores], costs: Mapping[str, Costs]) -> str:
     """Returns a table in Markdown with a row for each method. It has no column that is empty in every row."""
     values = {name: cells(scores, costs.get(name, {}), intervals=True) for name, scores in rows.items()}
-    shown = [i for i in range(len(COLUMNS)) if any(row[i] for row in values.values())]
+    shown = _shown(values.values())
     lines = [f"| | {' | '.join(COLUMNS[i] for i in shown)} |", f"|{'---|' * (len(shown) + 1)}"]
     for name, row in values.items():
         escaped = name.replace("|", "&#124;")
@@ -112,14 +114,21 @@ def text(scores: BenchScores, costs: BenchCosts) -> str:
     """Returns every task's table for the terminal, and where our method stands."""
     parts = []
     for task, methods in scores.items():
-        lines = [f"{task:<26}" + _in_columns(COLUMNS)]
-        lines += [f"  {name:<24}" + _in_columns(cells(row, costs[task][name])) for name, row in methods.items()]
+        rows = {name: cells(row, costs[task][name]) for name, row in methods.items()}
+        shown = _shown(rows.values())
+        lines = [f"{task:<26}" + _in_columns(COLUMNS, shown)]
+        lines += [f"  {name:<24}" + _in_columns(row, shown) for name, row in rows.items()]
         parts.append("\n".join(lines))
     return "\n\n".join(filter(None, [*parts, ranking_text(scores)]))
 
 
-def _in_columns(values: Sequence[str]) -> str:
-    return "".join(f"{value:>{len(label) + 3}}" for value, label in zip(values, COLUMNS, strict=True))
+def _shown(rows: Collection[Sequence[str]]) -> list[int]:
+    """Returns the indices of the columns that are not empty in every row."""
+    return [i for i in range(len(COLUMNS)) if any(row[i] for row in rows)]
+
+
+def _in_columns(values: Sequence[str], shown: Sequence[int]) -> str:
+    return "".join(f"{values[i]:>{len(COLUMNS[i]) + 3}}" for i in shown)
 
 
 def tradeoff_figure(scores: BenchScores, columns: int = 3) -> Figure:

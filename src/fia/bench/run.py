@@ -7,6 +7,7 @@ costs of the edits.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -15,7 +16,7 @@ from ..drawing.images import Drawing
 from ..evaluation.drift import perceptual_distances
 from ..evaluation.intervals import mean_with_interval, proportion
 from ..evaluation.network import ImageNetwork
-from ..evaluation.questions import score
+from ..evaluation.questions import Question, score
 from ..evaluation.records import Costs, Scores
 from ..evaluation.report import grid
 from ..evaluation.run import RANDOM, UNTOUCHED, Evaluation
@@ -28,7 +29,7 @@ from ..testbed.classifier import NOTHING
 from ..testbed.judge import TestbedJudge, load_judge
 from ..testbed.pretrained import FOLDER, Architecture, load_testbed
 from .edit_store import OURS, EditStore
-from .questions import World, ask
+from .questions import ask
 from .report import BenchCosts, BenchScores, write_report
 from .tasks import BenchTask
 
@@ -38,8 +39,8 @@ MethodsFor = Callable[[BenchTask], Mapping[str, Method]]  # the methods, with th
 class WorldTask(AccuracyTask):
     """What is forgotten, what leaves an empty place, and how much everything else drifts."""
 
-    def __init__(self, task: BenchTask, world: World, judge: TestbedJudge, network: ImageNetwork) -> None:
-        super().__init__(task.name, ask(world, task.concepts, task.keep), judge)
+    def __init__(self, name: str, questions: Sequence[Question], judge: TestbedJudge, network: ImageNetwork) -> None:
+        super().__init__(name, questions, judge)
         self.measured_with.append(network.identity)
         self.network = network
 
@@ -61,7 +62,7 @@ class Bench:
     """The embedded model, its judge, its world, and the folder for results."""
 
     def __init__(
-        self, out: Path, world: World, drawing: Drawing, weights: Path = FOLDER, architecture: Architecture = "unet"
+        self, out: Path, world: Any, drawing: Drawing, weights: Path = FOLDER, architecture: Architecture = "unet"
     ) -> None:
         """Loads the model and the judge from `weights`, a folder that `fia testbed train` wrote."""
         self.out, self.world, self.pipe = out, world, load_testbed(weights, architecture)
@@ -96,9 +97,13 @@ class Bench:
         write_report(self.out, scores, costs)
         return scores, costs
 
+    def questions_about(self, task: BenchTask) -> WorldTask:
+        """Returns the questions about a task."""
+        return WorldTask(task.name, ask(self.world, task.concepts, task.keep), self.judge, self.network)
+
     def run_task(self, task: BenchTask, methods: Mapping[str, Method]) -> tuple[dict[str, Scores], dict[str, Costs]]:
         """Returns scores and costs by method."""
-        questions = WorldTask(task, self.world, self.judge, self.network)
+        questions = self.questions_about(task)
         store = EditStore(self.out / "edits" / slug(task.name), self.pipe, task, methods, self.model)
         names = (UNTOUCHED, *methods, *([RANDOM] if OURS in methods else []))
         states = store.measure(self.evaluation, questions, names)

@@ -1,7 +1,7 @@
 """`fia bench`: every method on the embedded model, or the paper's tasks on any other model."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, TypeVar, get_args
@@ -12,17 +12,19 @@ from ..bench.attacks import ATTACKED, IMAGES, QUICK_IMAGES, AttackBench
 from ..bench.attacks_report import markdown
 from ..bench.chosen_settings import FOR_FEW, methods_for
 from ..bench.questions import World
-from ..bench.report import text
+from ..bench.report import BenchCosts, BenchScores, text
 from ..bench.reproduce import dry_run, report
 from ..bench.reproduce.protocols import ProtocolName
 from ..bench.reproduce.run import plan_protocol, run_plan
 from ..bench.run import Bench, MethodsFor
-from ..bench.tasks import TASKS
+from ..bench.scale import SCALE_TASKS, ScaleBench, ScaleWorld
+from ..bench.scale_report import curves_figure
+from ..bench.tasks import TASKS, BenchTask
 from ..drawing.images import Drawing
 from ..edits.edited import load_edited
 from ..errors import UsageError
 from ..evaluation.build import Sources
-from ..files import check_can_write
+from ..files import check_can_write, written_whole
 from ..loading import Runtime
 from ..processes import processes
 from ..testbed.pretrained import FOLDER, GUIDANCE_SCALE
@@ -53,13 +55,15 @@ class BenchCommand:
     same prompts and seeds. If you start it again with the same folder, it continues. Under torchrun (or accelerate
     launch), processes share the images.
 
-    With --attacks, it attacks the same edits instead (docs/attacks.md), and writes attacks/attacks.json and
+    With --scale, it forgets 1, 10, 30, 50 and 100 objects of the large world (docs/scale.md), and writes curves.png,
+    too. With --attacks, it attacks the same edits instead (docs/attacks.md), and writes attacks/attacks.json and
     attacks/attacks.md. Its tasks are five objects, one style and smoking.
 
     Examples:
       fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
       fia bench --out runs/bench                                          # everything; hours on two cores
       fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
+      fia bench --out runs/scale --scale --weights runs/large             # the large world; hours on two cores
       fia bench --out runs/bench --attacks                                # the attacks; hours on two cores
       fia bench testbed --task imagenette5 --no-quality --out runs/imagenette5 --dry-run
       fia bench ./my-model --task imagenette10 --captions captions.json --inception inception.pt --out runs/ten
@@ -77,6 +81,9 @@ class BenchCommand:
     quick: bool = False
     """Generate fewer images with fewer steps, and run only the tasks to forget five objects and ten objects. With
     --attacks, generate a third of the images, and run only the task to forget five objects."""
+    scale: bool = False
+    """Forget more and more objects of the large world, whose model --weights must hold (fia testbed train --world
+    large). The images are fixed; --quick generates a fifth of them."""
     attacks: bool = False
     """Attack every method's edit instead of measuring it. The images and budgets are fixed."""
     never_knew: Path | None = None
@@ -99,23 +106,41 @@ class BenchCommand:
         of_a_model |= {"judges and prompts": self.sources != _sources(), "--device": self.runtime != Runtime()}
         embedded = {"--quick": self.quick, "--tasks": self.tasks, "--weights": self.weights != FOLDER}
         embedded |= {"--world": self.world != World(), "--attacks": self.attacks, "--never-knew": self.never_knew}
+        embedded |= {"--scale": self.scale}
         wrong = [flag for flag, value in (of_a_model if self.model is None else embedded).items() if value]
         if wrong:
             place = "with a model: fia bench MODEL --task TASK" if self.model is None else "without a model: fia bench"
             raise UsageError(f"{', '.join(wrong)}: such flags go {place}.")
         if self.model is not None:
             self.reproduce(self.model)
+        elif self.attacks and self.scale:
+            raise UsageError("--attacks and --scale are two benchmarks; give one of them.")
         elif self.attacks:
             self.attack()
         elif self.never_knew is not None:
             raise UsageError("--never-knew has no effect without --attacks; leave it out.")
+        elif self.scale:
+            self.measure_scale()
         else:
             self.measure()
 
+    def measure_scale(self) -> None:
+        """Measures the edits of more and more objects of the large world."""
+        if self.world != World():
+            raise UsageError("--world has no effect with --scale; leave it out.")
+        amount = ScaleWorld(forgotten=40, others=20, within=2) if self.quick else ScaleWorld()
+        drawing = replace(Drawing(20, GUIDANCE_SCALE), **given(self.drawing))
+        with told_to_continue(self.out):
+            bench = ScaleBench(self.out, amount, drawing, self.weights)
+            scores, costs = bench.run(self.chosen_tasks(SCALE_TASKS), self.chosen_methods())
+        if processes().is_main_process:
+            with written_whole(self.out / "curves.png") as partial:
+                curves_figure(scores, costs).savefig(partial, format="png", dpi=120)
+            self.show(scores, costs)
+
     def measure(self) -> None:
         """Measures the edits of the embedded model's tasks."""
-        tasks = {task.name: task for task in TASKS[: QUICK_TASKS if self.quick and not self.tasks else None]}
-        chosen = [_known(name, tasks, "task") for name in self.tasks or tasks]
+        chosen = self.chosen_tasks(TASKS[: QUICK_TASKS if self.quick and not self.tasks else None])
         methods = self.chosen_methods()
         world, drawing = self.world, replace(Drawing(25, GUIDANCE_SCALE), **given(self.drawing))
         if self.quick:
@@ -123,12 +148,20 @@ class BenchCommand:
             drawing = replace(drawing, num_inference_steps=20)
         with told_to_continue(self.out):
             scores, costs = Bench(self.out, world, drawing, self.weights).run(chosen, methods)
-        if not processes().is_main_process:
-            return
+        if processes().is_main_process:
+            self.show(scores, costs)
+
+    def show(self, scores: BenchScores, costs: BenchCosts) -> None:
+        """Prints all scores and costs."""
         if self.json:
             print(json.dumps({"tasks": scores, "costs": costs}, indent=2))
         else:
             print(f"\n{text(scores, costs)}\n\nEverything is in {self.out}")
+
+    def chosen_tasks(self, tasks: Sequence[BenchTask]) -> list[BenchTask]:
+        """Returns the tasks with the names that were given; all if none was."""
+        by_name = {task.name: task for task in tasks}
+        return [_known(name, by_name, "task") for name in self.tasks or by_name]
 
     def reproduce(self, model: str) -> None:
         """Runs one of the paper's tasks on a model."""

@@ -47,6 +47,9 @@ class Scores(TypedDict, total=False):
         rest: images of everything else in which the judge sees what the prompt asks for.
         overall: score of `still_detected` and `kept`, see `questions.overall`.
         empty: images of forgotten objects in which the judge sees no object at all.
+        still_of_two: images of a forgotten object beside another in which the judge still sees the forgotten one.
+        other_of_two: the same images, in which the judge sees the other one.
+        within: images of objects whose name holds a forgotten one in which the judge sees the object.
         remains: images of forgotten concepts in which the judge sees what else the prompt asks for.
         seen_instead: what the judge sees in an image instead of the forgotten concept, with counts.
         by_answer: images in which the judge sees the right answer, by this answer.
@@ -71,6 +74,9 @@ class Scores(TypedDict, total=False):
     rest: Proportion | None
     overall: float | None
     empty: Proportion | None
+    still_of_two: Proportion | None
+    other_of_two: Proportion | None
+    within: Proportion | None
     remains: Proportion | None
     seen_instead: dict[str, int]
     by_answer: dict[str, Proportion]

@@ -1,0 +1,63 @@
+"""The large world's results: a figure with the curves over the number of forgotten objects, and a page."""
+
+from collections.abc import Callable
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from ..evaluation.records import Costs, Scores
+from ..evaluation.run import UNTOUCHED
+from .report import COLOURS, LEGEND, MARKERS, BenchCosts, BenchScores, markdown
+from .scale import SCALE_TASKS
+
+SCALE_LEGEND = (
+    "Of two: images of a forgotten object beside one that nobody listed, in which the judge still sees the forgotten "
+    "one, and in which it sees the other. Name within: images of a church bell and of a golf player, once the church "
+    "and the golf ball are forgotten. " + LEGEND
+)
+Value = Callable[[Scores, Costs], float | None]
+
+
+def _percent(key: str) -> Value:
+    def value(scores: Scores, _: Costs) -> float | None:
+        found = scores.get(key)
+        return found["percent"] if isinstance(found, dict) else None
+
+    return value
+
+
+PANELS: dict[str, Value] = {
+    "still detected, %": _percent("still_detected"),
+    "unlisted, %": _percent("rest"),
+    "of two subjects, the other, %": _percent("other_of_two"),
+    "seconds to make the edit": lambda _, costs: costs.get("seconds"),
+}
+
+
+def curves_figure(scores: BenchScores, costs: BenchCosts) -> Figure:
+    """Returns a figure with a panel for each value, and a line for each method over the number of objects."""
+    numbers = {task.name: len(task.concepts) for task in SCALE_TASKS if task.name in scores}
+    methods = list(dict.fromkeys(name for task in numbers for name in scores[task]))
+    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(10.5, 7.6), layout="constrained")
+        for axis, (label, value) in zip(figure.subplots(2, 2).flat, PANELS.items(), strict=True):
+            for name, marker in zip(methods, MARKERS, strict=False):
+                found = [(n, value(scores[t][name], costs[t][name])) for t, n in numbers.items() if name in scores[t]]
+                points = [(number, y) for number, y in found if y is not None]
+                if points:
+                    style = "--" if name == UNTOUCHED else "-"
+                    axis.plot(*zip(*points, strict=True), style, marker=marker, color=COLOURS.get(name), label=name)
+            axis.set(xlabel="objects forgotten together", ylabel=label, xscale="log")
+            axis.set_xticks(list(numbers.values()), [str(number) for number in numbers.values()])
+            axis.minorticks_off()
+            axis.grid(color="#e6e8eb")
+            axis.set_axisbelow(True)
+        figure.axes[3].set_yscale("symlog", linthresh=1)
+        handles, names = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False)
+    return figure
+
+
+def scale_page(scores: BenchScores, costs: BenchCosts) -> str:
+    """Returns every task's table and the legend, in Markdown."""
+    return f"{markdown(scores, costs)}\n\n{SCALE_LEGEND}"

@@ -1,0 +1,110 @@
+"""The benchmark of the large world in small: its questions, its scores, and what it writes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fia import Settings
+from fia.bench.edit_store import OURS
+from fia.bench.scale import (
+    NAME,
+    NUMBERS,
+    SCALE_TASKS,
+    TWO,
+    WITHIN,
+    ScaleBench,
+    ScaleTask,
+    ScaleWorld,
+    ask,
+    objects_in_order,
+    scale_task,
+)
+from fia.bench.scale_report import curves_figure, scale_page
+from fia.cli import main
+from fia.drawing.images import Drawing
+from fia.evaluation.network import ImageNetwork
+from fia.evaluation.run import RANDOM
+from fia.methods import FIA, NegativePrompt
+from fia.testbed.judge import load_judge
+from fia.testbed.large import LARGE
+
+WORLD = ScaleWorld(forgotten=4, others=2, within=1)
+METHODS = {
+    OURS: FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)),
+    "negative prompt": NegativePrompt(),
+}
+
+
+def test_every_object_is_in_the_order_once_and_the_last_twenty_hold_names_within_names() -> None:
+    names = objects_in_order()
+    assert sorted(names) == sorted(thing.name for thing in LARGE.objects)
+    assert set(WITHIN) <= set(names[max(NUMBERS) :])
+    assert names[:2] == ("church", "golf ball")
+
+
+@pytest.mark.parametrize("task", SCALE_TASKS, ids=lambda task: task.name)
+def test_questions_are_as_many_as_promised_and_about_what_they_say(task) -> None:
+    questions = ask(task, ScaleWorld())
+    forgotten = {concept.name for concept in task.concepts}
+    plain = [question for question in questions if not question.variant]
+    numbers = {group: sum(q.group == group for q in plain) for group in ("forgotten", "kept", "rest")}
+    assert numbers == {"forgotten": 200, "kept": 100, "rest": 100}
+    assert {q.answer for q in plain if q.group == "forgotten"} == forgotten
+    assert {q.answer for q in plain if q.group == "kept"} == set(task.keep)
+    unlisted = {q.answer for q in plain if q.group == "rest"}
+    assert not unlisted & (
+        forgotten | set(task.keep) | set(WITHIN) & {q.answer for q in questions if q.variant == NAME}
+    )
+    assert {q.answer for q in questions if q.variant == NAME} == {
+        n for n, inner in WITHIN.items() if inner in forgotten
+    }
+    for question in (q for q in questions if q.variant == TWO):
+        other = question.remains[1]
+        assert question.answer in question.request.prompt
+        assert other in question.request.prompt
+        assert other not in forgotten | set(task.keep)
+    assert len({question.request.seed for question in questions}) == len(questions)
+
+
+def test_scores_of_two_subjects_look_at_both_sides(large_model: Path) -> None:
+    judge, task = load_judge(large_model), scale_task(1)
+    questions = ask(task, WORLD)
+    measured = ScaleTask(task.name, questions, judge, ImageNetwork(str(large_model / "classifier")))
+    two = [i for i, question in enumerate(questions) if question.variant == TWO]
+    answers = {head: ["none"] * len(questions) for head in judge.heads}
+    answers["second"][two[0]] = questions[two[0]].answer  # the forgotten one is still on the right
+    answers["subject"][two[1]] = questions[two[1]].remains[1]
+    judge.answer = lambda _: answers  # type: ignore[method-assign]
+    scores = measured.score([])
+    assert (scores["still_of_two"]["right"], scores["still_of_two"]["number"]) == (1, 2)
+    assert (scores["other_of_two"]["right"], scores["other_of_two"]["number"]) == (1, 2)
+    assert (scores["still_detected"]["right"], scores["still_detected"]["number"]) == (0, 4)
+    assert scores["empty"]["right"] == scores["empty"]["number"] == 4
+    assert scores["within"]["number"] == 1
+
+
+@pytest.mark.slow
+def test_it_measures_draws_the_curves_and_goes_on(large_model: Path, tmp_path: Path) -> None:
+    tasks = [scale_task(1), scale_task(10)]
+    bench = ScaleBench(tmp_path, WORLD, Drawing(num_inference_steps=2, batch_size=8), large_model)
+    scores, costs = bench.run(tasks, lambda _: METHODS)
+    assert list(scores) == ["forget 1 object", "forget 10 objects"]
+    assert list(scores["forget 10 objects"]) == ["untouched", OURS, "negative prompt", RANDOM]
+    assert scores["forget 10 objects"][OURS]["other_of_two"]["number"] == 10
+    assert json.loads((tmp_path / "results.json").read_text())["made_with"]["world"]["forgotten"] == 4
+    page = scale_page(scores, costs)
+    assert "| of two: the other % |" in page.replace("of two: still detected % | ", "")
+    figure = curves_figure(scores, costs)
+    assert len(figure.axes) == 4
+    figure.savefig(tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.width > 600
+
+
+def test_the_small_world_is_refused_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--scale", "--out", str(tmp_path)]) == 2
+    assert "do not know the large world. Train it: fia testbed train --world large" in capsys.readouterr().err
+    assert main(["bench", "--scale", "--attacks", "--out", str(tmp_path)]) == 2
+    assert "--attacks and --scale are two benchmarks" in capsys.readouterr().err
