@@ -11,13 +11,13 @@ you start it again with the same folder, it continues.
 """
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
 
 import torch
+from command import folder_given
 from diffusers import DiffusionPipeline
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
@@ -207,9 +207,9 @@ def write_page(content: Content) -> None:
 
 def main() -> None:
     file = DOCS / "ablations.json"
-    if sys.argv[1:]:
+    if folder := folder_given(__doc__):
         with written_whole(file) as partial:
-            partial.write_text(json.dumps(measure(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(measure(folder), indent=1) + "\n", encoding="utf-8")
     write_page(json.loads(file.read_text(encoding="utf-8")))
 
 

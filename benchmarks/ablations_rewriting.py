@@ -9,13 +9,12 @@ Formulas (9) to (14) are those of the package, except for what a row names. It w
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 from ablations import FIVE, run_variants
+from command import folder_given
 from diffusers import DiffusionPipeline
 from tune_methods import DOCS, DRAWING, FINDING, WORLD
 
@@ -136,8 +135,8 @@ def write_page() -> None:
 
 
 def main() -> None:
-    if sys.argv[1:]:
-        rows = run_variants(Bench(Path(sys.argv[1]), WORLD, DRAWING), sections())
+    if folder := folder_given(__doc__):
+        rows = run_variants(Bench(folder, WORLD, DRAWING), sections())
         content = {"task": asdict(FIVE), "world": asdict(WORLD), "settings": asdict(USUAL), "rows": rows}
         with written_whole(DOCS / "ablations-rewriting.json") as partial:
             partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -9,9 +9,9 @@ sizes have random weights. Every part is saved, so that an interrupted run conti
 `scripts/update_engine.py` makes the tables of docs/engine.md from it.
 """
 
+import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -204,7 +204,10 @@ def parts(device: str) -> dict[str, tuple[Any, ...]]:
 
 
 def main() -> None:
-    folder, device = Path(sys.argv[1]), (sys.argv[2:] or ["cpu"])[0]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where to save each measurement")
+    parser.add_argument("device", nargs="?", default="cpu", choices=("cpu", "cuda"))
+    folder, device = (options := parser.parse_args()).folder, options.device
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     for name, (measure, *arguments) in parts(device).items():

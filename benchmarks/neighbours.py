@@ -9,10 +9,9 @@ folder, it continues.
 """
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+from command import folder_given
 from tune_methods import DOCS, DRAWING
 
 from fia import Concept
@@ -64,8 +63,8 @@ def write_page() -> None:
 
 
 def main() -> None:
-    if sys.argv[1:]:
-        bench = Bench(Path(sys.argv[1]), WORLD, DRAWING)
+    if folder := folder_given(__doc__):
+        bench = Bench(folder, WORLD, DRAWING)
         bench.run(
             [
                 BenchTask(f"forget {name}, keep {', '.join(near)}", (Concept(name),), near)

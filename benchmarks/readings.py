@@ -9,7 +9,6 @@ alone. It writes docs/readings.md and .json. If you start it again with the same
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Any, ClassVar
 
 import torch
 from ablations import SCORES
+from command import folder_given
 from diffusers import DiffusionPipeline
 from torch import Tensor
 from tune_methods import DOCS, DRAWING, SEED, WORLD
@@ -183,10 +183,10 @@ def write_page() -> None:
 
 
 def main() -> None:
-    if sys.argv[1:]:
+    if folder := folder_given(__doc__):
         torch.set_num_threads(1)
         with written_whole(DOCS / "readings.json") as partial:
-            partial.write_text(json.dumps(measure(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(measure(folder), indent=1) + "\n", encoding="utf-8")
     write_page()
 
 

@@ -3,6 +3,7 @@
 python benchmarks/startup.py [repeats]
 """
 
+import argparse
 import subprocess
 import sys
 import time
@@ -32,7 +33,9 @@ def measure(repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Prints a line for each command."""
-    medians = measure(int(sys.argv[1]) if sys.argv[1:] else 15)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repeats", type=int, nargs="?", default=15, help="how often to run each command")
+    medians = measure(parser.parse_args().repeats)
     for name, seconds in medians.items():
         label = "python -c pass" if name == "python" else name
         print(f"{label:<16}{1000 * seconds:>6.0f} ms{seconds / medians['python']:>7.1f} x")

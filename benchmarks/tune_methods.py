@@ -9,8 +9,8 @@ same folder, it continues.
     python benchmarks/tune_methods.py                            # writes the page again, with the rows that it has
 """
 
+import argparse
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,9 +178,13 @@ INTRO = (
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
+    parser.add_argument("methods", nargs="*", default=list(FOR_FEW), metavar="METHOD", help="all by default")
+    options = parser.parse_args()
     write_page({})
-    for choice in CHOICES if sys.argv[1:] else ():
-        write_page({choice.task.name: measured_rows(choice, Path(sys.argv[1]), sys.argv[2:] or list(FOR_FEW))})
+    for choice in CHOICES if options.folder else ():
+        write_page({choice.task.name: measured_rows(choice, options.folder, options.methods)})
 
 
 def write_page(measured: Mapping[str, Mapping[str, str]]) -> None:

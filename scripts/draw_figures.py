@@ -4,6 +4,7 @@
 files.
 """
 
+import argparse
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -140,6 +141,7 @@ def draw_neighbours(tasks: Mapping[str, Mapping[str, Scores]]) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     plt.rcParams.update(STYLE)
     draw_neighbours(json.loads((DOCS / "neighbours.json").read_text())["tasks"])
     draw_ablations(json.loads((DOCS / "ablations.json").read_text())["rows"])

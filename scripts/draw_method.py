@@ -1,5 +1,6 @@
 """Draws the figures of docs/how-it-works.md: what Eq. 1-8 do in the embedded model, in one layer and in all layers."""
 
+import argparse
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,6 +216,7 @@ def draw_time(found: Stages) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     plt.rcParams.update(STYLE | {"axes.axisbelow": True})
     pipe = load_testbed()
     found = stages(pipe, Concept(CONCEPT))

@@ -8,8 +8,8 @@ it continues.
     python scripts/measure_architectures.py                                    # writes the tables from the JSON file
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -61,8 +61,12 @@ def write_tables() -> None:
 
 
 def main() -> None:
-    if sys.argv[1:]:
-        measure(Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2:] else None)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
+    parser.add_argument("other_seed", type=Path, nargs="?", help="a U-Net that was trained from another seed")
+    options = parser.parse_args()
+    if options.folder:
+        measure(options.folder, options.other_seed)
     write_tables()
 
 

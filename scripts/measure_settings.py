@@ -4,6 +4,7 @@ Neurons are found and images are generated with different prompts and seeds. Bot
 demo`. Every mask forgets the same five of the ten objects, except in the section on styles and the attribute.
 """
 
+import argparse
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
@@ -197,6 +198,7 @@ def details_section(bench: SettingsBench) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     bench = SettingsBench(DOCS / "settings.json")
     sections = [
         ratios_section(bench),

@@ -3,6 +3,7 @@
 It chooses r2 and alpha with other prompts and seeds than those of the report. After an interruption, it continues.
 """
 
+import argparse
 import itertools
 import shutil
 from dataclasses import replace
@@ -69,6 +70,7 @@ def demonstration(bench: SettingsBench, spatial_ratio: float, agnostic_ratio: fl
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     bench = SettingsBench(DOCS / "transformer.json", "dit", BASE)
     table, spatial_ratio, agnostic_ratio = sweep(bench)
     parts = [

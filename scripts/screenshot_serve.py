@@ -5,6 +5,7 @@
 It starts its own server on a free port, and needs Chromium and the package `playwright`.
 """
 
+import argparse
 import io
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ GAP = 4  # pixels between the images of the example
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     command = [sys.executable, "-m", "fia", "serve", "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

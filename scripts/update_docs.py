@@ -1,5 +1,6 @@
 """Runs the pages of docs/ and updates the output that they show. Writes the table of recommended settings."""
 
+import argparse
 from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,6 +64,7 @@ def update(page: Path) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     put(recommended_table(), "recommended", DOCS / "recommended.md")
     for page in sorted(DOCS.glob("*.md")):
         with TemporaryDirectory() as folder, chdir(folder):

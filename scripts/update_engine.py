@@ -1,5 +1,6 @@
 """Writes the results of `benchmarks/engine.py` into docs/engine.md."""
 
+import argparse
 import json
 from typing import Any
 
@@ -71,6 +72,7 @@ def rewriting(results: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     content = json.loads((DOCS / "engine.json").read_text(encoding="utf-8"))
     results, environment = content["results"], content["environment"]
     masks = results["masks"]

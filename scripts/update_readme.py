@@ -3,6 +3,7 @@
 If there are no new ones, it writes the pages again from the JSON files in docs/.
 """
 
+import argparse
 import json
 import re
 import shutil
@@ -100,6 +101,7 @@ def write_bench() -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if (BENCH / "results.json").exists():
         take_over_bench()
     write_bench()
