@@ -8,9 +8,10 @@ from PIL import Image
 
 from fia import NeuronMask
 from fia.drawing.images import Drawing, Request
+from fia.evaluation.charts import layers_figure
 from fia.evaluation.intervals import proportion
 from fia.evaluation.questions import Question
-from fia.evaluation.report import folds, layers_figure, members, write_report
+from fia.evaluation.report import folds, members, write_report
 from fia.evaluation.run import Evaluation
 from fia.evaluation.tasks import AccuracyTask, ExplicitTask
 

@@ -3,9 +3,9 @@
 import pytest
 
 from fia.drawing.figure import GONE, KEPT
+from fia.evaluation.charts import bars_figure, tradeoff_figure
 from fia.evaluation.intervals import proportion
 from fia.evaluation.records import Proportion, Scores
-from fia.evaluation.report import bars_figure, tradeoff_figure
 from fia.evaluation.summary import Metric, read, rows, state_table, value_at
 
 

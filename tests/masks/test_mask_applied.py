@@ -296,16 +296,16 @@ def test_a_mask_over_a_fused_adapter_is_removed_also_once_that_is_unloaded(pipe,
 
 def test_what_cannot_be_restored_at_the_end_is_restored_at_the_next_start(pipe, mask, monkeypatch):
     before, policy = bits(pipe.unet), Policy(pipe, {"all": mask})
-    original = pruning._write
+    original = pruning.write
 
     def failing(*_):
         raise OSError("no memory")
 
     with pytest.raises(OSError, match="no memory"), policy("all"):
-        monkeypatch.setattr(pruning, "_write", failing)
+        monkeypatch.setattr(pruning, "write", failing)
     with pytest.raises(OSError, match="no memory"), policy(None):
         pass
-    monkeypatch.setattr(pruning, "_write", original)
+    monkeypatch.setattr(pruning, "write", original)
     with policy(None):
         assert_same_bits(pipe.unet, before)
 
@@ -316,7 +316,7 @@ def test_the_users_exception_is_not_replaced_by_one_from_restoring(pipe, mask, m
 
     def fails_within():
         with mask.applied(pipe):
-            monkeypatch.setattr(pruning, "_write", failing)
+            monkeypatch.setattr(pruning, "write", failing)
             raise KeyError("the user's")
 
     with (

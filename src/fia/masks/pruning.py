@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from ..errors import DataError, UsageError
 from ..models.layers import MaskableLayer, fused_adapters, layers_at
+from .weights import read, same, write
 
 log = logging.getLogger("fia")
 
 _RECORD = "_fia_edit"
-HALVES = (torch.float16, torch.bfloat16)
 
 
 @dataclass
@@ -183,7 +183,7 @@ def prune(
     refuse_if_pruned(denoiser, f"and applying one for {label} on top would lose the original weights")
     for name, indices in pruned.items():
         layer = layers[name]
-        before = _read(layer, indices).cpu()
+        before = read(layer, indices).cpu()
         after = torch.zeros_like(before)
         if remaining is not None:
             after = torch.where(remaining[name] > 0, remaining[name] * before, after).to(before.dtype)
@@ -230,10 +230,10 @@ def restore(denoiser: nn.Module) -> int:
         if layer is None:
             kept += len(own.indices)
             continue
-        values = _read(layer, own.indices)
-        is_pruned = _same(values, own.after)
+        values = read(layer, own.indices)
+        is_pruned = same(values, own.after)
         kept += int((~is_pruned).sum())
-        _write(layer, own.indices, torch.where(is_pruned, own.before.to(values.device, values.dtype), values))
+        write(layer, own.indices, torch.where(is_pruned, own.before.to(values.device, values.dtype), values))
     delattr(denoiser, _RECORD)
     return kept
 
@@ -292,8 +292,8 @@ def look(denoiser: nn.Module, pruning: Pruning) -> Present:
         if layer is None:
             present.other += len(own.indices)
             continue
-        values = _read(layer, own.indices)
-        is_pruned, is_original = _same(values, own.after), _same(values, own.before)
+        values = read(layer, own.indices)
+        is_pruned, is_original = same(values, own.after), same(values, own.before)
         present.pruned += int((is_pruned & ~is_original).sum())
         present.original += int((is_original & ~is_pruned).sum())
         present.other += int((~is_original & ~is_pruned).sum())
@@ -306,39 +306,6 @@ def _layers_of(denoiser: nn.Module, pruning: Pruning) -> dict[str, MaskableLayer
     return {name: layer for name, layer in layers.items() if layer.shape == pruning.layers[name].shape}
 
 
-def _same(values: Tensor, recorded: Tensor) -> Tensor:
-    """Says which values are the recorded ones, also after a cast to a type of half precision and back."""
-    recorded = recorded.to(values.device)
-    if torch.equal(values, recorded):
-        return torch.ones_like(values, dtype=torch.bool)
-    same = values.isnan() & recorded.isnan()
-    for dtype in (recorded.dtype, *HALVES):
-        same |= values == recorded.to(dtype).to(values.dtype)
-    return same
-
-
 def _write_after(layers: Mapping[str, MaskableLayer], pruning: Pruning) -> None:
     for name, layer in pruning.layers.items():
-        _write(layers[name], layer.indices, layer.after)
-
-
-def _read(layer: MaskableLayer, indices: Tensor) -> Tensor:
-    weight, at = _positions(layer, indices)
-    return weight[at]
-
-
-def _write(layer: MaskableLayer, indices: Tensor, values: Tensor) -> None:
-    with torch.inference_mode(layer.weight.is_inference()):  # nothing else may write to weights made in that mode
-        weight, at = _positions(layer, indices)
-        weight[at] = values.to(weight.device, weight.dtype)
-
-
-def _positions(layer: MaskableLayer, indices: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Returns a view of a layer's weights, and where in it the flat indices are, on the layer's device.
-
-    The weights are viewed flat if they can be, because rows and columns take as long as reading or writing.
-    """
-    indices = indices.to(layer.weight.device, torch.int64)
-    if layer.weight.is_contiguous():
-        return layer.weight.view(-1), (indices,)
-    return layer.weight, (indices // layer.in_features, indices % layer.in_features)
+        write(layers[name], layer.indices, layer.after)

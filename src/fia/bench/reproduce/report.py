@@ -8,8 +8,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from ...drawing.gallery import Gallery
 from ...evaluation import summary
+from ...evaluation.charts import svg
 from ...evaluation.records import Costs, Scores, TaskResult
-from ...evaluation.report import grid, inline, svg
+from ...evaluation.report import grid, inline
 from ...evaluation.run import RANDOM, UNTOUCHED, Evaluation
 from ...evaluation.summary import Metric
 from ...evaluation.tasks import Task
