@@ -7,7 +7,7 @@ import torch
 from bits import assert_same_bits, bits
 from torch import nn
 
-from fia.masks import pruning
+from fia.masks import pruning, weights
 from fia.masks.pruning import current_pruning, fingerprint, look, prune, restore
 from fia.models.layers import maskable_layers
 
@@ -90,7 +90,7 @@ def test_another_edit_on_top_is_refused(pipe, mask):
 @pytest.mark.parametrize("failing_call", range(8))
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_pruning_interrupted_midway_leaves_the_model_untouched(pipe, mask, monkeypatch, failing_call, error):
-    before, original, calls = bits(pipe.unet), pruning._positions, []
+    before, original, calls = bits(pipe.unet), weights._positions, []
 
     def positions(layer, indices):
         calls.append(None)
@@ -99,7 +99,7 @@ def test_pruning_interrupted_midway_leaves_the_model_untouched(pipe, mask, monke
         return original(layer, indices)
 
     # Four layers are read, then four are written: each of the eight may be the one that fails.
-    monkeypatch.setattr(pruning, "_positions", positions)
+    monkeypatch.setattr(weights, "_positions", positions)
     with pytest.raises(error, match="midway"):
         prune(pipe.unet, maskable_layers(pipe.unet), mask.pruned, "all")
     assert_same_bits(pipe.unet, before)
