@@ -77,15 +77,16 @@ def write_bench() -> None:
     content = json.loads((DOCS / "bench.json").read_text())
     scores, costs = content["tasks"], content["costs"]
     world, drawing = content["made_with"]["world"], content["made_with"]["drawing"]
+    precision, threads = " in bfloat16" if drawing.get("autocast") else "", costs["machine"]["threads"]
     tradeoff_figure(scores).savefig(DOCS / "bench-tradeoff.png", dpi=120)
     parts = [
         "# Every method on the embedded model",
         "`fia bench` measured these numbers. Every method generates the same images: "
         f"{world['images_per_object']} of each of the first ten objects and {world['images_per_other']} of each other "
         f'object. The prompt is "{world["template"]}"; seeds start at {world["seed"]}. Each image takes '
-        f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}. The settings of "
-        f"the methods were chosen with other prompts and seeds ([rivals.md](rivals.md)). The costs were measured on "
-        f"{costs['machine']['device']} with {costs['machine']['threads']} threads. [bench.json](bench.json) has the "
+        f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}{precision}. The "
+        "settings of the methods were chosen with other prompts and seeds ([rivals.md](rivals.md)). The costs were "
+        f"measured on {costs['machine']['device']} with {threads} thread{'s' * (threads > 1)}. [bench.json](bench.json) has the "
         "intervals and every class.",
         "![What is still detected against what is kept, for every task](bench-tradeoff.png)",
         page(scores, costs["tasks"]),
