@@ -86,8 +86,8 @@ def write_bench() -> None:
         f'object. The prompt is "{world["template"]}"; seeds start at {world["seed"]}. Each image takes '
         f"{drawing['num_inference_steps']} steps at a guidance scale of {drawing['guidance_scale']:g}{precision}. The "
         "settings of the methods were chosen with other prompts and seeds ([rivals.md](rivals.md)). The costs were "
-        f"measured on {costs['machine']['device']} with {threads} thread{'s' * (threads > 1)}. [bench.json](bench.json) has the "
-        "intervals and every class.",
+        f"measured on {costs['machine']['device']} with {threads} thread{'s' * (threads > 1)}. "
+        "[bench.json](bench.json) has the intervals and every class.",
         "![What is still detected against what is kept, for every task](bench-tradeoff.png)",
         page(scores, costs["tasks"]),
         "## Where forgotten prompts go",
