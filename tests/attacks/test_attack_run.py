@@ -13,9 +13,9 @@ from PIL import Image
 from tiny_pipelines import tiny_sd
 
 from fia import Concept, FIAError, NeuronMask, attack
-from fia.attacks.api import identify
 from fia.attacks.choice import Attacks
 from fia.attacks.completion import Completion
+from fia.attacks.identity import identify
 from fia.attacks.interface import Attack, Case, Learned
 from fia.attacks.inversion import Inversion
 from fia.attacks.merge import Merge

@@ -1,31 +1,28 @@
 """`fia.attack`: attacks an edit of a pipeline, beside its controls, and writes the report."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import torch
 from diffusers import DiffusionPipeline
 
-from ..concepts import Concept, as_concepts
+from ..concepts import Concept
 from ..drawing.images import Drawing
-from ..edits.edited import EditedPipeline, Lora
 from ..edits.interface import Edit
-from ..edits.weight_edit import WeightEdit
 from ..errors import UsageError
 from ..evaluation.build import Sources
+from ..evaluation.forgotten import forgotten_concepts
 from ..evaluation.questions import Judge
-from ..evaluation.records import EditName
 from ..evaluation.run import MASKED
 from ..files import write_json
 from ..masks.mask import NeuronMask
 from ..models.pipelines import embedded_name, identity_of
 from ..processes import processes
-from ..provenance import environment, hash_file, hash_folder
+from ..provenance import environment
 from ..recommended import GUIDANCE_SCALES
 from .choice import Attacks
 from .detector import Detector, check_kind, detectors_for
+from .identity import identify
 from .interface import Attack
 from .records import AttackResult
 from .report import write_report
@@ -80,7 +77,7 @@ def attack(
     chosen += [own for own in attacks if isinstance(own, Attack)]
     if not chosen:
         raise UsageError("No attack was given; name some, such as attacks=['free'].")
-    wanted = concepts_of(edit, concepts)
+    wanted = forgotten_concepts(edit, concepts, flag="--concepts")
     detectors = judges_of(pipe, wanted, sources or Sources(), judge)
     drawing = drawing or Drawing()
     if drawing.guidance_scale is None:
@@ -124,41 +121,3 @@ def judges_of(
     for concept in concepts if is_embedded else ():
         check_kind(concept)
     return detectors
-
-
-def concepts_of(edit: Edit, concepts: str | Concept | Iterable[str | Concept]) -> list[Concept]:
-    """Returns what should be gone: the concepts that are given, or else those of a mask.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    given = [concepts] if isinstance(concepts, str | Concept) else list(concepts)
-    if given:
-        return as_concepts(given)
-    if isinstance(edit, NeuronMask):
-        return [Concept(name, kind) for name, kind in edit.kinds.items()]
-    raise UsageError('Say what the edited model should have forgotten, such as: --concepts church "Van Gogh:style".')
-
-
-def identify(edit: Edit) -> EditName:
-    """Returns what identifies an edit, for the record.
-
-    Raises:
-        ValueError: if it is of an unknown kind.
-    """
-    if isinstance(edit, NeuronMask):
-        return {"mask": list(edit.concepts), "fingerprint": edit.fingerprint}
-    if isinstance(edit, EditedPipeline):
-        return {"edited": edit.folder.name, "hash": hash_folder(edit.folder)}
-    if isinstance(edit, Lora):
-        return {"edited": edit.file.name, "hash": hash_file(edit.file)}
-    if isinstance(edit, WeightEdit):
-        digest = hashlib.sha256()
-        for name, weight in sorted(edit.weights.items()):
-            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return {"edited": "weights", "hash": digest.hexdigest()}
-    raise UsageError(
-        f"A {type(edit).__name__} changes no weight that an attack could go round. Whoever draws leaves a negative "
-        "prompt out. Give a mask, an edited model, or another method."
-    )

@@ -18,6 +18,7 @@ from ..drawing.images import Drawing
 from ..errors import ArgumentError, UsageError
 from ..evaluation import summary
 from ..evaluation.build import Sources
+from ..evaluation.forgotten import forgotten_concepts
 from ..evaluation.questions import Judge
 from ..evaluation.records import EditName, Proportion
 from ..files import folder_written_whole, write_json
@@ -26,9 +27,10 @@ from ..models.pipelines import embedded_name, identity_of
 from ..processes import processes
 from ..provenance import Identity, environment
 from ..recommended import GUIDANCE_SCALES
-from .api import concepts_of, identify, judges_of
+from .api import judges_of
 from .choice import Attacks
 from .find_again import check_recorded, find_again
+from .identity import identify
 from .interface import Attack, FoundWords
 from .inversion import Inversion
 from .plain import Plain
@@ -138,7 +140,7 @@ def harden(
     check_attackable(pipe)
     mask.check(pipe)
     check_recorded(mask, named=isinstance(chosen, Inversion))
-    concepts = concepts_of(mask, ())
+    concepts = forgotten_concepts(mask, flag="--concepts")
     detectors = judges_of(pipe, concepts, sources or Sources(), judge)
     drawing = drawing or Drawing()
     if drawing.guidance_scale is None:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ..attacks.api import NEVER_KNEW, identify
+from ..attacks.api import NEVER_KNEW
 from ..attacks.choice import Attacks
 from ..attacks.completion import Completion
 from ..attacks.detector import detectors_for
+from ..attacks.identity import identify
 from ..attacks.image_prompt import ImagePrompt
 from ..attacks.inversion import Inversion
 from ..attacks.merge import Merge

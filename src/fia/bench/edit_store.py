@@ -76,11 +76,7 @@ class EditStore:
 
     def measure(self, evaluation: Evaluation, task: Task, names: Sequence[str]) -> dict[str, State]:
         """Returns images and scores of an evaluation task in every state, the untouched one first."""
-        done: dict[str, State] = {}
-        for name in names:
-            before = done[UNTOUCHED].images if done else None
-            done[name] = evaluation.state(task, name, partial(self.make, name), self.made_with(name), before)
-        return done
+        return evaluation.states(task, {name: (partial(self.make, name), self.made_with(name)) for name in names})
 
     def mask(self) -> NeuronMask:
         """Returns FIA's mask."""

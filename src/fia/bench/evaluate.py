@@ -14,10 +14,11 @@ from ..edits.edited import load_edited
 from ..edits.interface import Edit, NoEdit
 from ..errors import ArgumentError, UsageError, did_you_mean
 from ..evaluation import build
+from ..evaluation.forgotten import forgotten_concepts
 from ..evaluation.questions import Group, first_of_each
 from ..evaluation.records import EditName, EvaluationResult, TaskResult
 from ..evaluation.report import write_report
-from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit, State
+from ..evaluation.run import MASKED, RANDOM, UNTOUCHED, Evaluation, MadeEdit
 from ..evaluation.tasks import Task
 from ..files import write_json
 from ..masks.mask import NeuronMask
@@ -113,7 +114,7 @@ def measure(
         known = ", ".join((*testbed_tasks.KINDS, "quality"))
         raise UsageError(f"There is no task {unknown[0]!r}; give some of: {known}.")
     refuse_if_pruned(get_denoiser(pipe), "and the untouched model has to be measured, too")
-    gone = forgotten_concepts(mask, forgotten)
+    gone = forgotten_concepts(mask, forgotten, flag="--forgotten")
     checker = getattr(pipe, "safety_checker", None)
     without_safety_checker(pipe)
     try:
@@ -142,23 +143,6 @@ def measure(
         write_json(out / "results.json", result)
         write_report(evaluation, result, built, mask)
     return result
-
-
-def forgotten_concepts(
-    mask: NeuronMask | None, forgotten: str | Concept | Iterable[str | Concept] = ()
-) -> list[Concept]:
-    """Returns what should be gone: what is named, or else the concepts of the mask.
-
-    Raises:
-        ValueError: if nothing is named and there is no mask.
-    """
-    if forgotten:
-        return as_concepts(forgotten)
-    if mask is None:
-        raise UsageError(
-            'Say what the edited model should have forgotten, such as: --forgotten church "Van Gogh:style".'
-        )
-    return [Concept(name, kind) for name, kind in mask.kinds.items()]
 
 
 def _build(
@@ -195,11 +179,9 @@ def _measure(
     evaluation: Evaluation, task: Task, edits: dict[str, Callable[[], MadeEdit]], edit_name: EditName
 ) -> TaskResult:
     """Returns a task's scores in every state, including the comparison with the untouched model."""
-    states: dict[str, State] = {}
-    for name, make in edits.items():
-        made_with = {"state": name} | (edit_name if name != UNTOUCHED else {})
-        before = states[UNTOUCHED].images if name != UNTOUCHED else None
-        states[name] = evaluation.state(task, name, make, made_with, before)
+    made_with: dict[str, EditName] = {name: {"state": name} for name in edits}
+    made_with |= {name: own | edit_name for name, own in made_with.items() if name != UNTOUCHED}
+    states = evaluation.states(task, {name: (make, made_with[name]) for name, make in edits.items()})
     return {
         "measured_with": task.measured_with,
         "images": len(task.questions),

@@ -7,7 +7,7 @@ from pathlib import Path
 from diffusers import DiffusionPipeline
 from tyro.conf import OmitArgPrefixes
 
-from ..attacks.api import attack, concepts_of, judges_of
+from ..attacks.api import attack, judges_of
 from ..attacks.choice import Attacks
 from ..attacks.report import text
 from ..attacks.run import Extent
@@ -21,6 +21,7 @@ from ..edits.edited import load_edited
 from ..edits.interface import Edit, NoEdit
 from ..errors import UsageError
 from ..evaluation.build import Sources
+from ..evaluation.forgotten import forgotten_concepts
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
 from ..methods import ESD, FIA, RECE, UCE, ConceptPrune, Method
@@ -98,7 +99,7 @@ class AttackCommand:
             edit = NeuronMask.from_pretrained(self.mask)
         elif self.edited is not None:
             edit = load_edited(self.edited)
-        concepts = concepts_of(edit, concepts_in(self.concepts))
+        concepts = forgotten_concepts(edit, concepts_in(self.concepts), flag="--concepts")
         never_knew = None if self.never_knew is None else load_edited(self.never_knew)
         pipe = without_safety_checker(self.runtime.load(self.model))
         result = attack(

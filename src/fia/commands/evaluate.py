@@ -6,12 +6,13 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes
 
-from ..bench.evaluate import TaskName, forgotten_concepts, measure, name_of
+from ..bench.evaluate import TaskName, measure, name_of
 from ..bench.questions import World
 from ..drawing.images import Drawing
 from ..edits.edited import load_edited
 from ..errors import UsageError
 from ..evaluation import build, summary
+from ..evaluation.forgotten import forgotten_concepts
 from ..loading import Runtime
 from ..masks.mask import NeuronMask
 from ..processes import processes
@@ -59,7 +60,7 @@ class Evaluate:
         if (self.mask is None) == (self.edited is None):
             raise UsageError("Give either --mask or --edited, the edit of the model to evaluate.")
         mask = NeuronMask.from_pretrained(self.mask) if self.mask is not None else None
-        forgotten = forgotten_concepts(mask, concepts_in(self.forgotten))
+        forgotten = forgotten_concepts(mask, concepts_in(self.forgotten), flag="--forgotten")
         edit = mask or load_edited(self.edited)  # type: ignore[arg-type]  # refused before the model is loaded
         edit_name = name_of(mask or self.edited)  # type: ignore[arg-type]
         pipe = self.runtime.load(self.model)

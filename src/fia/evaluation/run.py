@@ -74,6 +74,21 @@ class Evaluation:
     drawing: Drawing
     model: Identity | str
 
+    def states(
+        self, task: Task, edits: Mapping[str, tuple[Callable[[], MadeEdit], Mapping[str, object]]]
+    ) -> dict[str, State]:
+        """Returns every state of a task, compared with the first, which is the untouched model.
+
+        Args:
+            task: the task.
+            edits: for each state, what makes its edit, and what that depends on; see `state`.
+        """
+        done: dict[str, State] = {}
+        for name, (make, made_with) in edits.items():
+            before = done[UNTOUCHED].images if done else None
+            done[name] = self.state(task, name, make, made_with, before)
+        return done
+
     def state(
         self,
         task: Task,
