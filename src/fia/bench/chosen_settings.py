@@ -31,8 +31,8 @@ FOR_FEW: dict[str, Method] = {
     "ConceptPrune": ConceptPrune(0.05, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=0.1),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
-    "SPEED": SPEED(ridge=0.05),
-    "DP": DoubleProjections(),
+    "SPEED": SPEED(ridge=0.05, copies=0),
+    "DP": DoubleProjections(safe="guide"),
     "OCE": OCE(erase_scale=300.0, preserve_scale=20.0),
     "ScaPre": ScaPre(power=1.0),
     "ESD-x": ESD("x", learning_rate=5e-4, **ESD_SETTINGS),
@@ -52,6 +52,9 @@ FOR_ONE_OR_TWO = FOR_FEW | {
     "ConceptPrune": ConceptPrune(0.1, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="tail", preserve_scale=0.1, ridge=10.0),
     "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0, rounds=1),
+    "SPEED": SPEED(ridge=0.05),
+    "OCE": OCE(erase_scale=1000.0, preserve_scale=20.0),
+    "ScaPre": ScaPre(erase_scale=20.0, power=1.0),
     "ESD-x": ESD("x", learning_rate=2e-3, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=5e-4, **ESD_SETTINGS),
 }
@@ -65,6 +68,7 @@ FOR_SMOKING = FOR_ONE_OR_TWO | {
     "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.15, **PROMPTS_OF_SMOKING)),
     "ConceptPrune": ConceptPrune(0.2, **PROMPTS_OF_SMOKING),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
+    **{name: FOR_FEW[name] for name in ("SPEED", "OCE", "ScaPre")},
 }
 
 TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE", "SPEED", "DP", "OCE")
