@@ -177,7 +177,7 @@ def measure(unet: UNet2DConditionModel, share: float, folder: Path) -> dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.005, 0.01, 0.02])
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.005, 0.01, 0.02, 0.05])
     options = parser.parse_args()
     unet = sd15_unet()
     rows = [measure(unet, share, options.out) for share in options.shares]

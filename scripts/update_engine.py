@@ -6,6 +6,9 @@ from typing import Any
 
 from update_readme import DOCS, put
 
+from fia import Settings
+from fia.settings import UNION
+
 
 def row(*cells: object) -> str:
     """Returns a line of a Markdown table."""
@@ -82,7 +85,8 @@ def main() -> None:
         "\n".join(ratios(results)),
         "Peak memory at the size of Stable Diffusion 1.5 (16 layers, 49.6 million connections), five concepts at once:",
         "\n".join(memory(results)),
-        "New values at the size of Stable Diffusion 1.5 (32 layers); each concept has 2 % of every layer at random:",
+        "New values at the size of Stable Diffusion 1.5 (32 layers); each concept has "
+        f"{Settings().resolved(UNION).spatial_ratio:.0%} of every layer at random:",
         "\n".join(rewriting(results)),
         "Time and memory for more concepts, on the embedded model, five at once:",
         "\n".join(scaling(results)),
