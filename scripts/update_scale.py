@@ -1,0 +1,53 @@
+"""Writes docs/scale.md and its figures from the last `fia bench --scale` (runs/scale), or from docs/scale.json."""
+
+import argparse
+import json
+
+from PIL import Image
+from update_readme import DOCS, ROOT
+
+from fia.bench.scale_report import curves_figure, scale_page
+from fia.files import slug, written_whole
+
+RUN = ROOT / "runs" / "scale"
+
+
+def take_over() -> None:
+    """Copies results, costs and pictures."""
+    results, costs = (json.loads((RUN / name).read_text()) for name in ("results.json", "costs.json"))
+    with written_whole(DOCS / "scale.json") as partial:
+        partial.write_text(json.dumps(results | {"costs": costs}, indent=1) + "\n")
+    for task in results["tasks"]:
+        with Image.open(RUN / f"{slug(task)}.png") as picture:  # WebP takes a sixth of the PNG's size
+            picture.save(DOCS / f"scale-{slug(task)}.webp", quality=90)
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    if (RUN / "results.json").exists():
+        take_over()
+    content = json.loads((DOCS / "scale.json").read_text())
+    scores, costs = content["tasks"], content["costs"]
+    world, drawing = content["made_with"]["world"], content["made_with"]["drawing"]
+    precision = " in bfloat16" if drawing.get("autocast") else ""
+    curves_figure(scores, costs["tasks"]).savefig(DOCS / "scale-curves.png", dpi=120)
+    parts = [
+        "# One to a hundred concepts at once",
+        "`fia bench --scale` measured these numbers on the large world of the embedded model: 120 objects, of which "
+        "up to a hundred are forgotten together. Every second of the others is named to be kept. Every method "
+        f"generates the same images: {world['forgotten']} of what is forgotten, {world['others']} each of what is "
+        "named, of what nobody listed, and of two subjects, one of them forgotten. Seeds start at "
+        f"{world['seed']}. Each image takes {drawing['num_inference_steps']} steps at a guidance scale of "
+        f"{drawing['guidance_scale']:g}{precision}. The methods have the settings that were chosen for the small world "
+        "([rivals.md](rivals.md)). [scale.json](scale.json) has the intervals and every class.",
+        "![What is still detected, what nobody listed, the other of two subjects, and the time](scale-curves.png)",
+        scale_page(scores, costs["tasks"]),
+        "## What they look like",
+        *(f"**{task}**\n\n![A row for each method](scale-{slug(task)}.webp)" for task in scores),
+    ]
+    with written_whole(DOCS / "scale.md") as partial:
+        partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
