@@ -57,7 +57,7 @@ settings: $(INSTALLED)  ## measure the settings anew and draw them; about twenty
 	$(BIN)/python scripts/draw_figures.py
 
 bench: $(INSTALLED)  ## every method on every task, and their tables; hours on two cores, resumable
-	$(BIN)/fia bench --out runs/bench
+	$(BIN)/fia bench --out runs/bench --world.images-per-object 10 --num-inference-steps 20
 	$(BIN)/python scripts/update_readme.py
 
 tuning: $(INSTALLED)  ## choose the settings of every method anew; about an hour
@@ -65,8 +65,14 @@ tuning: $(INSTALLED)  ## choose the settings of every method anew; about an hour
 
 ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbours; about an hour
 	$(BIN)/python benchmarks/ablations.py runs/ablations
+	$(BIN)/python benchmarks/ablations_rewriting.py runs/ablations-rewriting
 	$(BIN)/python benchmarks/neighbours.py runs/neighbours
 	$(BIN)/python scripts/draw_figures.py
+
+scale: $(INSTALLED)  ## train the large world, forget up to a hundred of its objects, and the page; a day on two cores
+	$(BIN)/fia testbed train --world large --out runs/large
+	$(BIN)/fia bench --scale --weights runs/large --out runs/scale
+	$(BIN)/python scripts/update_scale.py
 
 attacks: $(INSTALLED)  ## attack every method's edits, and the tables of docs/attacks.md; hours on two cores, resumable
 	$(BIN)/fia bench --attacks --out runs/bench
