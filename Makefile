@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 SEED_DEPENDENT := tests/methods/test_esd.py::test_the_edited_model_is_nearer_to_the_target \
 	tests/methods/test_uce.py::test_the_concept_is_projected_as_the_guide_and_the_rest_as_before[pipe-tail]
 
-.PHONY: demo help test test-fast test-lowest fuzz lint format docs wheel figures settings bench tuning ablations attacks clean
+.PHONY: demo help test test-fast test-lowest fuzz lint format docs wheel figures settings bench tuning ablations scale attacks clean
 
 demo: $(INSTALLED)  ## forget five of ten objects on the embedded model; see runs/demo/
 	$(BIN)/fia testbed demo --out runs/demo
