@@ -13,6 +13,8 @@ from PIL import Image
 
 from fia.bench.attacks_report import markdown as attacks_tables
 from fia.bench.demo import DemoResult, alone_summary
+from fia.bench.ranking import LEGEND as RANKING_LEGEND
+from fia.bench.ranking import overall_table
 from fia.bench.report import page, tradeoff_figure, where_they_go
 from fia.evaluation import summary
 from fia.files import slug, written_whole
@@ -99,6 +101,7 @@ def write_bench() -> None:
     ]
     with written_whole(DOCS / "bench.md") as partial:
         partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    put(f"{overall_table(scores)}\n\n{RANKING_LEGEND}", "scores", DOCS / "findings.md")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from fia.bench.edit_store import OURS
-from fia.bench.ranking import ranking_table, ranking_text, score_of, standings
+from fia.bench.ranking import overall_table, ranking_table, ranking_text, score_of, standings
 from fia.evaluation.intervals import proportion
 from fia.evaluation.records import Scores
 
@@ -39,3 +39,13 @@ def test_the_tables_show_them() -> None:
     assert "| lost | 2 of 2 | 88.9 | -11.1 | UCE 100.0 |" in ranking_table(SCORES)
     assert "88.9   -11.1   UCE 100.0" in ranking_text(SCORES)
     assert ranking_text({"alone": SCORES["alone"]}) == ""
+
+
+def test_the_whole_table_has_the_best_in_bold_and_no_control() -> None:
+    lines = overall_table(SCORES).splitlines()
+    assert lines[0] == f"| score | {OURS} | UCE | RECE |"
+    assert lines[2:] == [
+        "| won | **100.0** | **100.0** | 94.7 |",
+        "| lost | 88.9 | **100.0** |  |",
+        "| alone | **88.9** |  |  |",
+    ]

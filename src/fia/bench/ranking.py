@@ -77,6 +77,20 @@ def ranking_table(scores: Mapping[str, Mapping[str, Scores]]) -> str:
     return "\n".join(lines)
 
 
+def overall_table(scores: Mapping[str, Mapping[str, Scores]]) -> str:
+    """Returns every method's score in every task as a Markdown table; the best of a task is bold."""
+    methods = list(dict.fromkeys(name for rows in scores.values() for name in rows if name not in CONTROLS))
+    lines = [f"| score | {' | '.join(methods)} |", f"|{'---|' * (len(methods) + 1)}"]
+    for task, rows in scores.items():
+        found = {name: score_of(rows[name]) for name in methods if name in rows}
+        ranked = {name: f"{score:.1f}" for name, score in found.items() if score is not None}
+        best = max(ranked.values(), key=float, default="")
+        texts = [ranked.get(name, "") for name in methods]
+        cells = (f"**{text}**" if text and text == best else text for text in texts)
+        lines.append(f"| {task} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def ranking_text(scores: Mapping[str, Mapping[str, Scores]]) -> str:
     """Returns the standings of our method as lines for the terminal. It is empty if there is nothing to compare."""
     lines = [
