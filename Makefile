@@ -57,7 +57,7 @@ settings: $(INSTALLED)  ## measure the settings anew and draw them; about twenty
 	$(BIN)/python scripts/draw_figures.py
 
 bench: $(INSTALLED)  ## every method on every task, and their tables; hours on two cores, resumable
-	$(BIN)/fia bench --out runs/bench --world.images-per-object 10 --num-inference-steps 20
+	$(BIN)/fia bench --out runs/bench --world.images-per-object 10 --num-inference-steps 20 --autocast
 	$(BIN)/python scripts/update_readme.py
 
 tuning: $(INSTALLED)  ## choose the settings of every method anew; about an hour
@@ -71,7 +71,7 @@ ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbo
 
 scale: $(INSTALLED)  ## train the large world, forget up to a hundred of its objects, and the page; a day on two cores
 	$(BIN)/fia testbed train --world large --out runs/large
-	$(BIN)/fia bench --scale --weights runs/large --out runs/scale
+	$(BIN)/fia bench --scale --weights runs/large --out runs/scale --autocast
 	$(BIN)/python scripts/update_scale.py
 
 attacks: $(INSTALLED)  ## attack every method's edits, and the tables of docs/attacks.md; hours on two cores, resumable

@@ -168,12 +168,12 @@ CHOICES = (
 INTRO = (
     f'`benchmarks/tune_methods.py` writes this page. It runs the benchmark with other prompts ("{WORLD.template}") '
     "and seeds. `fia bench` uses the settings of each method with the highest Overall. They are in bold; if two are "
-    "equal, the one that keeps more of the rest wins. The settings for one object also serve for two, and the "
-    "settings for ten objects also serve for more objects and for several kinds. Five objects, the styles and smoking "
-    "have their own. FIA and ConceptPrune find neurons with the same prompts, on other seeds than in the benchmark, "
-    "and without guidance unless the row names it. For one object alpha makes no difference, so FIA takes the alpha "
+    "equal, the one that keeps more of the rest wins. The settings for ten objects also serve for more objects and for "
+    "several kinds; what was not tuned for two objects has the settings for one. FIA and ConceptPrune find "
+    "neurons with the same prompts, on other seeds than in the benchmark, and without guidance unless the row names it. For one object alpha makes no difference, so FIA takes the alpha "
     "of two objects. If a bold row is at the end of its grid, values beyond the grid might be better. A method without "
-    "rows in a table was not tuned for that task."
+    "rows in a table was not tuned for that task. Images of the rows of SPEED, DP, OCE and ScaPre were generated in "
+    "bfloat16 (`--autocast`)."
 )
 
 

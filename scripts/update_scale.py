@@ -6,7 +6,9 @@ import json
 from PIL import Image
 from update_readme import DOCS, ROOT
 
-from fia.bench.scale_report import curves_figure, scale_page
+from fia.bench.report import page
+from fia.bench.scale import SCALE_LEGEND
+from fia.bench.scale_report import curves_figure
 from fia.files import slug, written_whole
 
 RUN = ROOT / "runs" / "scale"
@@ -41,7 +43,7 @@ def main() -> None:
         f"{drawing['guidance_scale']:g}{precision}. The methods have the settings that were chosen for the small world "
         "([rivals.md](rivals.md)). [scale.json](scale.json) has the intervals and every class.",
         "![What is still detected, what nobody listed, the other of two subjects, and the time](scale-curves.png)",
-        scale_page(scores, costs["tasks"]),
+        page(scores, costs["tasks"], SCALE_LEGEND),
         "## What they look like",
         *(f"**{task}**\n\n![A row for each method](scale-{slug(task)}.webp)" for task in scores),
     ]

@@ -24,12 +24,12 @@ from ablations_rewriting import Summed, Untold, sections
 from models import sd15_unet, sdxl_unet
 from neighbours import NEIGHBOURS
 from sequential import find_sequentially
-from tune_methods import CHOICES, FINDING, Choice
+from tune_methods import CHOICES, DOCS, FINDING, Choice, read_rows
 
 from fia.bench import methods_for
 from fia.bench.chosen_settings import FOR_FEW, OF_FIVE
 from fia.bench.questions import World
-from fia.methods import Method
+from fia.methods import FIA, ConceptPrune, Method
 from fia.testbed.world import OBJECT_NAMES
 
 pytestmark = pytest.mark.slow
@@ -157,3 +157,26 @@ def test_models_of_stable_diffusions_sizes_have_its_layers() -> None:
         found = [find_layers(sd15_unet()), find_layers(sdxl_unet(128))]
     sizes = [(len(layers), sum(layer.size for layer in layers.values())) for layers in found]
     assert sizes == [(16, 49_561_600), (70, 409_600_000)]
+
+
+def without_seed(method: Method) -> Method:
+    """Returns a method as it is on any prompts."""
+    if isinstance(method, FIA):
+        return FIA(replace(method.settings, seed=0))
+    return replace(method, seed=0) if isinstance(method, ConceptPrune) else method
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.task.name)
+def test_the_benchmark_takes_the_best_of_every_method(choice: Choice) -> None:
+    rows = read_rows((DOCS / "rivals.md").read_text(encoding="utf-8"))[choice.task.name]
+    chosen = methods_for(choice.task)
+    best = {name: own for name, label, own in choice.candidates() if "**" in rows.get(f"{name}, {label}", "")}
+    assert len(best) >= 7
+    if (
+        len(choice.task.concepts) == 1
+        and isinstance(own := best["FIA"], FIA)
+        and choice.task.concepts[0].kind == "object"
+    ):
+        best["FIA"] = FIA(replace(own.settings, agnostic_ratio=1.01))  # of one concept, alpha makes no difference
+    for name, own in best.items():
+        assert without_seed(own) == without_seed(chosen[name]), name

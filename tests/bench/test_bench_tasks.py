@@ -2,7 +2,7 @@
 
 import pytest
 
-from fia.bench.chosen_settings import FOR_FEW, FOR_MANY, FOR_ONE_OR_TWO, FOR_SMOKING, FOR_STYLES, methods_for
+from fia.bench.chosen_settings import FOR_FEW, FOR_MANY, FOR_ONE, FOR_SMOKING, FOR_STYLES, FOR_TWO, methods_for
 from fia.bench.tasks import TASKS, objects_task
 from fia.testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, STYLE_NAMES
 
@@ -16,7 +16,7 @@ def test_objects_are_forgotten_in_order_and_others_kept(number: int, kept: int) 
 
 
 def test_settings_go_by_the_number_of_concepts() -> None:
-    assert methods_for(objects_task(1)) == methods_for(objects_task(2)) == FOR_ONE_OR_TWO
+    assert (methods_for(objects_task(1)), methods_for(objects_task(2))) == (FOR_ONE, FOR_TWO)
     assert methods_for(objects_task(5)) == FOR_FEW
     assert methods_for(objects_task(10)) == methods_for(objects_task(30)) == FOR_MANY
     assert [methods_for(task) for task in TASKS[6:9]] == [FOR_STYLES, FOR_SMOKING, FOR_MANY]

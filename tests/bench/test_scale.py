@@ -9,11 +9,11 @@ from PIL import Image
 from fia import Settings
 from fia.bench.edit_store import OURS
 from fia.bench.scale import (
-    NAME,
     NUMBERS,
     SCALE_TASKS,
+    SHARED,
+    SHARING,
     TWO,
-    WITHIN,
     ScaleBench,
     ScaleTask,
     ScaleWorld,
@@ -21,7 +21,7 @@ from fia.bench.scale import (
     objects_in_order,
     scale_task,
 )
-from fia.bench.scale_report import curves_figure, scale_page
+from fia.bench.scale_report import curves_figure
 from fia.cli import main
 from fia.drawing.images import Drawing
 from fia.evaluation.network import ImageNetwork
@@ -30,17 +30,17 @@ from fia.methods import FIA, NegativePrompt
 from fia.testbed.judge import load_judge
 from fia.testbed.large import LARGE
 
-WORLD = ScaleWorld(forgotten=4, others=2, within=1)
+WORLD = ScaleWorld(forgotten=4, others=2, sharing=1)
 METHODS = {
     OURS: FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)),
     "negative prompt": NegativePrompt(),
 }
 
 
-def test_every_object_is_in_the_order_once_and_the_last_twenty_hold_names_within_names() -> None:
+def test_every_object_is_in_the_order_once_and_the_last_twenty_share_words() -> None:
     names = objects_in_order()
     assert sorted(names) == sorted(thing.name for thing in LARGE.objects)
-    assert set(WITHIN) <= set(names[max(NUMBERS) :])
+    assert set(SHARING) <= set(names[max(NUMBERS) :])
     assert names[:2] == ("church", "golf ball")
 
 
@@ -55,10 +55,10 @@ def test_questions_are_as_many_as_promised_and_about_what_they_say(task) -> None
     assert {q.answer for q in plain if q.group == "kept"} == set(task.keep)
     unlisted = {q.answer for q in plain if q.group == "rest"}
     assert not unlisted & (
-        forgotten | set(task.keep) | set(WITHIN) & {q.answer for q in questions if q.variant == NAME}
+        forgotten | set(task.keep) | set(SHARING) & {q.answer for q in questions if q.variant == SHARED}
     )
-    assert {q.answer for q in questions if q.variant == NAME} == {
-        n for n, inner in WITHIN.items() if inner in forgotten
+    assert {q.answer for q in questions if q.variant == SHARED} == {
+        n for n, inner in SHARING.items() if inner in forgotten
     }
     for question in (q for q in questions if q.variant == TWO):
         other = question.remains[1]
@@ -68,6 +68,7 @@ def test_questions_are_as_many_as_promised_and_about_what_they_say(task) -> None
     assert len({question.request.seed for question in questions}) == len(questions)
 
 
+@pytest.mark.slow
 def test_scores_of_two_subjects_look_at_both_sides(large_model: Path) -> None:
     judge, task = load_judge(large_model), scale_task(1)
     questions = ask(task, WORLD)
@@ -82,7 +83,7 @@ def test_scores_of_two_subjects_look_at_both_sides(large_model: Path) -> None:
     assert (scores["other_of_two"]["right"], scores["other_of_two"]["number"]) == (1, 2)
     assert (scores["still_detected"]["right"], scores["still_detected"]["number"]) == (0, 4)
     assert scores["empty"]["right"] == scores["empty"]["number"] == 4
-    assert scores["within"]["number"] == 1
+    assert scores["shared_word"]["number"] == 1
 
 
 @pytest.mark.slow
@@ -94,13 +95,28 @@ def test_it_measures_draws_the_curves_and_goes_on(large_model: Path, tmp_path: P
     assert list(scores["forget 10 objects"]) == ["untouched", OURS, "negative prompt", RANDOM]
     assert scores["forget 10 objects"][OURS]["other_of_two"]["number"] == 10
     assert json.loads((tmp_path / "results.json").read_text())["made_with"]["world"]["forgotten"] == 4
-    page = scale_page(scores, costs)
-    assert "| of two: the other % |" in page.replace("of two: still detected % | ", "")
+    page = (tmp_path / "results.md").read_text()
+    assert "| of two: still detected % | of two: the other % |" in page
+    assert "Shared word: images of a church bell" in page
     figure = curves_figure(scores, costs)
     assert len(figure.axes) == 4
     figure.savefig(tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.width > 600
+
+
+@pytest.mark.slow
+def test_the_command_runs_a_task_and_draws_the_curves(
+    large_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["bench", "--scale", "--quick", "--weights", str(large_model), "--out", str(tmp_path)]
+    chosen = ["--tasks", "forget 1 object", "--methods", "negative prompt", "--num-inference-steps", "2"]
+    assert main([*command, *chosen, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["tasks"]["forget 1 object"]
+    assert list(scores) == ["untouched", "negative prompt"]
+    assert (tmp_path / "curves.png").exists()
+    assert main([*command, "--world.seed", "1"]) == 2
+    assert "--world has no effect with --scale" in capsys.readouterr().err
 
 
 def test_the_small_world_is_refused_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,9 @@ from PIL import Image
 from fia.drawing import images
 from fia.drawing.gallery import draw_gallery
 from fia.drawing.images import Drawing, Request, batches, generate_images
+from fia.edits.weight_edit import WeightEdit
+from fia.masks.pruning import prune, restore
+from fia.models.layers import find_layers, maskable_layers
 
 REQUESTS = [
     *(Request("a cat", 3), Request("a dog", 1), Request("a church", 4)),
@@ -54,6 +57,28 @@ def test_autocast_rounds_the_image_and_leaves_the_weights(pipe: StableDiffusionP
     assert np.abs(exact.astype(float) - rounded).mean() < 5  # of 255
     assert all(weight.dtype == torch.float32 for weight in weights.values())
     assert all(torch.equal(weight, weights[name]) for name, weight in pipe.unet.state_dict().items())
+
+
+def test_an_autocast_of_the_caller_is_left_on_and_sees_a_mask(pipe: StableDiffusionPipeline) -> None:
+    def draw() -> np.ndarray:
+        return np.asarray(generate_images(pipe, ["a cat"], [3], num_inference_steps=2, progress=False)[0]).astype(float)
+
+    exact = draw()
+    halves = {f"{name}.weight": layer.weight / 2 for name, layer in maskable_layers(pipe.unet).items()}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert Drawing().precision(pipe).__enter__() is None
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+        before = draw()
+        with WeightEdit(halves).applied(pipe):
+            edited = draw()
+        prune(pipe.unet, maskable_layers(pipe.unet), {name: torch.arange(64) for name in find_layers(pipe.unet)}, "all")
+        pruned = draw()
+        restore(pipe.unet)
+        after = draw()
+    assert not np.array_equal(before, exact)
+    assert not np.array_equal(before, edited)
+    assert not np.array_equal(before, pruned)
+    assert np.array_equal(before, after)
 
 
 def test_only_missing_batches_are_drawn(

@@ -1,5 +1,6 @@
 """The large world: it holds the small one, shows two subjects at a time, and its captions and labels say so."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 import torch
 from large_model import RECIPE, TINY
 
+from fia import attack, evaluate, find, random_mask
+from fia.bench.sheet import sheet_entries
+from fia.edits.weight_edit import WeightEdit
 from fia.testbed.captions import all_captions
 from fia.testbed.classifier import NOTHING, build_classifier, heads_of, judged_scenes
 from fia.testbed.clip import MAX_TOKENS, CLIPTask, build_clip, load_tokenizer
@@ -132,6 +136,52 @@ def test_it_can_be_trained_further(large_model: Path, tmp_path: Path, monkeypatc
     assert catalogue_of(tmp_path / "further") is LARGE
     with pytest.raises(ValueError, match=r"know the large world; give world='large'"):
         train_testbed(tmp_path / "small", replace(RECIPE, world="small"), torch.device("cpu"), large_model)
+
+
+@pytest.mark.slow
+def test_its_training_does_not_mix_with_another(large_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="further=True has no effect"):
+        train_testbed(tmp_path / "further", replace(RECIPE, further=True), torch.device("cpu"))
+    shutil.copytree(large_model / "checkpoints", tmp_path / "mixed" / "checkpoints")
+    state = torch.load(tmp_path / "mixed" / "checkpoints" / "autoencoder.pt", weights_only=True)
+    state["recipe"] = {key: value for key, value in state["recipe"].items() if key not in ("world", "begun")}
+    torch.save(state, tmp_path / "mixed" / "checkpoints" / "autoencoder.pt")  # as from a training of the small world
+    with pytest.raises(ValueError, match=r"autoencoder\.pt was trained with"):
+        train_testbed(tmp_path / "mixed", RECIPE, torch.device("cpu"))
+
+
+@pytest.mark.slow
+def test_its_sheet_shows_everything_and_what_judges_the_small_world_is_refused(large_model: Path) -> None:
+    sections = sheet_entries(LARGE)
+    heads = heads_of(LARGE)
+    for head in ("subject", "place", "style", "attribute"):
+        seen = {entry.seen[head] for own in sections.values() for entry in own if head in entry.seen}
+        assert seen == set(heads[head]) - {"unrecognisable"}
+    assert all(entry.seen["second"] in entry.prompt for entry in sections["Two subjects"])
+    pipe = load_testbed(large_model)
+    for measure in (
+        lambda: evaluate(pipe, random_mask(find(pipe, "church", prompts_per_concept=1, saliency_steps=1)), "runs/no"),
+        lambda: attack(pipe, WeightEdit({}), "church"),
+    ):
+        with pytest.raises(ValueError, match="knows the large world, and the package's judge only the small one"):
+            measure()
+
+
+def test_without_a_model_there_is_nothing_to_know(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="holds no embedded model: there is no classifier in it"):
+        catalogue_of(tmp_path)
+
+
+def test_sprites_are_altered_before_the_place_is_drawn(large: Scenes) -> None:
+    altered = generator()
+    given = {"subjects": torch.tensor([LARGE.no_subject]), "places": torch.tensor([0])}
+    plain = large.sample(1, generator(), **given).images
+
+    def alter(sprites: torch.Tensor) -> torch.Tensor:
+        torch.rand(1, generator=altered)
+        return sprites
+
+    assert not torch.equal(large.sample(1, altered, **given, alter=(alter, alter)).images, plain)
 
 
 def test_a_transformer_does_not_learn_it() -> None:

@@ -44,7 +44,7 @@ def ruined_scenes(scenes: Scenes, smeared: bool) -> tuple[torch.Tensor, torch.Te
         return blur(sprites, 4.0) if smeared else ruin(sprites, torch.ones(NUMBER, dtype=torch.bool), generator)
 
     styles = torch.full((NUMBER,), NO_STYLE)
-    images = scenes.sample(NUMBER, generator, subjects=subjects, styles=styles, alter=[alter]).images
+    images = scenes.sample(NUMBER, generator, subjects=subjects, styles=styles, alter=(alter, alter)).images
     return subjects, classify(load_classifier(), images, HEADS)["subject"]
 
 

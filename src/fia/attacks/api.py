@@ -20,6 +20,7 @@ from ..models.pipelines import embedded_name, identity_of
 from ..processes import processes
 from ..provenance import environment
 from ..recommended import GUIDANCE_SCALES
+from ..testbed.judge import check_judged
 from .choice import Attacks
 from .detector import Detector, check_kind, detectors_for
 from .identity import identify
@@ -117,6 +118,8 @@ def judges_of(
         ValueError: if a judge does not know a concept.
     """
     is_embedded = bool(embedded_name(pipe))
+    if judge is None:
+        check_judged(pipe)
     detectors = detectors_for(concepts, is_embedded=is_embedded, sources=sources, device=pipe.device, judge=judge)
     for concept in concepts if is_embedded else ():
         check_kind(concept)

@@ -28,7 +28,7 @@ from ..models.pipelines import embedded_name, hidden_progress_bar
 from ..prompts import TEMPLATES, fill, reworded
 from ..recommended import GUIDANCE_SCALES
 from ..settings import Settings
-from ..testbed.judge import load_judge
+from ..testbed.judge import check_judged, load_judge
 from ..testbed.pretrained import FOLDER
 from .questions import World, ask
 
@@ -98,6 +98,7 @@ class Check:
         """
         self.pipe, self.call = pipe, call or {}
         self.embedded = embedded_name(pipe)
+        check_judged(pipe)
         self.judge: Judge | None = load_judge() if self.embedded else None
         self.sights = {concept.name: self._sights(concept, number) for concept in concepts}
         needs_clip = clip is not None or any(one.question is None for own in self.sights.values() for one in own)

@@ -44,31 +44,41 @@ FOR_MANY = FOR_FEW | {
     "ConceptPrune": ConceptPrune(0.02, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=30.0),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=1.0),
+    "OCE": OCE(erase_scale=300.0, preserve_scale=1.0),
     "ESD-x": ESD("x", learning_rate=1e-4, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=3e-5, **ESD_SETTINGS),
 }
-FOR_ONE_OR_TWO = FOR_FEW | {
+FOR_ONE = FOR_FEW | {
     "FIA": FIA(replace(UNION, spatial_ratio=0.07)),
     "ConceptPrune": ConceptPrune(0.1, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="tail", preserve_scale=0.1, ridge=10.0),
     "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0, rounds=1),
     "SPEED": SPEED(ridge=0.05),
+    "DP": DoubleProjections(safe="guide", positions="tail", rank=16),
     "OCE": OCE(erase_scale=1000.0, preserve_scale=20.0),
-    "ScaPre": ScaPre(erase_scale=20.0, power=1.0),
+    "ScaPre": ScaPre(erase_scale=100.0, power=1.0),
     "ESD-x": ESD("x", learning_rate=2e-3, **ESD_SETTINGS),
     "ESD-u": ESD("u", learning_rate=5e-4, **ESD_SETTINGS),
+}
+FOR_TWO = FOR_ONE | {
+    "FIA": FIA(UNION),
+    "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "DP": FOR_FEW["DP"],
+    "OCE": FOR_MANY["OCE"],
+    "ScaPre": FOR_FEW["ScaPre"],
 }
 FOR_STYLES = FOR_FEW | {
     "FIA": FIA(replace(UNION, spatial_ratio=0.2)),
     "ConceptPrune": ConceptPrune(0.1, **PROMPTS),
     "UCE": UCE(positions="tail", preserve_scale=1.0, ridge=10.0),
     "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "OCE": FOR_MANY["OCE"],
 }
-FOR_SMOKING = FOR_ONE_OR_TWO | {
+FOR_SMOKING = FOR_ONE | {
     "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.15, **PROMPTS_OF_SMOKING)),
     "ConceptPrune": ConceptPrune(0.2, **PROMPTS_OF_SMOKING),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
-    **{name: FOR_FEW[name] for name in ("SPEED", "OCE", "ScaPre")},
+    **{name: FOR_FEW[name] for name in ("SPEED", "DP", "OCE", "ScaPre")},
 }
 
 TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE", "SPEED", "DP", "OCE")
@@ -92,4 +102,4 @@ def settings_for(task: BenchTask) -> Mapping[str, Method]:
     if kinds == {"explicit"}:
         return FOR_SMOKING
     number = len(task.concepts)
-    return FOR_ONE_OR_TWO if number <= 2 else FOR_FEW if number <= 5 else FOR_MANY
+    return {1: FOR_ONE, 2: FOR_TWO}.get(number) or (FOR_FEW if number <= 5 else FOR_MANY)

@@ -28,6 +28,7 @@ from ..models.pipelines import embedded_name, get_denoiser, identity_of, without
 from ..processes import processes
 from ..provenance import environment, hash_file, hash_folder
 from ..recommended import GUIDANCE_SCALES
+from ..testbed.judge import check_judged
 from ..testbed.pretrained import FOLDER
 from . import evaluation_tasks as testbed_tasks
 from .questions import World
@@ -114,6 +115,7 @@ def measure(
         known = ", ".join((*testbed_tasks.KINDS, "quality"))
         raise UsageError(f"There is no task {unknown[0]!r}; give some of: {known}.")
     refuse_if_pruned(get_denoiser(pipe), "and the untouched model has to be measured, too")
+    check_judged(pipe)
     gone = forgotten_concepts(mask, forgotten, flag="--forgotten")
     checker = getattr(pipe, "safety_checker", None)
     without_safety_checker(pipe)

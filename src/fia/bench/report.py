@@ -19,7 +19,7 @@ BenchCosts = Mapping[str, Mapping[str, Costs]]
 
 COLUMNS = (
     *("still detected %", "empty place %", "kept %", "unlisted %", "overall"),
-    *("of two: still detected %", "of two: the other %", "name within %"),
+    *("of two: still detected %", "of two: the other %", "shared word %"),
     *("remains %", "drift", "changed %", "seconds", "MB"),
 )
 LEGEND = (
@@ -52,7 +52,10 @@ def cells(scores: Scores, costs: Costs, *, intervals: bool = False) -> list[str]
     return [
         *(_percent(value, intervals=intervals) for value in proportions),
         "" if overall is None else f"{overall:.1f}",
-        *(_percent(value) for value in (scores.get("still_of_two"), scores.get("other_of_two"), scores.get("within"))),
+        *(
+            _percent(value)
+            for value in (scores.get("still_of_two"), scores.get("other_of_two"), scores.get("shared_word"))
+        ),
         _percent(scores["remains"]),
         "" if drift is None else f"{drift['mean']:.3f}",
         f"{scores['changed_percent']:.2f}",
@@ -76,9 +79,9 @@ def markdown(scores: BenchScores, costs: BenchCosts) -> str:
     return "\n\n".join(parts)
 
 
-def page(scores: BenchScores, costs: BenchCosts) -> str:
-    """Returns where our method stands, and every task's table, in Markdown."""
-    parts = ["## What is still detected and what is kept", markdown(scores, costs), LEGEND]
+def page(scores: BenchScores, costs: BenchCosts, legend: str = LEGEND) -> str:
+    """Returns where our method stands, and every task's table with a legend, in Markdown."""
+    parts = ["## What is still detected and what is kept", markdown(scores, costs), legend]
     if standings(scores):
         parts = ["## Who is first, where we lose first", ranking_table(scores), RANKING_LEGEND, *parts]
     return "\n\n".join(parts)
@@ -166,10 +169,10 @@ def _plot_methods(axis: Axes, methods: Mapping[str, Scores]) -> None:
             axis.plot(*point, marker, color=COLOURS.get(name), label=name, markersize=8, alpha=0.85)
 
 
-def write_report(out: Path, scores: BenchScores, costs: BenchCosts) -> None:
+def write_report(out: Path, scores: BenchScores, costs: BenchCosts, legend: str = LEGEND) -> None:
     """Writes `results.md` and `tradeoff.png`."""
     with written_whole(out / "results.md") as partial:
-        partial.write_text(f"{page(scores, costs)}\n", encoding="utf-8")
+        partial.write_text(f"{page(scores, costs, legend)}\n", encoding="utf-8")
     if any(keeps_something(methods) for methods in scores.values()):
         with written_whole(out / "tradeoff.png") as partial:
             tradeoff_figure(scores).savefig(partial, format="png", dpi=120)

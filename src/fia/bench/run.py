@@ -30,7 +30,7 @@ from ..testbed.judge import TestbedJudge, load_judge
 from ..testbed.pretrained import FOLDER, Architecture, load_testbed
 from .edit_store import OURS, EditStore
 from .questions import ask
-from .report import BenchCosts, BenchScores, write_report
+from .report import LEGEND, BenchCosts, BenchScores, write_report
 from .tasks import BenchTask
 
 MethodsFor = Callable[[BenchTask], Mapping[str, Method]]  # the methods, with their settings for a task
@@ -94,8 +94,12 @@ class Bench:
         write_json(self.out / "results.json", {"made_with": made_with, "tasks": scores})
         used = {"device": machine["device"], "threads": torch.get_num_threads()}
         write_json(self.out / "costs.json", {"machine": used, "tasks": costs})
-        write_report(self.out, scores, costs)
+        write_report(self.out, scores, costs, self.legend())
         return scores, costs
+
+    def legend(self) -> str:
+        """Returns what the columns of the tables mean."""
+        return LEGEND
 
     def questions_about(self, task: BenchTask) -> WorldTask:
         """Returns the questions about a task."""

@@ -1,7 +1,7 @@
 """More and more concepts at once, on the large world: from one object to a hundred of its 120.
 
 Besides what is gone and what stays, it asks harder questions. Of two subjects in one picture, one of them forgotten:
-does the other stay? Is the name that holds a forgotten one ("church bell") left alone?
+does the other stay? And is a thing left alone whose name shares a word with a forgotten one (church bell)?
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,15 +22,16 @@ from ..testbed.classifier import NOTHING
 from ..testbed.large import LARGE
 from ..testbed.pretrained import catalogue_of
 from ..testbed.world import IMAGENETTE
+from .report import LEGEND
 from .run import Bench, WorldTask
 from .tasks import BenchTask
 
 NUMBERS = (1, 10, 30, 50, 100)  # of objects that are forgotten together
-WITHIN = {"church bell": "church", "golf player": "golf ball"}  # objects whose name holds another's, and that other
+SHARING = {"church bell": "church", "golf player": "golf ball"}  # objects that share a word with another, and that one
 FIRST = ("church", "golf ball", *IMAGENETTE)
 ALONE = "a photo of {subject} in a {place}"
 BOTH = "a photo of {subject} and {second} near a {place}"
-TWO, NAME = "two subjects", "name within a name"  # variants of the questions
+TWO, SHARED = "two subjects", "shared word"  # variants of the questions
 
 
 @dataclass(frozen=True)
@@ -38,22 +39,23 @@ class ScaleWorld:
     """How much of the large world to generate.
 
     Attributes:
-        forgotten: images of the forgotten objects, together.
-        others: images of what is named to be kept, of what nobody lists, and of two subjects: of each of the three.
-        within: images of each object whose name holds a forgotten one.
+        forgotten: images of the forgotten objects, together; at least one of each.
+        others: images of what is named to be kept, of what nobody lists, and of two subjects: of each of the three, and
+            at least one of each thing.
+        sharing: images of each object whose name shares a word with a forgotten one.
         seed: seed of the first image; the others count up from it.
     """
 
     forgotten: int = 200
     others: int = 100
-    within: int = 10
+    sharing: int = 10
     seed: int = 2000
 
 
 def objects_in_order() -> tuple[str, ...]:
     """Returns all objects in the order in which the tasks forget them. The last twenty are never forgotten."""
     names = [thing.name for thing in LARGE.objects if thing.name not in FIRST]
-    spared = {*WITHIN, *names[5::6]}
+    spared = {*SHARING, *names[5::6]}
     spared = {name for name in names if name in spared}
     first = list(dict.fromkeys(FIRST))
     rest = [name for name in names if name not in spared]
@@ -65,7 +67,7 @@ def scale_task(number: int) -> BenchTask:
     names = objects_in_order()
     concepts = tuple(Concept(name) for name in names[:number])
     plural = "s" if number > 1 else ""
-    kept = tuple(name for name in names[number::2] if name not in WITHIN)
+    kept = tuple(name for name in names[number::2] if name not in SHARING)
     return BenchTask(f"forget {number} object{plural}", concepts, kept)
 
 
@@ -73,14 +75,14 @@ SCALE_TASKS = tuple(map(scale_task, NUMBERS))
 
 
 def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
-    """Returns the questions about a task: the forgotten, the kept, the unlisted, two subjects, names within names."""
+    """Returns the questions about a task: the forgotten, the kept, the unlisted, two subjects, and shared words."""
     places, seeds = cycle(LARGE.place_names), iter(range(world.seed, world.seed + 100_000))
     phrases = {subject.name: subject.phrase(subject.name) for subject in LARGE.subjects}
     forgotten = [concept.name for concept in task.concepts]
-    within = [name for name, inner in WITHIN.items() if inner in forgotten and name not in forgotten]
+    sharing = [name for name, inner in SHARING.items() if inner in forgotten and name not in forgotten]
     named = [person.name for person in LARGE.named_persons]
     objects = [thing.name for thing in LARGE.objects]
-    unlisted = [name for name in objects + named if name not in (*forgotten, *task.keep, *within)]
+    unlisted = [name for name in objects + named if name not in (*forgotten, *task.keep, *sharing)]
     questions: list[Question] = []
 
     def alone(name: str) -> tuple[Request, str]:
@@ -94,8 +96,8 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
         questions.append(Question(alone(name)[0], "subject", name, "kept"))
     for name in _in_turn(unlisted, world.others):
         questions.append(Question(alone(name)[0], "subject", name, "rest"))
-    for name in within * world.within:
-        questions.append(Question(alone(name)[0], "subject", name, "rest", variant=NAME))
+    for name in sharing * world.sharing:
+        questions.append(Question(alone(name)[0], "subject", name, "rest", variant=SHARED))
     pairs = zip(_in_turn(forgotten, world.others), cycle(unlisted), strict=False)
     for i, (name, other) in enumerate(pairs):
         first, second = (name, other) if i % 2 else (other, name)
@@ -106,28 +108,35 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
 
 
 def _in_turn(names: Sequence[str], number: int) -> Iterator[str]:
-    """Yields names in turn, `number` in all; each at least once."""
+    """Yields names in turn: `number` in all, or each once if there are more names."""
     return islice(cycle(names), max(number, len(names)))
+
+
+SCALE_LEGEND = (
+    "Of two: images of a forgotten object beside one that nobody listed, in which the judge still sees the forgotten "
+    "one, and in which it sees the other. Shared word: images of a church bell and of a golf player, once the church "
+    "and the golf ball are forgotten. " + LEGEND
+)
 
 
 class ScaleTask(WorldTask):
     """The questions of `ask`, and the scores of the harder ones beside those of `WorldTask`."""
 
     def score(self, images: Sequence[Image.Image]) -> Scores:
-        """Returns the scores of single subjects by group, of two subjects, and of names within names."""
+        """Returns the scores of single subjects by group, of two subjects, and of shared words."""
         answers = self.judge.answer(images)
-        chosen = {kind: [i for i, q in enumerate(self.questions) if q.variant == kind] for kind in ("", TWO, NAME)}
+        chosen = {kind: [i for i, q in enumerate(self.questions) if q.variant == kind] for kind in ("", TWO, SHARED)}
         plain = [self.questions[i] for i in chosen[""]]
         seen = {head: [own[i] for i in chosen[""]] for head, own in answers.items()}
         gone = [i for i in chosen[""] if self.questions[i].group == "forgotten"]
         both = {i: {answers["subject"][i], answers["second"][i]} for i in chosen[TWO]}
-        right = [answers["subject"][i] == self.questions[i].answer for i in chosen[NAME]]
+        right = [answers["subject"][i] == self.questions[i].answer for i in chosen[SHARED]]
         return {
             **score(plain, seen),
             "empty": proportion([answers["subject"][i] == NOTHING for i in gone]),
             "still_of_two": proportion([self.questions[i].answer in names for i, names in both.items()]),
             "other_of_two": proportion([(self.questions[i].remains or ("", ""))[1] in both[i] for i in both]),
-            "within": proportion(right),
+            "shared_word": proportion(right),
         }
 
 
@@ -146,6 +155,9 @@ class ScaleBench(Bench):
                 "runs/large; then give --weights runs/large."
             )
         super().__init__(out, world, drawing, weights)
+
+    def legend(self) -> str:
+        return SCALE_LEGEND
 
     def questions_about(self, task: BenchTask) -> WorldTask:
         assert isinstance(self.world, ScaleWorld)

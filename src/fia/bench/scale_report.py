@@ -1,4 +1,4 @@
-"""The large world's results: a figure with the curves over the number of forgotten objects, and a page."""
+"""The large world's results: curves over the number of forgotten objects."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,9 @@ from matplotlib.figure import Figure
 
 from ..evaluation.records import Costs, Scores
 from ..evaluation.run import UNTOUCHED
-from .report import COLOURS, LEGEND, MARKERS, BenchCosts, BenchScores, markdown
+from .report import COLOURS, MARKERS, BenchCosts, BenchScores
 from .scale import SCALE_TASKS
 
-SCALE_LEGEND = (
-    "Of two: images of a forgotten object beside one that nobody listed, in which the judge still sees the forgotten "
-    "one, and in which it sees the other. Name within: images of a church bell and of a golf player, once the church "
-    "and the golf ball are forgotten. " + LEGEND
-)
 Value = Callable[[Scores, Costs], float | None]
 
 
@@ -56,8 +51,3 @@ def curves_figure(scores: BenchScores, costs: BenchCosts) -> Figure:
         handles, names = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False)
     return figure
-
-
-def scale_page(scores: BenchScores, costs: BenchCosts) -> str:
-    """Returns every task's table and the legend, in Markdown."""
-    return f"{markdown(scores, costs)}\n\n{SCALE_LEGEND}"

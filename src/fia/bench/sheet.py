@@ -9,43 +9,66 @@ from ..drawing.figure import Cell, contact_sheet
 from ..drawing.images import generate_images
 from ..prompts import fill
 from ..testbed.captions import STYLE_SUFFIX
+from ..testbed.catalogue import Catalogue
+from ..testbed.classifier import NOTHING, heads_of
 from ..testbed.judge import load_judge
-from ..testbed.pretrained import Architecture, load_testbed
-from ..testbed.world import IMAGENETTE, OBJECT_NAMES, PERSON_NAMES, PLACE_NAMES, SMOKING, STYLE_NAMES
+from ..testbed.pretrained import Architecture, catalogue_of, load_testbed
+from ..testbed.world import IMAGENETTE, SMALL
 
 COLUMNS = 10
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of the sheet: its prompt, and what the judge should see in it. None if it does not matter."""
+    """One image of the sheet: its prompt, and what the judge should see in it, by head. What is missing is open."""
 
     label: str
     prompt: str
-    subject: str | None = None
-    place: str | None = None
-    style: str = "no style"
-    attribute: str = f"not {SMOKING}"
+    seen: dict[str, str]
 
 
-def sheet_entries() -> dict[str, list[Entry]]:
-    """Returns the entries by heading: objects (each in two places, ten in each style), persons, smokers and places."""
+def sheet_entries(catalogue: Catalogue = SMALL) -> dict[str, list[Entry]]:
+    """Returns the entries by heading.
+
+    They show each object in two places, ten of them in each style, each person and each attribute, each place, and some
+    pairs if the catalogue has any.
+    """
+    heads, names, places = heads_of(catalogue), catalogue.subject_names, catalogue.place_names
+    phrases = {subject.name: subject.phrase(subject.name) for subject in catalogue.subjects}
+    plain = {"style": heads["style"][-1], "attribute": heads["attribute"][0]}
     sections = {}
     for heading, shift in (("Objects", 0), ("The same objects in other places", 3)):
-        places = [PLACE_NAMES[(i + shift) % len(PLACE_NAMES)] for i in range(len(OBJECT_NAMES))]
         sections[heading] = [
-            Entry(name, fill("a {object} in a {place}", object=name, place=place), name, place)
-            for name, place in zip(OBJECT_NAMES, places, strict=True)
+            Entry(thing.name, fill("{object} in a {place}", object=phrases[thing.name], place=place), plain | seen)
+            for i, thing in enumerate(catalogue.objects)
+            for place in [places[(i + shift) % len(places)]]
+            for seen in [{"subject": thing.name, "place": place}]
         ]
-    for style in STYLE_NAMES:
-        prompts = {name: fill("a {object}" + STYLE_SUFFIX, object=name, style=style) for name in IMAGENETTE}
-        sections[f"In the style of {style}"] = [Entry(n, prompt, n, style=style) for n, prompt in prompts.items()]
-    persons = [Entry(name, fill("a photo of a {person}", person=name), name) for name in PERSON_NAMES]
-    for name in PERSON_NAMES:
-        label = f"{SMOKING} {name}"
-        persons.append(Entry(label, fill("a photo of a {person}", person=label), name, attribute=SMOKING))
-    sections["Persons, and persons who smoke"] = persons
-    sections["Places"] = [Entry(place, f"a {place}", "none", place) for place in PLACE_NAMES]
+    for style in catalogue.style_names:
+        prompts = {name: fill("{object}" + STYLE_SUFFIX, object=phrases[name], style=style) for name in IMAGENETTE}
+        sections[f"In the style of {style}"] = [
+            Entry(name, prompt, plain | {"subject": name, "style": style}) for name, prompt in prompts.items()
+        ]
+    people = [person.name for person in catalogue.named_persons + catalogue.persons]
+    persons = [Entry(n, fill("a photo of {person}", person=phrases[n]), plain | {"subject": n}) for n in people]
+    for attribute in heads["attribute"][1:]:
+        for person in catalogue.persons:
+            prompt = fill("a photo of {person}", person=person.phrase(f"{attribute} {person.name}"))
+            seen = plain | {"subject": person.name, "attribute": attribute}
+            persons.append(Entry(f"{attribute} {person.name}", prompt, seen))
+    sections["Persons, and persons with an attribute"] = persons
+    sections["Places"] = [Entry(place, f"a {place}", plain | {"subject": NOTHING, "place": place}) for place in places]
+    if catalogue.templates.two:
+        pairs = zip(names[0:40:2], names[41:80:2], strict=True)
+        sections["Two subjects"] = [
+            Entry(
+                f"{left}, {right}",
+                fill("{left} and {right} in a {place}", left=phrases[left], right=phrases[right], place=place),
+                plain | {"subject": left, "second": right, "place": place},
+            )
+            for i, (left, right) in enumerate(pairs)
+            for place in [places[i % len(places)]]
+        ]
     return sections
 
 
@@ -56,7 +79,7 @@ def draw_sheet(
 
     If the judge sees something else, the label is red and says what.
     """
-    sections = sheet_entries()
+    sections = sheet_entries(catalogue_of(weights))
     entries = [entry for section in sections.values() for entry in section]
     images = generate_images(
         load_testbed(weights, architecture),
@@ -66,11 +89,9 @@ def draw_sheet(
         guidance_scale=guidance_scale,
     )
     seen = load_judge(weights).answer(images)
-    answers = zip(*(seen[head] for head in ("subject", "place", "style", "attribute")), strict=True)
     cells = []
-    for image, entry, answer in zip(images, entries, answers, strict=True):
-        wanted = (entry.subject, entry.place, entry.style, entry.attribute)
-        wrong = [said for asked, said in zip(wanted, answer, strict=True) if asked not in (None, said)]
+    for i, (image, entry) in enumerate(zip(images, entries, strict=True)):
+        wrong = [seen[head][i] for head, wanted in entry.seen.items() if seen[head][i] != wanted]
         label = f"{entry.label} ({', '.join(wrong)})" if wrong else entry.label
         cells.append(Cell(image, label, bool(wrong)))
     in_order = iter(cells)

@@ -80,10 +80,11 @@ class BenchCommand:
     """With a model: only estimate images, passes, time and memory, and write nothing."""
     quick: bool = False
     """Generate fewer images with fewer steps, and run only the tasks to forget five objects and ten objects. With
-    --attacks, generate a third of the images, and run only the task to forget five objects."""
+    --attacks, generate a third of the images, and run only the task to forget five objects. With --scale, only
+    generate fewer images."""
     scale: bool = False
     """Forget more and more objects of the large world, whose model --weights must hold (fia testbed train --world
-    large). The images are fixed; --quick generates a fifth of them."""
+    large). The number of images is fixed, and smaller with --quick."""
     attacks: bool = False
     """Attack every method's edit instead of measuring it. The images and budgets are fixed."""
     never_knew: Path | None = None
@@ -128,7 +129,7 @@ class BenchCommand:
         """Measures the edits of more and more objects of the large world."""
         if self.world != World():
             raise UsageError("--world has no effect with --scale; leave it out.")
-        amount = ScaleWorld(forgotten=40, others=20, within=2) if self.quick else ScaleWorld()
+        amount = ScaleWorld(forgotten=40, others=20, sharing=2) if self.quick else ScaleWorld()
         drawing = replace(Drawing(20, GUIDANCE_SCALE), **given(self.drawing))
         with told_to_continue(self.out):
             bench = ScaleBench(self.out, amount, drawing, self.weights)

@@ -36,7 +36,8 @@ class Train:
     recipe: Annotated[TrainingRecipe, arg(name="")] = field(default_factory=TrainingRecipe)
     parts: Folder | None = None
     """Folder of an earlier training. Take its autoencoder, CLIP and classifier, and train only the denoiser: from
-    scratch, or with --further from the folder's denoiser. For a transformer, the package's weights by default."""
+    scratch, or with --further from the folder's denoiser. For a transformer, and for the large world, the package's
+    weights by default. The large world goes on from the autoencoder and the denoiser of the small one."""
     device: str = "auto"
     """Device to train on; auto takes a GPU if there is one."""
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +35,9 @@ class Drawing:
     def __post_init__(self) -> None:
         check_at_least_one(self, "num_inference_steps", "batch_size")
 
-    def precision(self, pipe: DiffusionPipeline) -> torch.autocast:
-        """Returns the context in which the pipeline generates."""
-        return torch.autocast(pipe._execution_device.type, torch.bfloat16, enabled=self.autocast)
+    def precision(self, pipe: DiffusionPipeline) -> AbstractContextManager[object]:
+        """Returns the context in which the pipeline generates. Without `autocast`, it changes nothing."""
+        return torch.autocast(pipe._execution_device.type, torch.bfloat16) if self.autocast else nullcontext()
 
 
 @dataclass(frozen=True)

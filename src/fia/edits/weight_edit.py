@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
@@ -77,3 +78,4 @@ def write(parameters: dict[str, Tensor], values: dict[str, Tensor]) -> None:
     """Copies values into parameters, in place. The parameters keep their device and type."""
     for name, value in values.items():
         parameters[name].copy_(value)
+    torch.clear_autocast_cache()  # or an autocast around this keeps the copies that it cast before

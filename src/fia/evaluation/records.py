@@ -49,7 +49,7 @@ class Scores(TypedDict, total=False):
         empty: images of forgotten objects in which the judge sees no object at all.
         still_of_two: images of a forgotten object beside another in which the judge still sees the forgotten one.
         other_of_two: the same images, in which the judge sees the other one.
-        within: images of objects whose name holds a forgotten one in which the judge sees the object.
+        shared_word: images of objects whose name shares a word with a forgotten one, in which the judge sees them.
         remains: images of forgotten concepts in which the judge sees what else the prompt asks for.
         seen_instead: what the judge sees in an image instead of the forgotten concept, with counts.
         by_answer: images in which the judge sees the right answer, by this answer.
@@ -76,7 +76,7 @@ class Scores(TypedDict, total=False):
     empty: Proportion | None
     still_of_two: Proportion | None
     other_of_two: Proportion | None
-    within: Proportion | None
+    shared_word: Proportion | None
     remains: Proportion | None
     seen_instead: dict[str, int]
     by_answer: dict[str, Proportion]

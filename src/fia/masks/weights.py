@@ -30,6 +30,7 @@ def write(layer: MaskableLayer, indices: Tensor, values: Tensor) -> None:
     with torch.inference_mode(layer.weight.is_inference()):  # nothing else may write to weights made in that mode
         weight, at = _positions(layer, indices)
         weight[at] = values.to(weight.device, weight.dtype)
+    torch.clear_autocast_cache()  # or an autocast around this keeps the copies that it cast before
 
 
 def _positions(layer: MaskableLayer, indices: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -1,8 +1,8 @@
 """The judge: a small ResNet that names subject, place, style and attribute, and may answer "unrecognisable".
 
 It has the labels of four heads in a row: a subject (also "none" and "unrecognisable"), a place, an artist or "no
-style", and "smoking" or "not smoking". If scenes may show two subjects, the first head is about the left one, and a
-fifth about the right one.
+style", and an attribute ("smoking" or "not smoking"). If scenes may show two subjects, the first head is about the left
+one, and a fifth about the right one.
 """
 
 from functools import partial
@@ -85,7 +85,7 @@ def judged_scenes(scenes: Scenes, number: int, generator: torch.Generator) -> tu
     shows_two = bool(scenes.catalogue.templates.two)
     chosen = [torch.rand(number, generator=generator) < RUINED for _ in range(1 + shows_two)]
     ways = [partial(ruin, chosen=own, generator=generator) for own in chosen]
-    batch = scenes.sample(number, generator, alter=ways)
+    batch = scenes.sample(number, generator, alter=(ways[0], ways[-1]))
     ruined = chosen[0] & (batch.subjects != nobody)
     labels = {
         "subject": batch.subjects.masked_fill(ruined, unrecognisable),

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import DiffusionPipeline
 from PIL import Image
 from transformers import ResNetForImageClassification
 
+from ..errors import UsageError
+from ..models.pipelines import embedded_name, known_names
 from ..provenance import Identity, hash_folder
 from .catalogue import Catalogue
 from .classifier import classify, heads_of
@@ -41,6 +44,15 @@ class TestbedJudge:
             for head, indices in classify(self.classifier, pixels, self.heads).items():
                 answers[head] += [self.heads[head][i] for i in indices.tolist()]
         return answers
+
+
+def check_judged(pipe: DiffusionPipeline) -> None:
+    """Raises ValueError if a pipeline is an embedded model of the large world: the package's judge does not know it."""
+    if embedded_name(pipe) and known_names(pipe) != list(SMALL.known_names):
+        raise UsageError(
+            "This embedded model knows the large world, and the package's judge only the small one. Measure it with "
+            "its own judge: fia bench --scale --weights FOLDER."
+        )
 
 
 def load_judge(weights: Path = FOLDER) -> TestbedJudge:

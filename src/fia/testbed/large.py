@@ -1,6 +1,6 @@
 """The large world: 120 objects, twelve named persons, two attributes, twelve places, eight artists, and two at a time.
 
-It holds the whole small world. Some names hold another: "church bell" and "golf player" should stay when the church and
+It holds the whole small world. Some names share a word: "church bell" and "golf player" should stay when the church and
 the golf ball are forgotten.
 """
 

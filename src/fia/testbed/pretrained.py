@@ -60,7 +60,15 @@ def load_testbed(folder: Path = FOLDER, architecture: Architecture = "unet") -> 
 
 
 def catalogue_of(folder: Path) -> Catalogue:
-    """Returns what the model in a folder knows. The labels of its judge say it."""
+    """Returns what the model in a folder knows. The labels of its judge say it.
+
+    Raises:
+        FileNotFoundError: if the folder holds no embedded model.
+    """
+    if not (folder / "classifier" / "config.json").is_file():
+        raise NotFoundError(
+            f"{folder} holds no embedded model: there is no classifier in it. fia testbed train makes one."
+        )
     labels = read_json(folder / "classifier" / "config.json")["id2label"]
     return LARGE if LARGE.objects[-1].name in labels.values() else SMALL
 

@@ -1,8 +1,8 @@
 """Renders the embedded model's scenes as tensors. Equal generators give equal scenes.
 
 A scene is an emoji glyph with random position, size and flip in front of a painted place, or a place alone. Half of the
-persons smoke, and one scene in four has the style of one of the artists. If a catalogue has captions with two subjects,
-one scene in five shows two, side by side.
+persons smoke (with two attributes, a third have each), and one scene in four has the style of one of the artists. If a
+catalogue has captions with two subjects, one scene in five shows two, side by side.
 """
 
 from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ class Scenes:
         styles: Tensor | None = None,
         attributes: Tensor | None = None,
         seconds: Tensor | None = None,
-        alter: Sequence[Callable[[Tensor], Tensor]] | None = None,
+        alter: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None = None,
     ) -> SceneBatch:
         """Renders random scenes.
 
@@ -124,13 +124,13 @@ class Scenes:
         has_two = seconds != nobody
         attributes = attributes * ((subjects >= self.catalogue.first_person) & (subjects != nobody) & ~has_two)
         with torch.autocast(self.device.type, enabled=False):  # so that scenes are the same inside a training step
-            sprites = [self.place_sprites(self.sprites(subjects, attributes), generator, has_two)]
+            first, second = alter or (lambda sprites: sprites,) * 2
+            sprites = [first(self.place_sprites(self.sprites(subjects, attributes), generator, has_two))]
             if has_two.any():
                 others = self.sprites(seconds, torch.zeros_like(attributes))
-                sprites.append(self.place_sprites(others, generator, has_two, is_second=True))
+                sprites.append(second(self.place_sprites(others, generator, has_two, is_second=True)))
             images = self.draw_backgrounds(places, generator)
-            for i, own in enumerate(sprites):
-                own = own if alter is None else alter[i](own)
+            for own in sprites:
                 images = images * (1 - own[:, 3:]) + own[:, :3]
             images = self.draw_styles(images, styles)
         labels = (subjects.tolist(), places.tolist(), styles.tolist(), attributes.tolist())

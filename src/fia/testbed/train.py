@@ -35,6 +35,7 @@ from transformers import (
 from ..errors import NotFoundError, UsageError
 from ..files import folder_written_whole, read_json, written_whole
 from ..models.pipelines import get_denoiser
+from ..provenance import hash_file
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier, heads_of
 from .clip import CLIPTask, build_clip, load_tokenizer
@@ -65,6 +66,9 @@ class Training:
         self.out, self.recipe, self.device, self.parts = out, recipe, device, parts
         self.scenes = Scenes(device, catalogue=recipe.catalogue)
         self.finished = parts if parts is not None and not learns_more(recipe, parts) else None
+        self.begun: dict[str, int | str] = {}  # what the stages go on from, if they learn another world than the parts
+        if parts is not None and self.finished is None:
+            self.begun = {"world": recipe.world, "begun": hash_file(parts / DENOISER_FILE["unet"])}
         self.curves: dict[str, list[tuple[int, float]]] = {}
         if parts is not None and recipe.further:
             curves = read_json(curves_file(parts, recipe.architecture))
@@ -96,6 +100,7 @@ class Training:
             "autoencoder",
             autoencoder,
             AutoencoderTask(autoencoder, self.scenes, self.recipe.autoencoder.batch_size),
+            self.begun,
         )
         set_scaling_factor(autoencoder, self.scenes)
         return autoencoder
@@ -107,7 +112,7 @@ class Training:
         clip = build_clip(tokenizer).to(self.device)
         if self.device.type == "cpu":
             clip.set_attn_implementation("eager")  # because its backward pass is several times faster
-        self.train("clip", clip, CLIPTask(clip, tokenizer, self.scenes, self.recipe.clip.batch_size))
+        self.train("clip", clip, CLIPTask(clip, tokenizer, self.scenes, self.recipe.clip.batch_size), self.begun)
         return clip
 
     def classifier(self) -> ResNetForImageClassification:
@@ -115,7 +120,8 @@ class Training:
             return load_classifier(self.finished).to(self.device)
         torch.manual_seed(self.recipe.classifier.seed)
         classifier = build_classifier(heads_of(self.recipe.catalogue)).to(self.device)
-        self.train("classifier", classifier, ClassifierTask(classifier, self.scenes, self.recipe.classifier.batch_size))
+        task = ClassifierTask(classifier, self.scenes, self.recipe.classifier.batch_size)
+        self.train("classifier", classifier, task, self.begun)
         return classifier
 
     def pipeline(self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
@@ -212,7 +218,13 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
                 "fia testbed train wrote."
             )
     if parts is not None:
-        has_own_parts = (out / "checkpoints" / "clip.pt").exists() and not learns_more(recipe, parts)
+        is_new_world = learns_more(recipe, parts)
+        if is_new_world and recipe.further:
+            raise UsageError(
+                f"further=True has no effect: parts={parts} know the small world, and world='large' goes on from them "
+                "anyway. Leave it out."
+            )
+        has_own_parts = (out / "checkpoints" / "clip.pt").exists() and not is_new_world
         if out.resolve() == parts.resolve() or has_own_parts:
             raise UsageError(
                 f"out={out} holds parts that were trained in it; give another folder to train a denoiser on other "

@@ -26,7 +26,7 @@ from ...evaluation.sources import read_captions
 from ...evaluation.tasks import AccuracyTask, QualityTask, StyleTask, Task
 from ...models.pipelines import embedded_name
 from ...provenance import Identity
-from ...testbed.judge import load_judge
+from ...testbed.judge import check_judged, load_judge
 from ...testbed.pretrained import FOLDER
 from ...testbed.world import OBJECT_NAMES, check_known
 from .protocols import Protocol
@@ -88,6 +88,7 @@ def build_tasks(protocol: Protocol, sources: Sources, pipe: DiffusionPipeline, *
     """
     concepts, keep = protocol.task.concepts, protocol.task.keep
     device, embedded = torch.device(pipe.device), bool(embedded_name(pipe))
+    check_judged(pipe)
     if embedded:
         check_known(concepts, OBJECT_NAMES)
         sources = replace(sources, classifier=str(FOLDER / "classifier"), clip=str(FOLDER / "clip"))
