@@ -56,8 +56,8 @@ class BenchCommand:
     launch), processes share the images.
 
     With --scale, it forgets 1, 10, 30, 50 and 100 objects of the large world (docs/evaluation.md), and writes
-    curves.png, too. With --attacks, it attacks the same edits instead (docs/attacks.md), and writes attacks/attacks.json
-    and attacks/attacks.md. Its tasks are five objects, one style and smoking.
+    curves.png, too. With --attacks, it attacks the same edits instead (docs/attacks.md), and writes
+    attacks/attacks.json and attacks/attacks.md. Its tasks are five objects, one style and smoking.
 
     Examples:
       fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
