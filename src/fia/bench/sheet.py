@@ -79,10 +79,11 @@ def draw_sheet(
 
     If the judge sees something else, the label is red and says what.
     """
+    pipe = load_testbed(weights, architecture)
     sections = sheet_entries(catalogue_of(weights))
     entries = [entry for section in sections.values() for entry in section]
     images = generate_images(
-        load_testbed(weights, architecture),
+        pipe,
         [entry.prompt for entry in entries],
         [seed + i for i in range(len(entries))],
         num_inference_steps=num_inference_steps,
