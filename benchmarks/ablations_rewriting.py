@@ -2,7 +2,7 @@
 
 Every row forgets the same five objects of the embedded model, and generates the prompts and seeds that choose settings.
 Formulas (9) to (14) are those of the package, except for what a row names. It writes docs/ablations-rewriting.md and
-.json. If you start it again with the same folder, it continues.
+.json after each section. If you start it again with the same folder, it continues.
 
     python benchmarks/ablations_rewriting.py runs/ablations-rewriting
     python benchmarks/ablations_rewriting.py         # writes the page from the JSON file
@@ -22,6 +22,7 @@ from fia import Concept, NeuronMask, Settings, find
 from fia.bench import Bench
 from fia.bench.report import LEGEND, table
 from fia.edits.weight_edit import WeightEdit
+from fia.evaluation.records import Scores
 from fia.files import written_whole
 from fia.masks.random_control import random_mask
 from fia.methods import FIA, Method
@@ -127,6 +128,7 @@ def write_page() -> None:
         *(
             f"## {heading}\n\n{table({name: rows[f'{heading}: {name}'] for name in variants}, {})}"
             for heading, variants in sections().items()
+            if all(f"{heading}: {name}" in rows for name in variants)
         ),
         LEGEND,
     ]
@@ -136,10 +138,14 @@ def write_page() -> None:
 
 def main() -> None:
     if folder := folder_given(__doc__):
-        rows = run_variants(Bench(folder, WORLD, DRAWING), sections())
-        content = {"task": asdict(FIVE), "world": asdict(WORLD), "settings": asdict(USUAL), "rows": rows}
-        with written_whole(DOCS / "ablations-rewriting.json") as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        bench = Bench(folder, WORLD, DRAWING)
+        rows: dict[str, Scores] = {}
+        for heading, variants in sections().items():
+            rows |= run_variants(bench, {heading: variants})
+            content = {"task": asdict(FIVE), "world": asdict(WORLD), "settings": asdict(USUAL), "rows": rows}
+            with written_whole(DOCS / "ablations-rewriting.json") as partial:
+                partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            write_page()
     write_page()
 
 
