@@ -64,14 +64,14 @@ def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
     page.write_text(re.sub(f"{start}.*{stop}", lambda _: whole, page.read_text(), flags=re.DOTALL))
 
 
-def take_over_bench() -> None:
-    """Copies the output of `fia bench`: results and costs into one file, and the pictures."""
-    results, costs = (json.loads((BENCH / name).read_text()) for name in ("results.json", "costs.json"))
-    with written_whole(DOCS / "bench.json") as partial:
+def take_over(run: Path, name: str) -> None:
+    """Copies a run of `fia bench` into docs/: results and costs in one file, and the picture of each task."""
+    results, costs = (json.loads((run / file).read_text()) for file in ("results.json", "costs.json"))
+    with written_whole(DOCS / f"{name}.json") as partial:
         partial.write_text(json.dumps(results | {"costs": costs}, indent=1) + "\n")
     for task in results["tasks"]:
-        with Image.open(BENCH / f"{slug(task)}.png") as picture:  # WebP takes a sixth of the PNG's size
-            picture.save(DOCS / f"bench-{slug(task)}.webp", quality=90)
+        with Image.open(run / f"{slug(task)}.png") as picture:  # WebP takes a sixth of the PNG's size
+            picture.save(DOCS / f"{name}-{slug(task)}.webp", quality=90)
 
 
 def write_bench() -> None:
@@ -107,7 +107,7 @@ def write_bench() -> None:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if (BENCH / "results.json").exists():
-        take_over_bench()
+        take_over(BENCH, "bench")
     write_bench()
     if (DEMO / "result.json").exists():
         result: DemoResult = json.loads((DEMO / "result.json").read_text())

@@ -3,8 +3,7 @@
 import argparse
 import json
 
-from PIL import Image
-from update_readme import DOCS, ROOT
+from update_readme import DOCS, ROOT, take_over
 
 from fia.bench.report import page
 from fia.bench.scale import SCALE_LEGEND
@@ -14,20 +13,10 @@ from fia.files import slug, written_whole
 RUN = ROOT / "runs" / "scale"
 
 
-def take_over() -> None:
-    """Copies results, costs and pictures."""
-    results, costs = (json.loads((RUN / name).read_text()) for name in ("results.json", "costs.json"))
-    with written_whole(DOCS / "scale.json") as partial:
-        partial.write_text(json.dumps(results | {"costs": costs}, indent=1) + "\n")
-    for task in results["tasks"]:
-        with Image.open(RUN / f"{slug(task)}.png") as picture:  # WebP takes a sixth of the PNG's size
-            picture.save(DOCS / f"scale-{slug(task)}.webp", quality=90)
-
-
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     if (RUN / "results.json").exists():
-        take_over()
+        take_over(RUN, "scale")
     content = json.loads((DOCS / "scale.json").read_text())
     scores, costs = content["tasks"], content["costs"]
     world, drawing = content["made_with"]["world"], content["made_with"]["drawing"]
