@@ -145,6 +145,24 @@ def test_what_needs_only_drawing(attack: Attack, weak: Case, ignorant: Case) -> 
     assert back(attack, ignorant) == 0
 
 
+@pytest.mark.parametrize(
+    "attack", [Completion((4,)), ImagePrompt((0.34,), 2), Inversion(steps=1)], ids=lambda own: own.title
+)
+def test_images_in_half_precision(attack: Attack, weak: Case) -> None:
+    """What an attack draws with its own parts of a pipeline is drawn as the drawing says."""
+    types: set[torch.dtype] = set()
+    hook = weak.victim.unet.conv_in.register_forward_hook(lambda _layer, _args, output: types.add(output.dtype))
+    learned = {"word": token_table(weak.victim).mean(0)} if isinstance(attack, Inversion) else {}
+    try:
+        for autocast in (False, True):
+            types.clear()
+            case = replace(weak, drawing=replace(DRAWING, autocast=autocast))
+            attack.draw(case, REQUESTS, learned, attack.variants[0])
+            assert types == {torch.bfloat16 if autocast else torch.float32}
+    finally:
+        hook.remove()
+
+
 def test_other_words(original: StableDiffusionPipeline, weak: Case, ignorant: Case) -> None:
     """An edit that makes the model read "church" as "duck" leaves the chapel."""
     case = replace(weak, victim=edited_copy(original, NoEdit()))
