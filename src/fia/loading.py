@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from .errors import DataError, NotFoundError, UsageError, did_you_mean
 from .files import similar_folder
+from .models.half_precision import warn_if_slow
 from .models.pipelines import get_denoiser
 from .processes import processes
 from .testbed import load_testbed
@@ -111,6 +112,7 @@ def load_pipeline(
         raise UsageError(f"device {device!r} cannot be used here ({error}); use auto or cpu.") from None
     check_model(model)
     chosen = DTYPES.get(dtype, torch.float32 if torch.device(device).type == "cpu" else torch.float16)
+    warn_if_slow(torch.device(device), chosen, "Take float32 (--dtype float32).")
     if Path(model).is_file():
         return _load_single_file(Path(model), config, chosen).to(device)
     if config is not None:

@@ -88,6 +88,15 @@ def test_training_lowers_the_loss_and_leaves_the_average(tmp_path: Path) -> None
     assert not model.training
 
 
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_bfloat16_where_the_processor_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_slow: bool) -> None:
+    monkeypatch.setattr("fia.models.half_precision.is_slow", lambda _device, _dtype: is_slow)
+    model, types = make_model(), set()
+    model.register_forward_hook(lambda _module, _args, output: types.add(output.dtype))
+    train_stage("toy", model, make_loss(model), RECIPE, tmp_path / "toy.pt", {})
+    assert types == {torch.float32 if is_slow else torch.bfloat16}
+
+
 def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fia.testbed.stage.SECONDS_BETWEEN_CHECKPOINTS", -1)
     monkeypatch.setattr("fia.testbed.stage.STEPS_BETWEEN_LOSSES", 2)

@@ -51,7 +51,8 @@ class Generate:
     batch_size: int = 8
     """Images generated at a time."""
     autocast: bool = False
-    """Multiply in bfloat16, with the weights as they are (torch.autocast). Twice as fast on a processor with AMX."""
+    """Multiply in bfloat16, with the weights as they are (torch.autocast). Twice as fast on a processor with AMX,
+    and many times slower on one without instructions for bfloat16."""
     runtime: OmitArgPrefixes[Runtime] = field(default_factory=Runtime)
     json: Json = False
 

@@ -1,9 +1,9 @@
 """Trains one stage of the embedded model. Interrupted training resumes.
 
 A stage is a model and a loss over rendered scenes. All stages share this loop: AdamW with warm-up, a constant learning
-rate and a linear decay over the last fifth, bf16 autocast, an exponential moving average (EMA) of the weights, and a
-checkpoint every minute. A stage takes the scenes and the noise of its step k from `seeded(stage, k)`, so a resumed run
-continues as if it had not stopped.
+rate and a linear decay over the last fifth, bf16 autocast (unless the processor has no instructions for it), an
+exponential moving average (EMA) of the weights, and a checkpoint every minute. A stage takes the scenes and the noise
+of its step k from `seeded(stage, k)`, so a resumed run continues as if it had not stopped.
 """
 
 import math
@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from ..errors import UsageError
 from ..files import written_whole
+from ..models import half_precision
 
 SECONDS_BETWEEN_CHECKPOINTS = 60
 STEPS_BETWEEN_LOSSES = 20
@@ -111,11 +112,12 @@ def train_stage(
     bar = tqdm(
         range(first, recipe.steps), initial=min(first, recipe.steps), total=recipe.steps, desc=name, mininterval=5
     )
+    is_slow = half_precision.is_slow(device, torch.bfloat16)
     for step in bar:
         model.train()
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(step, start)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=not is_slow):
             value = loss(step)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
