@@ -111,8 +111,8 @@ class Settings:
     """First term of Eq. 3: "raw" as printed, or "max" to divide it by the largest value of the layer. The default is
     "raw", and in "authors-code" mode "max"."""
     layers: str | None = None
-    """A pattern of layer names, such as "blocks.*.mlp.fc2". It replaces the layers of `sites`, and lets you mask
-    unknown architectures (docs/families.md)."""
+    """Patterns of layer names, such as "blocks.*.mlp.fc2", separated by commas. Their layers replace those of `sites`,
+    also in unknown architectures (docs/families.md)."""
     count_ties: bool = False
     """Whether connections equal to the threshold tau of Eq. 3 count as active."""
     concepts_at_once: int = 5

@@ -146,7 +146,7 @@ def test_what_needs_only_drawing(attack: Attack, weak: Case, ignorant: Case) -> 
 
 
 @pytest.mark.parametrize(
-    "attack", [Completion((4,)), ImagePrompt((0.34,), 2), Inversion(steps=1)], ids=lambda own: own.title
+    "attack", [Completion((1,)), ImagePrompt((0.5,), 1), Inversion(steps=1)], ids=lambda own: own.title
 )
 def test_images_in_half_precision(attack: Attack, weak: Case) -> None:
     """What an attack draws with its own parts of a pipeline is drawn as the drawing says."""
@@ -156,8 +156,8 @@ def test_images_in_half_precision(attack: Attack, weak: Case) -> None:
     try:
         for autocast in (False, True):
             types.clear()
-            case = replace(weak, drawing=replace(DRAWING, autocast=autocast))
-            attack.draw(case, REQUESTS, learned, attack.variants[0])
+            case = replace(weak, drawing=Drawing(2, 4.0, autocast=autocast))
+            attack.draw(case, REQUESTS[:1], learned, attack.variants[0])
             assert types == {torch.bfloat16 if autocast else torch.float32}
     finally:
         hook.remove()

@@ -219,6 +219,8 @@ def test_an_unknown_architecture_says_what_to_do(unknown):
     with pytest.raises(TypeError, match=r'denoises with a UnknownTransformer.*layers="\*\.ff\.net\.2" \(--layers\)'):
         fia.find(unknown, "tench", **FAST)
     with pytest.raises(ValueError, match=r"No linear of UnknownTransformer has a name like '\*\.mlp'"):
+        fia.find(unknown, "tench", layers="*.ff.net.2, *.mlp", **FAST)
+    with pytest.raises(ValueError, match=r"No linear of UnknownTransformer has a name like '\*\.mlp'"):
         fia.find(unknown, "tench", layers="*.mlp", **FAST)
 
 
@@ -246,6 +248,8 @@ def test_layers_chosen_by_hand_are_masked_in_place_of_the_usual_ones(pipe):
     mask.remove(pipe)
     with random_mask(mask).applied(pipe):
         assert get_denoiser(pipe) is pipe.unet
+    both = find_layers(pipe.unet, "*.attn2.to_v, *.ff.net.2")
+    assert set(both) == set(mask.shapes) | set(find_layers(pipe.unet))
 
 
 def test_layers_that_are_no_plain_linears_are_not_chosen(pipe):

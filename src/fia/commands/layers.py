@@ -11,7 +11,7 @@ from torch import nn
 from ..errors import UnsupportedError, UsageError
 from ..loading import outline_denoiser
 from ..models.families import family_of, is_known
-from ..models.layers import MaskableLayer, count_parameters, find_layers
+from ..models.layers import MaskableLayer, count_parameters, find_layers, patterns_in
 from ..settings import Sites
 from .arguments import Json, Model
 
@@ -26,6 +26,7 @@ class Layers:
       fia layers testbed
       fia layers black-forest-labs/FLUX.1-dev
       fia layers ./my-model --layers "*.ff.net.0.proj" --json
+      fia layers ./my-model --layers "*.ff.net.2,*.attn.to_add_out"
     """
 
     model: Model
@@ -33,8 +34,8 @@ class Layers:
     """The places to list: the second linear of every feed-forward, the output of every attention to the text, or
     both."""
     layers: str | None = None
-    """Pattern of the names of the layers to list, instead of those of the sites. "*" lists all linears, even of an
-    unknown architecture."""
+    """Patterns of the names of the layers to list, separated by commas, instead of those of the sites. "*" lists all
+    linears, even of an unknown architecture."""
     json: Json = False
 
     def run(self) -> None:
@@ -45,10 +46,11 @@ class Layers:
                 f"{self.model} denoises with {type(denoiser).__name__}, an unknown architecture (docs/families.md). "
                 'Choose layers by hand, here and for fia forget. --layers "*" lists all linears.'
             )
-        if not layers:
-            raise UsageError(
-                f'--layers {self.layers!r} matches no linear of {self.model}; --layers "*" lists all of them.'
-            )
+        for pattern in [] if self.layers is None else patterns_in(self.layers):
+            if not find_layers(denoiser, pattern):
+                raise UsageError(
+                    f'--layers {pattern!r} matches no linear of {self.model}; --layers "*" lists all of them.'
+                )
         print(json.dumps(as_json(denoiser, layers), indent=2) if self.json else as_text(denoiser, layers))
 
 

@@ -103,8 +103,8 @@ def maskable_layers(
 
     Args:
         denoiser: the network to mask.
-        pattern: a pattern of names, such as "*.ff.net.2". Returns the linears and 1x1 convolutions that it matches
-            instead.
+        pattern: patterns of names, separated by commas: "*.ff.net.2,*.attn.to_out.0". Returns the linears and 1x1
+            convolutions that match one of them instead.
         sites: "feed-forward" for the second linear of every feed-forward block, "cross-attention" for the output
             projection of every cross-attention, or "both".
 
@@ -113,10 +113,11 @@ def maskable_layers(
         ValueError: if there is none, if its weights are not in memory (offloaded), or if its input comes in chunks.
     """
     layers = find_layers(denoiser, pattern, sites)
-    if not layers and pattern is not None:
-        raise UsageError(
-            f"No linear of {type(denoiser).__name__} has a name like {pattern!r}; `fia layers` lists the names."
-        )
+    for own in [] if pattern is None else patterns_in(pattern):
+        if not find_layers(denoiser, own):
+            raise UsageError(
+                f"No linear of {type(denoiser).__name__} has a name like {own!r}; `fia layers` lists the names."
+            )
     if not layers:
         raise UsageError(
             f"{type(denoiser).__name__} has no layer of the sites {sites!r}, so there is nothing to mask. Choose "
@@ -173,12 +174,20 @@ def find_layers(
                 owned[f"{name}.{output}"] = MaskableLayer(layer)
     if pattern is None:
         return owned
+    patterns = patterns_in(pattern)
     wrapped = tuple(f"{name}." for name, module in denoiser.named_modules() if own_layer(module) is not module)
     return {
         name: owned.get(name) or MaskableLayer(own_layer(module))
         for name, module in denoiser.named_modules()
-        if fnmatchcase(name, pattern) and not name.startswith(wrapped) and _is_linear(own_layer(module))
+        if any(fnmatchcase(name, own) for own in patterns)
+        and not name.startswith(wrapped)
+        and _is_linear(own_layer(module))
     }
+
+
+def patterns_in(text: str) -> list[str]:
+    """Returns the patterns of layer names in a text, where commas separate them."""
+    return [pattern.strip() for pattern in text.split(",")]
 
 
 def own_layer(module: nn.Module) -> Any:
