@@ -5,16 +5,18 @@ Formulas (9) to (14) are those of the package, except for what a row names. It w
 .json after each section. If you start it again with the same folder, it continues.
 
     python benchmarks/ablations_rewriting.py runs/ablations-rewriting
-    python benchmarks/ablations_rewriting.py         # writes the page from the JSON file
+    python benchmarks/ablations_rewriting.py runs/ablations-rewriting Places r2    # these sections; the others stay
+    python benchmarks/ablations_rewriting.py                                       # writes the page from the JSON file
 """
 
+import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
-from ablations import FIVE, run_variants
-from command import folder_given
+from ablations import FIVE
 from diffusers import DiffusionPipeline
 from tune_methods import DOCS, DRAWING, FINDING, WORLD
 
@@ -31,6 +33,7 @@ from fia.models.pipelines import get_denoiser
 from fia.recommended import FOUND_WITH
 from fia.settings import UNION
 
+FILE = DOCS / "ablations-rewriting.json"
 USUAL = replace(FOUND_WITH, seed=FINDING.seed).resolved(UNION)
 
 
@@ -115,20 +118,33 @@ def sections() -> dict[str, dict[str, Method]]:
     }
 
 
+def measure(bench: Bench, variants: Mapping[str, Method]) -> dict[str, Scores]:
+    """Returns the scores of a section's variants. What occurs in several sections is measured once."""
+    first = {
+        method: f"{heading}: {name}" for heading, own in reversed(sections().items()) for name, method in own.items()
+    }
+    results, _ = bench.run([FIVE], lambda _: {first[method]: method for method in variants.values()})
+    return {name: results[FIVE.name][first[method]] for name, method in variants.items()}
+
+
 def write_page() -> None:
     """Writes docs/ablations-rewriting.md from the JSON file."""
-    rows = json.loads((DOCS / "ablations-rewriting.json").read_text(encoding="utf-8"))["rows"]
+    done = known()
+    variants = {heading: own for heading, own in sections().items() if heading in done}
+    of_half = [heading for heading in variants if done[heading]["drawing"]["autocast"]]
+    precision = "in bfloat16" if len(of_half) == len(variants) else "in float32"
+    if 0 < len(of_half) < len(variants):
+        precision += f", but in bfloat16 under the headings {', '.join(of_half)}"
     parts = [
         "# Ablations of the new values",
         "`benchmarks/ablations_rewriting.py` writes this page. It forgets five objects of the embedded model with the "
         "recommended settings, but for what a row names, and is told to keep five others. Images are generated with "
-        f'the prompt "{WORLD.template}". One image of the five objects is 2.5 %. '
+        f'the prompt "{WORLD.template}", {precision}. One image of the five objects is 2.5 %. '
         "[ablations-rewriting.json](ablations-rewriting.json) has every class, "
         "and [method.md](method.md) the formulas.",
         *(
-            f"## {heading}\n\n{table({name: rows[f'{heading}: {name}'] for name in variants}, {})}"
-            for heading, variants in sections().items()
-            if all(f"{heading}: {name}" in rows for name in variants)
+            f"## {heading}\n\n{table({name: done[heading]['rows'][name] for name in own}, {})}"
+            for heading, own in variants.items()
         ),
         LEGEND,
     ]
@@ -136,14 +152,24 @@ def write_page() -> None:
         partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
+def known() -> dict[str, Any]:
+    """Returns what the JSON file has, by heading: how images were generated, and the scores of every row."""
+    return json.loads(FILE.read_text(encoding="utf-8"))["sections"] if FILE.exists() else {}
+
+
 def main() -> None:
-    if folder := folder_given(__doc__):
-        bench = Bench(folder, WORLD, DRAWING)
-        rows: dict[str, Scores] = {}
-        for heading, variants in sections().items():
-            rows |= run_variants(bench, {heading: variants})
-            content = {"task": asdict(FIVE), "world": asdict(WORLD), "settings": asdict(USUAL), "rows": rows}
-            with written_whole(DOCS / "ablations-rewriting.json") as partial:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
+    parser.add_argument("headings", nargs="*", metavar="HEADING", help="sections to measure (default: all)")
+    options = parser.parse_args()
+    if unknown := set(options.headings) - set(sections()):
+        parser.error(f"there is no section {sorted(unknown)[0]!r}; there are {', '.join(sections())}")
+    if options.folder:
+        bench = Bench(options.folder, WORLD, DRAWING)
+        for heading in options.headings or sections():
+            done = known() | {heading: {"drawing": asdict(DRAWING), "rows": measure(bench, sections()[heading])}}
+            content = {"task": asdict(FIVE), "world": asdict(WORLD), "settings": asdict(USUAL), "sections": done}
+            with written_whole(FILE) as partial:
                 partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             write_page()
     write_page()

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from fia.bench import TASKS, Bench
 from fia.bench.chosen_settings import ESD_SETTINGS, FOR_FEW, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING, Prompts
 from fia.bench.edit_store import OURS
@@ -27,6 +29,7 @@ from fia.files import slug, written_whole
 from fia.methods import ESD, FIA, OCE, RECE, SPEED, UCE, ConceptPrune, DoubleProjections, Method, ScaPre
 from fia.methods.double_projections import Safe
 from fia.methods.text_embeddings import Positions
+from fia.models.half_precision import is_slow
 from fia.recommended import FOUND_WITH
 from fia.testbed.pretrained import GUIDANCE_SCALE
 
@@ -34,7 +37,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 SHOWN = ("still detected %", "kept %", "unlisted %", "overall", "seconds")
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
 WIDER = replace(WORLD, images_per_object=4, images_per_other=4, images_per_style=10)  # fewer of the ten, more others
-DRAWING = Drawing(num_inference_steps=20, guidance_scale=GUIDANCE_SCALE, autocast=True)
+DRAWING = Drawing(20, GUIDANCE_SCALE, autocast=not is_slow(torch.device("cpu"), torch.bfloat16))
 SEED = 10_000  # of the prompts that find neurons
 FINDING = replace(OF_FIVE, seed=SEED)
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (

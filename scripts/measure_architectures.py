@@ -4,8 +4,9 @@ It writes docs/architectures.json and its tables into docs/transformer.md. If yo
 it continues.
 
     python scripts/measure_architectures.py runs/architectures
-    python scripts/measure_architectures.py runs/architectures runs/seed-1     # and a U-Net that was trained there
-    python scripts/measure_architectures.py                                    # writes the tables from the JSON file
+    python scripts/measure_architectures.py runs/architectures --second runs/seed-1  # and a U-Net trained there
+    python scripts/measure_architectures.py runs/architectures --only places         # these; the rest stays
+    python scripts/measure_architectures.py                                          # the tables, from the JSON file
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from settings_bench import DOCS, DRAWING
 from update_readme import put
@@ -34,12 +36,23 @@ SECOND = "U-Net, seed 1"
 CHOSEN = tuple(task for task in TASKS if task.name in ("forget 5 objects", "forget all styles", "forget smoking"))
 HELD_OUT = World(images_per_object=8, images_per_other=2, images_per_style=10)
 ZEROS = "zeros in the feed-forward"
+TUNING = World(8, 2, 10, template="a {subject} on a {place}", seed=60_000)
+IMAGE, TEXT = "*.ff.net.2,*.attn.to_out.0", "*.ff_context.net.2,*.attn.to_add_out"
+POOLED = "time_text_embed.text_embedder.linear_2"
+PLACES = {
+    "image stream": IMAGE,
+    "text stream": TEXT,
+    "both streams": f"{IMAGE},{TEXT}",
+    "pooled text": POOLED,
+    "image stream and pooled text": f"{IMAGE},{POOLED}",
+    "all three": f"{IMAGE},{TEXT},{POOLED}",
+}
 METHODS: Mapping[str, Method] = {OURS: FIA(FOUND_WITH), ZEROS: FIA(replace(FOUND_WITH, edit="zero"))}
 ROWS = (UNTOUCHED, OURS, ZEROS, RANDOM)
 
 
-def measure(out: Path, second: Path | None) -> None:
-    """Runs what is missing, and writes docs/architectures.json."""
+def measure_models(out: Path, second: Path | None) -> dict[str, Any]:
+    """Runs what is missing of every model's tasks, and returns their scores."""
     folders = dict.fromkeys(NAMES, FOLDER) | ({SECOND: second} if second else {})
     tasks: dict[str, dict[str, Mapping[str, Scores]]] = {}
     for name, folder in folders.items():
@@ -47,26 +60,41 @@ def measure(out: Path, second: Path | None) -> None:
         scores, _ = bench.run(CHOSEN, lambda _: METHODS)
         for task, rows in scores.items():
             tasks.setdefault(task, {})[name] = rows
-    write_json(FILE, {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks})
+    return {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks}
+
+
+def measure_places(out: Path) -> dict[str, Any]:
+    """Runs what is missing of the places of joint attention, and returns their scores."""
+    methods = {name: FIA(replace(FOUND_WITH, layers=layers)) for name, layers in PLACES.items()}
+    scores, _ = Bench(out / "places", TUNING, DRAWING, FOLDER, "mmdit").run(CHOSEN, lambda _: methods)
+    return {"world": asdict(TUNING), "layers": PLACES, "tasks": scores}
 
 
 def write_tables() -> None:
     """Writes the tables into docs/transformer.md."""
     content = json.loads(FILE.read_text(encoding="utf-8"))
     parts = []
-    for task, models in content["tasks"].items():
+    for task, models in content["models"]["tasks"].items():
         rows = {f"{model}: {row}": models[model][row] for model in models for row in ROWS}
         parts.append(f"### {task}\n\n{table(rows, {})}")
     put("\n\n".join(parts), "architectures", PAGE)
+    places = [f"### {task}\n\n{table(rows, {})}" for task, rows in content["places"]["tasks"].items()]
+    put("\n\n".join(places), "places", PAGE)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
-    parser.add_argument("other_seed", type=Path, nargs="?", help="a U-Net that was trained from another seed")
+    parser.add_argument("--second", type=Path, metavar="FOLDER", help="a U-Net that was trained from another seed")
+    parser.add_argument("--only", choices=("models", "places"), help="measure only these")
     options = parser.parse_args()
     if options.folder:
-        measure(options.folder, options.other_seed)
+        content = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+        if options.only != "places":
+            content["models"] = measure_models(options.folder, options.second)
+        if options.only != "models":
+            content["places"] = measure_places(options.folder)
+        write_json(FILE, content)
     write_tables()
 
 
