@@ -39,7 +39,10 @@ ZEROS = "zeros in the feed-forward"
 TUNING = World(8, 2, 10, template="a {subject} on a {place}", seed=60_000)
 IMAGE, TEXT = "*.ff.net.2,*.attn.to_out.0", "*.ff_context.net.2,*.attn.to_add_out"
 POOLED = "time_text_embed.text_embedder.linear_2"
+USUAL = f"{IMAGE},*.ff_context.net.2"
 PLACES = {
+    "the usual": USUAL,
+    "the usual and pooled text": f"{USUAL},{POOLED}",
     "image stream": IMAGE,
     "text stream": TEXT,
     "both streams": f"{IMAGE},{TEXT}",

@@ -6,6 +6,7 @@ import rewriting_reference as reference
 import torch
 
 from fia.errors import DataError
+from fia.masks import conjugate_gradients, solve
 from fia.masks.low_rank import Moment, Response
 from fia.masks.rewriting import Rewriting, Source
 from fia.masks.solve import Quadratic, solve_rows
@@ -150,3 +151,53 @@ def test_a_name_that_is_forgotten_is_not_retained():
     statistics.moments["cat"] = statistics.moments["church"]
     assert statistics.kept_names == []
     assert [round(weight, 3) for weight, _ in statistics.retained("layer")] == [0.333, 1.0, -0.333]
+
+
+def spread_quadratic(inputs, k, smallest):
+    """Returns H with k directions whose eigenvalues run from `smallest` to 10, and delta = 0.01."""
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.linalg.qr(torch.randn(inputs, k, generator=generator, dtype=torch.float64)).Q
+    return Quadratic(vectors * torch.logspace(1, smallest, k, dtype=torch.float64).sqrt(), 0.01)
+
+
+def one_by_one(quadratic, response, selected):
+    whole, result = quadratic.dense(), torch.zeros_like(response)
+    for i, own in enumerate(selected):
+        result[i, own] = torch.linalg.solve(whole[own][:, own], response[i, own])
+    return result
+
+
+def test_many_columns_are_solved_together(monkeypatch):
+    """Conjugate gradients solve rows of different lengths, some of them empty or whole, in several batches."""
+    monkeypatch.setattr(solve, "NUMBERS_TOGETHER", 2000)
+    quadratic, selected = spread_quadratic(400, 60, -2), random_selection(30, 400, 0.6)
+    selected[3], selected[4], selected[29] = False, True, False
+    response = torch.randn(30, 400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    expected = one_by_one(quadratic, response, selected)
+    monkeypatch.setattr(solve, "_batches", lambda rows, _counts, _width: [rows] if rows else [])
+    monkeypatch.setattr(solve, "_solve_batch", None)  # not one row is left for it
+    monkeypatch.setattr(solve, "_together_is_less", lambda *_, **__: True)
+    solved = solve_rows(quadratic, response, selected.flatten().nonzero()[:, 0].int(), "layer")
+    torch.testing.assert_close(solved, expected[selected], rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
+
+
+def test_rows_that_conjugate_gradients_do_not_solve_are_solved_one_by_one(monkeypatch):
+    """One iteration is too few."""
+    monkeypatch.setattr(conjugate_gradients, "ITERATIONS", 1)
+    monkeypatch.setattr(solve, "_together_is_less", lambda *_, **__: True)
+    quadratic, selected = spread_quadratic(200, 40, -2), random_selection(20, 200, 0.3)
+    response = torch.randn(20, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    together = conjugate_gradients.Rows.sharing(quadratic.factor, quadratic.shift, selected.double().mean(0))
+    assert together.solve(response, selected.float()).isnan().any()
+    expected = one_by_one(quadratic, response, selected)
+    solved = solve_rows(quadratic, response, selected.flatten().nonzero()[:, 0].int(), "layer")
+    torch.testing.assert_close(solved, expected[selected], rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("k", "inputs", "selected", "together"),
+    [(200, 5000, 250, False), (200, 5000, 2000, True), (300, 600, 100, False), (300, 600, 290, True)],
+)
+def test_rows_are_solved_together_where_that_is_less_work(k, inputs, selected, together):
+    counts = torch.full((10,), selected)
+    assert solve._together_is_less(k, inputs, counts, is_direct=selected <= k) is together

@@ -6,7 +6,8 @@ matter, and solve a row with the selected columns S by the identity of Woodbury:
     inv(H[S, S]) = (I - B_S inv(delta I + B_S^T B_S) B_S^T) / delta
 
 If a row has fewer selected columns than B has columns, we solve with H[S, S] itself. If a layer's rows are whole, one
-factorisation serves all of them.
+factorisation serves all of them. And if that is less work, we solve all rows together by conjugate gradients
+(`conjugate_gradients.py`), and one by one only those that these do not solve.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,9 +19,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DataError
+from .conjugate_gradients import Rows
 from .low_rank import Moment, Response
 
 NUMBERS_AT_ONCE = 2**24  # numbers of a batch of rows
+NUMBERS_TOGETHER = 2**20  # the same for conjugate gradients; larger matrices are slower, because they leave the cache
+USUAL_ITERATIONS = 20  # of conjugate gradients, over all rounds
 NEGLIGIBLE = 1e-3  # eigenvalues below this share of delta are left out of B
 
 
@@ -109,10 +113,12 @@ def _solve_sparse(quadratic: Quadratic, response: Tensor, rows: Tensor, columns:
     """Solves rows of similar lengths together, each padded to the longest of its batch."""
     factor, inputs = quadratic.factor, response.shape[1]
     starts = counts.cumsum(0) - counts
-    order = counts.argsort()
-    order = order[counts[order] > 0]
-    solved = torch.empty(len(columns), dtype=response.dtype, device=response.device)
     is_direct = int(counts.max()) <= factor.shape[1]
+    solved = torch.full((len(columns),), torch.nan, dtype=response.dtype)
+    if _together_is_less(factor.shape[1], inputs, counts, is_direct=is_direct):
+        _solve_together(quadratic, response, rows, columns, solved)
+    order = counts.argsort()
+    order = order[torch.isin(order, rows[solved.isnan()])]
     # what to gather from: H itself or B, with zeros at the end for padding
     source = F.pad(quadratic.dense(), (0, 1, 0, 1)) if is_direct else F.pad(factor, (0, 0, 0, 1)).float()
     for batch in _batches(order.tolist(), counts.tolist(), inputs if is_direct else factor.shape[1]):
@@ -129,6 +135,25 @@ def _solve_sparse(quadratic: Quadratic, response: Tensor, rows: Tensor, columns:
             result = _solve_positive(square, right.gather(1, chosen))
         solved[at[there]] = result[there]
     return solved
+
+
+def _together_is_less(k: int, inputs: int, counts: Tensor, *, is_direct: bool) -> bool:
+    """Says whether it is less work to solve all rows together than one by one, by the products that each takes."""
+    selected = counts.double()
+    one_by_one = selected**3 if is_direct else 2 * selected * k**2
+    return float(one_by_one.sum()) > len(counts) * USUAL_ITERATIONS * 4 * inputs * k
+
+
+def _solve_together(quadratic: Quadratic, response: Tensor, rows: Tensor, columns: Tensor, solved: Tensor) -> None:
+    """Puts D of the rows that conjugate gradients solve into `solved`."""
+    outputs, inputs = response.shape
+    shares = torch.bincount(columns, minlength=inputs).double() / outputs
+    together = Rows.sharing(quadratic.factor, quadratic.shift, shares)
+    for batch in torch.arange(outputs).split(max(1, NUMBERS_TOGETHER // inputs)):
+        first, stop = torch.searchsorted(rows, torch.tensor([batch[0], batch[-1] + 1])).tolist()
+        at = rows[first:stop] - batch[0], columns[first:stop]
+        selected = torch.zeros(len(batch), inputs).index_put_(at, torch.ones(()))
+        solved[first:stop] = together.solve(response[batch], selected)[at]
 
 
 def _solve_batch(quadratic: Quadratic, own: Tensor, right: Tensor, chosen: Tensor) -> Tensor:
