@@ -66,8 +66,8 @@ BUDGETS = Attacks(
     relearn_lora=RelearnLora(steps=(15,), pictures=6, learning_rate=1e-3, batch_size=2),
 )
 CHOSEN = (  # in this order, because an interrupted run has the first of them
-    *("completion", "merge", "inversion", "quantise", "roots", "relearn-lora", "other-words", "unlearn-diff-atk"),
-    *("ring-a-bell", "image-prompt", "noise", "mma"),
+    *("completion", "merge", "inversion", "quantise", "relearn-lora", "other-words", "unlearn-diff-atk"),
+    *("ring-a-bell", "image-prompt", "noise", "mma", "roots"),
 )
 
 
