@@ -27,7 +27,7 @@ from fia.evaluation.records import Scores
 from fia.evaluation.run import RANDOM, UNTOUCHED
 from fia.files import write_json
 from fia.methods import FIA, Method
-from fia.recommended import FOUND_WITH
+from fia.recommended import FOUND_WITH, REWRITTEN
 from fia.testbed.pretrained import FOLDER, Architecture
 
 PAGE, FILE = DOCS / "transformer.md", DOCS / "architectures.json"
@@ -51,7 +51,8 @@ PLACES = {
     "all three": f"{IMAGE},{TEXT},{POOLED}",
 }
 METHODS: Mapping[str, Method] = {OURS: FIA(FOUND_WITH), ZEROS: FIA(replace(FOUND_WITH, edit="zero"))}
-ROWS = (UNTOUCHED, OURS, ZEROS, RANDOM)
+OWN = "FIA rewritten, as recommended"
+ROWS = (UNTOUCHED, OURS, OWN, ZEROS, RANDOM)
 
 
 def measure_models(out: Path, second: Path | None) -> dict[str, Any]:
@@ -66,6 +67,18 @@ def measure_models(out: Path, second: Path | None) -> dict[str, Any]:
     return {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks}
 
 
+def measure_recommended(out: Path) -> dict[str, Any]:
+    """Runs what is missing of the transformers' own settings, and returns their scores."""
+    tasks: dict[str, dict[str, Scores]] = {}
+    for name, architecture in NAMES.items():
+        bench = Bench(out / f"{name}, as recommended", HELD_OUT, DRAWING, FOLDER, architecture)
+        settings = REWRITTEN[f"testbed-{architecture}"][0].settings
+        scores, _ = bench.run(CHOSEN, lambda _: {OWN: FIA(settings)})  # noqa: B023
+        for task, rows in scores.items():
+            tasks.setdefault(task, {})[name] = rows[OWN]
+    return {"world": asdict(HELD_OUT), "tasks": tasks}
+
+
 def measure_places(out: Path) -> dict[str, Any]:
     """Runs what is missing of the places of joint attention, and returns their scores."""
     methods = {name: FIA(replace(FOUND_WITH, layers=layers)) for name, layers in PLACES.items()}
@@ -78,7 +91,9 @@ def write_tables() -> None:
     content = json.loads(FILE.read_text(encoding="utf-8"))
     parts = []
     for task, models in content["models"]["tasks"].items():
-        rows = {f"{model}: {row}": models[model][row] for model in models for row in ROWS}
+        own = content["recommended"]["tasks"][task]
+        known = {model: rows | ({OWN: own[model]} if model in own else {}) for model, rows in models.items()}
+        rows = {f"{model}: {row}": known[model][row] for model in known for row in ROWS if row in known[model]}
         parts.append(f"### {task}\n\n{table(rows, {})}")
     put("\n\n".join(parts), "architectures", PAGE)
     places = [f"### {task}\n\n{table(rows, {})}" for task, rows in content["places"]["tasks"].items()]
@@ -89,13 +104,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
     parser.add_argument("--second", type=Path, metavar="FOLDER", help="a U-Net that was trained from another seed")
-    parser.add_argument("--only", choices=("models", "places"), help="measure only these")
+    parser.add_argument("--only", choices=("models", "recommended", "places"), help="measure only these")
     options = parser.parse_args()
     if options.folder:
         content = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-        if options.only != "places":
+        if options.only in (None, "models"):
             content["models"] = measure_models(options.folder, options.second)
-        if options.only != "models":
+        if options.only in (None, "recommended"):
+            content["recommended"] = measure_recommended(options.folder)
+        if options.only in (None, "places"):
             content["places"] = measure_places(options.folder)
         write_json(FILE, content)
     write_tables()

@@ -27,8 +27,9 @@ def recommended_table() -> str:
         )
     ]
     lines = [
-        "| model | edit | forgotten together | r2 | r2 of its own | alpha | prompts x seeds | guidance while finding |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | edit | forgotten together | r2 | r2 of its own | alpha | mu | prompts x seeds | "
+        "guidance while finding |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for model, case in rows:
         given = case.settings.agnostic_ratio
@@ -41,6 +42,7 @@ def recommended_table() -> str:
             f"{100 * (settings.spatial_ratio or 0):g} %",
             ", ".join(f"{name} {100 * ratio:g} %" for name, ratio in case.spatial_ratios.items()),
             paper or f"{settings.agnostic_ratio:g}",
+            "" if settings.is_zero else f"{settings.retain_weight:g}",
             f"{settings.prompts_per_concept} x {settings.seeds_per_prompt}",
             f"{settings.guidance_scale:g}" if settings.guidance_scale > 1 else "none",
         )

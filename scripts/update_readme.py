@@ -11,8 +11,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from fia.bench.attacks_report import BenchAttacks
 from fia.bench.attacks_report import markdown as attacks_tables
 from fia.bench.demo import DemoResult, alone_summary
+from fia.bench.edit_store import OURS
 from fia.bench.ranking import LEGEND as RANKING_LEGEND
 from fia.bench.ranking import overall_table
 from fia.bench.report import page, tradeoff_figure, where_they_go
@@ -23,6 +25,7 @@ from fia.masks.card import DEEDS
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 DEMO, BENCH = ROOT / "runs" / "demo", ROOT / "runs" / "bench"
+ATTACKS = {("UnlearnDiffAtk", ""): "UnlearnDiffAtk", ("concept inversion", ""): "a learned word"}
 LABELS = {"masked": "FIA", "random mask": "random mask of equal size"}  # of states, in the table
 
 
@@ -53,6 +56,14 @@ def results_table(result: DemoResult) -> str:
         alone_summary(result["alone"]),
     ]
     return "\n".join(lines)
+
+
+def attacks_line(attacks: BenchAttacks) -> str:
+    """Returns how much of the five objects some attacks bring back after FIA's new values."""
+    done = attacks["tasks"]["forget 5 objects"]["attacks"]
+    after = {(one["attack"], one["variant"]): one["states"][OURS]["after"] for one in done}
+    shares = ", ".join(f"{name} {share['percent']:.0f} %" for key, name in ATTACKS.items() if (share := after[key]))
+    return f"Detected again after [attacks](docs/attacks.md) with small budgets: {shares}."
 
 
 def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
@@ -118,10 +129,11 @@ def main() -> None:
             )
         shutil.copy(DEMO / "result.json", DOCS / "demo.json")
         shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
-    put(results_table(json.loads((DOCS / "demo.json").read_text())), "results")
     if (BENCH / "attacks/attacks.json").exists():
         shutil.copy(BENCH / "attacks/attacks.json", DOCS / "attacks.json")
-    put(attacks_tables(json.loads((DOCS / "attacks.json").read_text())), "attacks", DOCS / "attacks.md")
+    attacks: BenchAttacks = json.loads((DOCS / "attacks.json").read_text())
+    put(attacks_tables(attacks), "attacks", DOCS / "attacks.md")
+    put(f"{results_table(json.loads((DOCS / 'demo.json').read_text()))}\n\n{attacks_line(attacks)}", "results")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from diffusers import StableDiffusionPipeline
 import fia
 from fia import Concept, Settings
 from fia.finding.plan import choose_settings
+from fia.models.layers import find_layers
 from fia.models.pipelines import EMBEDDED, embedded_name
-from fia.recommended import REWRITTEN, ZEROED_CASES, recommend
+from fia.recommended import REWRITTEN, WAYS_OF_TEXT, ZEROED_CASES, recommend
 from fia.settings import UNION
 from fia.testbed.pretrained import NAMES, load_testbed
 
@@ -75,6 +76,25 @@ def test_finding_takes_what_is_recommended_unless_it_is_given(embedded: StableDi
         0.05,
         1.0,
     )
+
+
+def test_sites_that_are_asked_for_replace_the_recommended_layers(pipe: StableDiffusionPipeline) -> None:
+    pipe.register_to_config(**{EMBEDDED: "testbed-mmdit"})
+    recommended = choose_settings(pipe, "church", None, {})[1]
+    assert recommended.layers == WAYS_OF_TEXT
+    assert choose_settings(pipe, "church", None, {"seed": 7})[1].layers == WAYS_OF_TEXT
+    settings = choose_settings(pipe, "church", None, {"sites": "feed-forward"})[1]
+    assert (settings.layers, settings.sites, settings.retain_weight) == (None, "feed-forward", 4.0)
+    settings = choose_settings(pipe, "church", None, {"sites": "both", "layers": "*.ff.net.2"})[1]
+    assert settings.layers == "*.ff.net.2"
+
+
+def test_the_ways_of_the_text_add_its_attention_and_the_pooled_text() -> None:
+    denoiser = load_testbed(architecture="mmdit").transformer
+    layers = set(find_layers(denoiser, WAYS_OF_TEXT))
+    assert layers > set(find_layers(denoiser, sites="both"))
+    added = {name.split(".", 2)[-1] for name in layers - set(find_layers(denoiser, sites="both"))}
+    assert added == {"attn.to_add_out", "linear_2"}
 
 
 def test_another_model_of_the_same_name_is_another_model(pipe: StableDiffusionPipeline) -> None:

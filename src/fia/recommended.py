@@ -36,11 +36,22 @@ def _all_of(kind: str) -> Callable[[Sequence[Concept]], bool]:
     return lambda concepts: all(concept.kind == kind for concept in concepts)
 
 
-ANYTHING = Case("anything", lambda _: True, FOUND_WITH)
-OF_TRANSFORMERS = Case("anything", lambda _: True, replace(ZEROED, spatial_ratio=0.1, agnostic_ratio=UNION))
+def _anything(settings: Settings) -> tuple[Case, ...]:
+    return (Case("anything", lambda _: True, settings),)
 
-# The first case that fits counts. To rewrite, one setting serves every set of concepts.
-REWRITTEN: dict[str, tuple[Case, ...]] = dict.fromkeys(("testbed", "testbed-dit", "testbed-mmdit"), (ANYTHING,))
+
+# With joint attention, the text comes in by both streams and by the pooled text (docs/transformer.md).
+WAYS_OF_TEXT = ",".join(
+    ("*.ff.net.2", "*.attn.to_out.0", "*.ff_context.net.2", "*.attn.to_add_out", "*.text_embedder.linear_2")
+)
+ZEROED_TRANSFORMERS = _anything(replace(ZEROED, spatial_ratio=0.1, agnostic_ratio=UNION))
+
+# The first case that fits counts. To rewrite, one setting of a model serves every set of concepts.
+REWRITTEN: dict[str, tuple[Case, ...]] = {
+    "testbed": _anything(FOUND_WITH),
+    "testbed-dit": _anything(replace(FOUND_WITH, retain_weight=0.3)),
+    "testbed-mmdit": _anything(replace(FOUND_WITH, retain_weight=4.0, layers=WAYS_OF_TEXT)),
+}
 ZEROED_CASES: dict[str, tuple[Case, ...]] = {
     "testbed": (
         Case(
@@ -72,8 +83,8 @@ ZEROED_CASES: dict[str, tuple[Case, ...]] = {
             {"church": 0.1, "parachute": 0.04},
         ),
     ),
-    "testbed-dit": (OF_TRANSFORMERS,),
-    "testbed-mmdit": (OF_TRANSFORMERS,),
+    "testbed-dit": ZEROED_TRANSFORMERS,
+    "testbed-mmdit": ZEROED_TRANSFORMERS,
 }
 
 GUIDANCE_SCALES = {"testbed": 4.0, "testbed-dit": 4.0, "testbed-mmdit": 4.0}

@@ -259,6 +259,8 @@ def choose_settings(
         zero = overrides.get("edit") == "zero"
         settings, with_own_ratios = recommend(embedded_name(pipe), wanted, zero=zero)
         wanted = wanted if "spatial_ratio" in overrides else with_own_ratios
+        if "sites" in overrides:
+            settings = replace(settings, layers=None)  # layers would replace the sites that are asked for
     settings = replace(settings or Settings(), **overrides)
     if settings.as_authors_code and settings.spatial_ratio is None:
         wanted = with_authors_ratios(wanted)
