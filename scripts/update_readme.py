@@ -25,7 +25,11 @@ from fia.masks.card import DEEDS
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 DEMO, BENCH = ROOT / "runs" / "demo", ROOT / "runs" / "bench"
-ATTACKS = {("UnlearnDiffAtk", ""): "UnlearnDiffAtk", ("concept inversion", ""): "a learned word"}
+ATTACKS = {
+    ("UnlearnDiffAtk", ""): "UnlearnDiffAtk",
+    ("concept inversion", ""): "a learned word",
+    ("merged with the original", "w = 0.5"): "mixed half with the original",
+}
 LABELS = {"masked": "FIA", "random mask": "random mask of equal size"}  # of states, in the table
 
 
@@ -63,7 +67,7 @@ def attacks_line(attacks: BenchAttacks) -> str:
     done = attacks["tasks"]["forget 5 objects"]["attacks"]
     after = {(one["attack"], one["variant"]): one["states"][OURS]["after"] for one in done}
     shares = ", ".join(f"{name} {share['percent']:.0f} %" for key, name in ATTACKS.items() if (share := after[key]))
-    return f"Detected again after [attacks](docs/attacks.md) with small budgets: {shares}."
+    return f"Detected again after [small attacks](docs/attacks.md): {shares}."
 
 
 def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
