@@ -5,13 +5,15 @@ it continues.
 
     python scripts/measure_architectures.py runs/architectures
     python scripts/measure_architectures.py runs/architectures --second runs/seed-1  # and a U-Net trained there
-    python scripts/measure_architectures.py runs/architectures --only places         # these; the rest stays
+    python scripts/measure_architectures.py runs/architectures --only places         # this part; the others stay
     python scripts/measure_architectures.py                                          # the tables, from the JSON file
+
+The parts are: models, recommended (the settings of their own), places (of joint attention), and second.
 """
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -56,9 +58,8 @@ OWN_RANDOM = "random mask, as recommended"
 ROWS = (UNTOUCHED, OURS, RANDOM, OWN, OWN_RANDOM, ZEROS)
 
 
-def measure_models(out: Path, second: Path | None) -> dict[str, Any]:
-    """Runs what is missing of every model's tasks, and returns their scores."""
-    folders = dict.fromkeys(NAMES, FOLDER) | ({SECOND: second} if second else {})
+def measure_models(out: Path, folders: Mapping[str, Path]) -> dict[str, Any]:
+    """Runs what is missing of the tasks of the models in `folders`, by name, and returns their scores."""
     tasks: dict[str, dict[str, Mapping[str, Scores]]] = {}
     for name, folder in folders.items():
         bench = Bench(out / name, HELD_OUT, DRAWING, folder, NAMES.get(name, "unet"))
@@ -93,7 +94,8 @@ def write_tables() -> None:
     parts = []
     for task, models in content["models"]["tasks"].items():
         own = content["recommended"]["tasks"][task]
-        known = {model: {**rows, **own.get(model, {})} for model, rows in models.items()}
+        second = content["second"]["tasks"][task] if "second" in content else {}
+        known = {model: {**rows, **own.get(model, {})} for model, rows in (models | second).items()}
         rows = {f"{model}: {row}": known[model][row] for model in known for row in ROWS if row in known[model]}
         parts.append(f"### {task}\n\n{table(rows, {})}")
     put("\n\n".join(parts), "architectures", PAGE)
@@ -105,17 +107,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
     parser.add_argument("--second", type=Path, metavar="FOLDER", help="a U-Net that was trained from another seed")
-    parser.add_argument("--only", choices=("models", "recommended", "places"), help="measure only these")
+    parser.add_argument("--only", choices=("models", "recommended", "places", "second"), help="measure only this part")
     options = parser.parse_args()
     if options.folder:
+        measures: dict[str, Callable[[], dict[str, Any]]] = {
+            "models": lambda: measure_models(options.folder, dict.fromkeys(NAMES, FOLDER)),
+            "recommended": lambda: measure_recommended(options.folder),
+            "places": lambda: measure_places(options.folder),
+        }
+        if options.second:
+            measures["second"] = lambda: measure_models(options.folder, {SECOND: options.second})
+        if options.only and options.only not in measures:
+            parser.error("--only second needs --second FOLDER")
         content = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-        if options.only in (None, "models"):
-            content["models"] = measure_models(options.folder, options.second)
-        if options.only in (None, "recommended"):
-            content["recommended"] = measure_recommended(options.folder)
-        if options.only in (None, "places"):
-            content["places"] = measure_places(options.folder)
-        write_json(FILE, content)
+        for part in [options.only] if options.only else measures:
+            content[part] = measures[part]()
+            write_json(FILE, content)
     write_tables()
 
 

@@ -14,12 +14,13 @@ rank, as many as the edit changed. `places found` says how many of them are righ
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..drawing.images import Request
@@ -36,6 +37,15 @@ Signs = Literal["guessed", "random", "true"]
 VARIANTS: dict[str, Signs] = {"": "guessed", "random signs": "random", "true signs": "true"}
 TOLERANCE = 1e-5  # relative change at which SoftImpute stops
 FIT = 0.25  # rank of the fit that outliers are measured from, as a share of the full rank
+# The completed layers of a denoiser by the most rounds, because every concept and variant needs them.
+COMPLETED: "WeakKeyDictionary[nn.Module, dict[int, dict[str, Completed]]]" = WeakKeyDictionary()
+
+
+class Completed(NamedTuple):
+    """The missing places of a layer, and its completed weight in float32."""
+
+    missing: Places
+    weight: Matrix
 
 
 def soft_impute(weight: Matrix, missing: Places, rounds: int) -> Matrix:
@@ -121,23 +131,31 @@ class Roots(Attack):
         originals = dict(case.original.unet.named_parameters())
         generator = torch.Generator().manual_seed(case.seed)
         learned: Learned = {}
-        layers = find_layers(case.victim.unet, sites="both")
-        for layer in tqdm(layers, "Completing", unit="layer", delay=2, leave=False):
-            name = f"{layer}.weight"
+        for name, (missing, completed) in self.completed(case).items():
             edited = case.victim.unet.get_parameter(name).detach().flatten(1)
-            true = originals[name].detach().flatten(1).to(edited)
-            missing = self.missing(edited, true)
-            if not missing.any():
-                continue
-            completed = soft_impute(edited, missing, self.rounds)
             signs = {
                 "guessed": completed.sign(),
-                "true": true.double().sign(),
+                "true": originals[name].detach().flatten(1).to(completed).sign(),
                 "random": (torch.rand(edited.shape, generator=generator) < 0.5).to(edited.device) * 2.0 - 1,
             }[VARIANTS[variant]]
             filled = revived(edited, missing, signs, self.signed, completed, generator)
             learned[name] = filled.view_as(originals[name])
         return learned
+
+    def completed(self, case: Case) -> dict[str, Completed]:
+        """Returns the layers that the edit changed, completed, by the name of their weight."""
+        by_rounds = COMPLETED.setdefault(case.victim.unet, {})
+        if self.rounds not in by_rounds:
+            originals, done = dict(case.original.unet.named_parameters()), dict[str, Completed]()
+            layers = find_layers(case.victim.unet, sites="both")
+            for layer in tqdm(layers, "Completing", unit="layer", delay=2, leave=False):
+                name = f"{layer}.weight"
+                edited = case.victim.unet.get_parameter(name).detach().flatten(1)
+                missing = self.missing(edited, originals[name].detach().flatten(1).to(edited))
+                if missing.any():
+                    done[name] = Completed(missing, soft_impute(edited, missing, self.rounds).float())
+            by_rounds[self.rounds] = done
+        return by_rounds[self.rounds]
 
     def missing(self, edited: Matrix, true: Matrix) -> Places:
         """Returns the places that the attack takes for missing."""
