@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fia import Concept, Settings, find, load_testbed, random_mask
+from fia.attacks import roots
 from fia.attacks.completion import Completion
 from fia.attacks.detector import NamedDetector
 from fia.attacks.draw import draw_plain
@@ -24,7 +25,7 @@ from fia.attacks.p4d import P4D
 from fia.attacks.quantise import Quantise, rounded
 from fia.attacks.relearning import Benign, Relearn, RelearnHeld, RelearnLora
 from fia.attacks.ring_a_bell import RingABell
-from fia.attacks.roots import Roots
+from fia.attacks.roots import Roots, soft_impute
 from fia.attacks.targets import around, requests_for, requests_for_others
 from fia.attacks.tokens import encode, sequence, token_table, words_of
 from fia.attacks.training import Denoising, clean_latents, prediction_error
@@ -370,6 +371,27 @@ def test_roots_of_zeros_and_of_other_values(original: StableDiffusionPipeline, w
             assert notes["places found, %"] >= places_found
             assert notes["signs right, %"] >= right
     assert Roots(rounds=5).learn(replace(weak, victim=edited_copy(original, NoEdit())), "") == {}
+
+
+def test_roots_completes_a_layer_once(
+    original: StableDiffusionPipeline, weak: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    completed: list[torch.Size] = []
+
+    def count(weight: Tensor, missing: Tensor, rounds: int) -> Tensor:
+        completed.append(weight.shape)
+        return soft_impute(weight, missing, rounds)
+
+    monkeypatch.setattr(roots, "soft_impute", count)
+    name = "mid_block.attentions.0.transformer_blocks.0.ff.net.2.weight"
+    weight = original.unet.get_parameter(name).detach()
+    case = replace(weak, victim=edited_copy(original, WeightEdit({name: weight.masked_fill(weight > 0.1, 0)})))
+    for concept in (CHURCH, Concept("cat")):
+        for variant in Roots().variants:
+            Roots(rounds=2).learn(replace(case, concept=concept), variant)
+    assert len(completed) == 1
+    Roots(rounds=3).learn(case, "")
+    assert len(completed) == 2
 
 
 def test_roots_bring_back_what_the_other_weights_tell(

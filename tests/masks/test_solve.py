@@ -174,7 +174,6 @@ def test_many_columns_are_solved_together(monkeypatch):
     selected[3], selected[4], selected[29] = False, True, False
     response = torch.randn(30, 400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     expected = one_by_one(quadratic, response, selected)
-    monkeypatch.setattr(solve, "_batches", lambda rows, _counts, _width: [rows] if rows else [])
     monkeypatch.setattr(solve, "_solve_batch", None)  # not one row is left for it
     monkeypatch.setattr(solve, "_together_is_less", lambda *_, **__: True)
     solved = solve_rows(quadratic, response, selected.flatten().nonzero()[:, 0].int(), "layer")
@@ -188,10 +187,41 @@ def test_rows_that_conjugate_gradients_do_not_solve_are_solved_one_by_one(monkey
     quadratic, selected = spread_quadratic(200, 40, -2), random_selection(20, 200, 0.3)
     response = torch.randn(20, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     together = conjugate_gradients.Rows.sharing(quadratic.factor, quadratic.shift, selected.double().mean(0))
+    assert together is not None
     assert together.solve(response, selected.float()).isnan().any()
     expected = one_by_one(quadratic, response, selected)
     solved = solve_rows(quadratic, response, selected.flatten().nonzero()[:, 0].int(), "layer")
     torch.testing.assert_close(solved, expected[selected], rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
+
+
+def test_what_conjugate_gradients_cannot_solve_is_tried_on_the_first_rows_alone(monkeypatch):
+    """The largest eigenvalue of H is so large beside delta that float32 is not enough."""
+    tried = []
+    real = conjugate_gradients.Rows.solve
+
+    def count(self, response, selected):
+        tried.append(len(response))
+        return real(self, response, selected)
+
+    monkeypatch.setattr(conjugate_gradients.Rows, "solve", count)
+    quadratic, selected = spread_quadratic(1280, 100, -6), random_selection(40, 1280, 0.7)
+    quadratic.factor.mul_((1e6 * quadratic.shift) ** 0.5 / quadratic.factor.norm(dim=0).max())
+    response = torch.randn(40, 1280, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    monkeypatch.setattr(solve, "_together_is_less", lambda *_, **__: True)
+    solved = solve_rows(quadratic, response, selected.flatten().nonzero()[:, 0].int(), "layer")
+    assert tried == [solve.TRIAL]
+    expected = one_by_one(quadratic, response, selected)
+    torch.testing.assert_close(solved, expected[selected], rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_columns_that_are_nearly_one_are_named(monkeypatch):
+    monkeypatch.setattr(solve, "_together_is_less", lambda *_, **__: True)
+    factor = torch.full((400, 2), 1e3, dtype=torch.float64)
+    factor[:, 1] *= 1 + 1e-12
+    selected = random_selection(5, 400, 0.5).flatten().nonzero()[:, 0].int()
+    assert conjugate_gradients.Rows.sharing(factor, 1e-12, torch.ones(400)) is None
+    with pytest.raises(DataError, match="layer"):
+        solve_rows(solve.Quadratic(factor, 1e-12), torch.ones(5, 400, dtype=torch.float64), selected, "layer")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ matter, and solve a row with the selected columns S by the identity of Woodbury:
 
     inv(H[S, S]) = (I - B_S inv(delta I + B_S^T B_S) B_S^T) / delta
 
-If a row has fewer selected columns than B has columns, we solve with H[S, S] itself. If a layer's rows are whole, one
-factorisation serves all of them. And if that is less work, we solve all rows together by conjugate gradients
-(`conjugate_gradients.py`), and one by one only those that these do not solve.
+If no row of a layer has more selected columns than B has columns, we solve with H[S, S] itself. If a layer's rows are
+whole, one factorisation serves all of them. And if that is less work, we solve all rows together by conjugate gradients
+(`conjugate_gradients.py`), and one by one only those that these do not solve. Whether they solve a layer shows in its
+first rows.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +27,7 @@ from .low_rank import Moment, Response
 NUMBERS_AT_ONCE = 2**24  # numbers of a batch of rows
 NUMBERS_TOGETHER = 2**20  # the same for conjugate gradients; larger matrices are slower, because they leave the cache
 USUAL_ITERATIONS = 20  # of conjugate gradients, over all rounds
+TRIAL = 8  # rows that conjugate gradients must solve before they get the others
 NEGLIGIBLE = 1e-3  # eigenvalues below this share of delta are left out of B
 
 
@@ -114,11 +117,13 @@ def _solve_sparse(quadratic: Quadratic, response: Tensor, rows: Tensor, columns:
     factor, inputs = quadratic.factor, response.shape[1]
     starts = counts.cumsum(0) - counts
     is_direct = int(counts.max()) <= factor.shape[1]
-    solved = torch.full((len(columns),), torch.nan, dtype=response.dtype)
+    solved = torch.full_like(response[rows, columns], torch.nan)
     if _together_is_less(factor.shape[1], inputs, counts, is_direct=is_direct):
         _solve_together(quadratic, response, rows, columns, solved)
     order = counts.argsort()
     order = order[torch.isin(order, rows[solved.isnan()])]
+    if not len(order):
+        return solved
     # what to gather from: H itself or B, with zeros at the end for padding
     source = F.pad(quadratic.dense(), (0, 1, 0, 1)) if is_direct else F.pad(factor, (0, 0, 0, 1)).float()
     for batch in _batches(order.tolist(), counts.tolist(), inputs if is_direct else factor.shape[1]):
@@ -138,22 +143,32 @@ def _solve_sparse(quadratic: Quadratic, response: Tensor, rows: Tensor, columns:
 
 
 def _together_is_less(k: int, inputs: int, counts: Tensor, *, is_direct: bool) -> bool:
-    """Says whether it is less work to solve all rows together than one by one, by the products that each takes."""
+    """Says whether it is less work to solve all rows together than one by one.
+
+    It is a rule of thumb. It counts the operations of the products, and three times those of direct factorisations,
+    which are small and run far slower.
+    """
     selected = counts.double()
     one_by_one = selected**3 if is_direct else 2 * selected * k**2
     return float(one_by_one.sum()) > len(counts) * USUAL_ITERATIONS * 4 * inputs * k
 
 
 def _solve_together(quadratic: Quadratic, response: Tensor, rows: Tensor, columns: Tensor, solved: Tensor) -> None:
-    """Puts D of the rows that conjugate gradients solve into `solved`."""
+    """Puts D of the rows that conjugate gradients solve into `solved`, of none if they do not solve the first ones."""
     outputs, inputs = response.shape
-    shares = torch.bincount(columns, minlength=inputs).double() / outputs
-    together = Rows.sharing(quadratic.factor, quadratic.shift, shares)
-    for batch in torch.arange(outputs).split(max(1, NUMBERS_TOGETHER // inputs)):
-        first, stop = torch.searchsorted(rows, torch.tensor([batch[0], batch[-1] + 1])).tolist()
-        at = rows[first:stop] - batch[0], columns[first:stop]
-        selected = torch.zeros(len(batch), inputs).index_put_(at, torch.ones(()))
-        solved[first:stop] = together.solve(response[batch], selected)[at]
+    together = Rows.sharing(quadratic.factor, quadratic.shift, torch.bincount(columns, minlength=inputs) / outputs)
+    if together is None:
+        return
+    starts = [0, *torch.bincount(rows, minlength=outputs).cumsum(0).tolist()]
+    edges = [0, *range(min(TRIAL, outputs), outputs, max(1, NUMBERS_TOGETHER // inputs)), outputs]
+    for first, last in pairwise(edges):
+        own = slice(starts[first], starts[last])
+        at = rows[own] - first, columns[own]
+        selected = torch.zeros_like(response[first:last], dtype=torch.float32)
+        selected[at] = 1
+        solved[own] = together.solve(response[first:last], selected)[at]
+        if not first and solved[own].isnan().any():
+            return
 
 
 def _solve_batch(quadratic: Quadratic, own: Tensor, right: Tensor, chosen: Tensor) -> Tensor:
