@@ -25,7 +25,7 @@ from fia.bench import Bench
 from fia.bench.report import LEGEND, table
 from fia.edits.weight_edit import WeightEdit
 from fia.evaluation.records import Scores
-from fia.files import written_whole
+from fia.files import write_json, written_whole
 from fia.masks.random_control import random_mask
 from fia.methods import FIA, Method
 from fia.models.layers import maskable_layers
@@ -128,9 +128,13 @@ def measure(bench: Bench, variants: Mapping[str, Method]) -> dict[str, Scores]:
 
 
 def write_page() -> None:
-    """Writes docs/ablations-rewriting.md from the JSON file."""
+    """Writes docs/ablations-rewriting.md from the JSON file: the sections of which it has every row."""
     done = known()
-    variants = {heading: own for heading, own in sections().items() if heading in done}
+    variants = {
+        heading: own
+        for heading, own in sections().items()
+        if heading in done and own.keys() <= done[heading]["rows"].keys()
+    }
     of_half = [heading for heading in variants if done[heading]["drawing"]["autocast"]]
     precision = "in bfloat16" if len(of_half) == len(variants) else "in float32"
     if 0 < len(of_half) < len(variants):
@@ -167,10 +171,14 @@ def main() -> None:
     if options.folder:
         bench = Bench(options.folder, WORLD, DRAWING)
         for heading in options.headings or sections():
-            done = known() | {heading: {"drawing": asdict(DRAWING), "rows": measure(bench, sections()[heading])}}
-            content = {"task": asdict(FIVE), "world": asdict(WORLD), "settings": asdict(USUAL), "sections": done}
-            with written_whole(FILE) as partial:
-                partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            made_with = {
+                "task": asdict(FIVE),
+                "world": asdict(WORLD),
+                "settings": asdict(USUAL),
+                "drawing": asdict(DRAWING),
+            }
+            measured = made_with | {"rows": measure(bench, sections()[heading])}
+            write_json(FILE, {"sections": known() | {heading: measured}})
             write_page()
     write_page()
 

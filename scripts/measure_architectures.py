@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from settings_bench import DOCS, DRAWING
 from update_readme import put
 
@@ -29,6 +30,7 @@ from fia.evaluation.records import Scores
 from fia.evaluation.run import RANDOM, UNTOUCHED
 from fia.files import write_json
 from fia.methods import FIA, Method
+from fia.provenance import environment
 from fia.recommended import FOUND_WITH, REWRITTEN
 from fia.testbed.pretrained import FOLDER, Architecture
 
@@ -66,7 +68,7 @@ def measure_models(out: Path, folders: Mapping[str, Path]) -> dict[str, Any]:
         scores, _ = bench.run(CHOSEN, lambda _: METHODS)
         for task, rows in scores.items():
             tasks.setdefault(task, {})[name] = rows
-    return {"world": asdict(HELD_OUT), "settings": asdict(FOUND_WITH), "tasks": tasks}
+    return made_with(HELD_OUT) | {"settings": asdict(FOUND_WITH), "tasks": tasks}
 
 
 def measure_recommended(out: Path) -> dict[str, Any]:
@@ -78,28 +80,34 @@ def measure_recommended(out: Path) -> dict[str, Any]:
         scores, _ = bench.run(CHOSEN, lambda _: {OURS: FIA(settings)})  # noqa: B023
         for task, rows in scores.items():
             tasks.setdefault(task, {})[name] = {OWN: rows[OURS], OWN_RANDOM: rows[RANDOM]}
-    return {"world": asdict(HELD_OUT), "tasks": tasks}
+    own = {model: asdict(REWRITTEN[f"testbed-{architecture}"][0].settings) for model, architecture in NAMES.items()}
+    return made_with(HELD_OUT) | {"settings": own, "tasks": tasks}
 
 
 def measure_places(out: Path) -> dict[str, Any]:
     """Runs what is missing of the places of joint attention, and returns their scores."""
     methods = {name: FIA(replace(FOUND_WITH, layers=layers)) for name, layers in PLACES.items()}
     scores, _ = Bench(out / "places", TUNING, DRAWING, FOLDER, "mmdit").run(CHOSEN, lambda _: methods)
-    return {"world": asdict(TUNING), "layers": PLACES, "tasks": scores}
+    return made_with(TUNING) | {"settings": asdict(FOUND_WITH), "layers": PLACES, "tasks": scores}
+
+
+def made_with(world: World) -> dict[str, Any]:
+    """Returns the prompts, how images are generated, and where."""
+    return {"world": asdict(world), "drawing": asdict(DRAWING), "environment": environment(torch.device("cpu"))}
 
 
 def write_tables() -> None:
-    """Writes the tables into docs/transformer.md."""
+    """Writes the tables of the parts that were measured into docs/transformer.md."""
     content = json.loads(FILE.read_text(encoding="utf-8"))
+    tasks = {part: own["tasks"] for part, own in content.items()}
     parts = []
-    for task, models in content["models"]["tasks"].items():
-        own = content["recommended"]["tasks"][task]
-        second = content["second"]["tasks"][task] if "second" in content else {}
+    for task, models in tasks["models"].items():
+        own, second = (tasks[part][task] if part in tasks else {} for part in ("recommended", "second"))
         known = {model: {**rows, **own.get(model, {})} for model, rows in (models | second).items()}
         rows = {f"{model}: {row}": known[model][row] for model in known for row in ROWS if row in known[model]}
         parts.append(f"### {task}\n\n{table(rows, {})}")
     put("\n\n".join(parts), "architectures", PAGE)
-    places = [f"### {task}\n\n{table(rows, {})}" for task, rows in content["places"]["tasks"].items()]
+    places = [f"### {task}\n\n{table(rows, {})}" for task, rows in tasks.get("places", {}).items()]
     put("\n\n".join(places), "places", PAGE)
 
 
@@ -109,6 +117,8 @@ def main() -> None:
     parser.add_argument("--second", type=Path, metavar="FOLDER", help="a U-Net that was trained from another seed")
     parser.add_argument("--only", choices=("models", "recommended", "places", "second"), help="measure only this part")
     options = parser.parse_args()
+    if not options.folder and (options.only or options.second):
+        parser.error("--only and --second need the folder to measure in")
     if options.folder:
         measures: dict[str, Callable[[], dict[str, Any]]] = {
             "models": lambda: measure_models(options.folder, dict.fromkeys(NAMES, FOLDER)),

@@ -30,6 +30,7 @@ ATTACKS = {
     ("concept inversion", ""): "a learned word",
     ("merged with the original", "w = 0.5"): "mixed half with the original",
 }
+FIVE = "forget 5 objects"  # the task of the README's attacks
 LABELS = {"masked": "FIA", "random mask": "random mask of equal size"}  # of states, in the table
 
 
@@ -64,9 +65,9 @@ def results_table(result: DemoResult) -> str:
 
 def attacks_line(attacks: BenchAttacks) -> str:
     """Returns how much of the five objects some attacks bring back after FIA's new values."""
-    done = attacks["tasks"]["forget 5 objects"]["attacks"]
-    after = {(one["attack"], one["variant"]): one["states"][OURS]["after"] for one in done}
-    shares = ", ".join(f"{name} {share['percent']:.0f} %" for key, name in ATTACKS.items() if (share := after[key]))
+    done = attacks["tasks"][FIVE]["attacks"]
+    after = {(one["attack"], one["variant"]): one["states"][OURS]["after"]["percent"] for one in done}
+    shares = ", ".join(f"{name} {after[key]:.0f} %" for key, name in ATTACKS.items())
     return f"Detected again after [small attacks](docs/attacks.md): {shares}."
 
 
@@ -133,9 +134,13 @@ def main() -> None:
             )
         shutil.copy(DEMO / "result.json", DOCS / "demo.json")
         shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
-    if (BENCH / "attacks/attacks.json").exists():
-        shutil.copy(BENCH / "attacks/attacks.json", DOCS / "attacks.json")
-    attacks: BenchAttacks = json.loads((DOCS / "attacks.json").read_text())
+    new = BENCH / "attacks/attacks.json"
+    attacks: BenchAttacks = json.loads((new if new.exists() else DOCS / "attacks.json").read_text())
+    done = {(one["attack"], one["variant"]) for one in attacks["tasks"][FIVE]["attacks"]}
+    if missing := [" ".join(key) for key in ATTACKS if key not in done]:
+        raise SystemExit(f"{new} has no {missing[0]} yet: finish it (make attacks), or move it away.")
+    if new.exists():
+        shutil.copy(new, DOCS / "attacks.json")
     put(attacks_tables(attacks), "attacks", DOCS / "attacks.md")
     put(f"{results_table(json.loads((DOCS / 'demo.json').read_text()))}\n\n{attacks_line(attacks)}", "results")
 

@@ -51,6 +51,10 @@ class Layers:
                 raise UsageError(
                     f'--layers {pattern!r} matches no linear of {self.model}; --layers "*" lists all of them.'
                 )
+        if not layers:
+            raise UsageError(
+                f'{self.model} has no layer of the sites {self.sites!r}; --layers "*" lists all of its linears.'
+            )
         print(json.dumps(as_json(denoiser, layers), indent=2) if self.json else as_text(denoiser, layers))
 
 

@@ -1,5 +1,7 @@
-"""Whether a processor multiplies in half precision. One without instructions for it is many times slower than in
-float32.
+"""Whether a processor multiplies in half precision.
+
+One without instructions for it takes many times as long as in float32 (66 times on an AMD EPYC with AVX2 alone), one
+with them at most about as long (0.4 of it with AVX-512 BF16).
 """
 
 import logging
@@ -10,7 +12,7 @@ import torch
 
 log = logging.getLogger("fia")
 SIDE, TRIES = 256, 4
-SLOW = 4.0  # with instructions for it, no processor is slower than in float32
+SLOW = 4.0  # times as long as in float32
 
 
 @cache

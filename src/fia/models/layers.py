@@ -186,8 +186,8 @@ def find_layers(
 
 
 def patterns_in(text: str) -> list[str]:
-    """Returns the patterns of layer names in a text, where commas separate them."""
-    return [pattern.strip() for pattern in text.split(",")]
+    """Returns the patterns of layer names in a text, where commas separate them; at least one, which may be empty."""
+    return [pattern for own in text.split(",") if (pattern := own.strip())] or [""]
 
 
 def own_layer(module: nn.Module) -> Any:
