@@ -54,13 +54,13 @@ def markdown(content: BenchAttacks) -> str:
 
 
 def table(attacks: list[AttackScores]) -> str:
-    """Returns the table of a task: a row for each attack, a column for each state. Some cells may be empty."""
+    """Returns the table of a task: a row for each attack, a column for each state."""
     first = attacks[0]["states"]
     rows: list[tuple[str, dict[str, Proportion]]] = [(BEFORE, {state: own["before"] for state, own in first.items()})]
     rows += [(label_of(scores), {state: own["after"] for state, own in scores["states"].items()}) for scores in attacks]
     lines = [f"| still detected, % | {' | '.join(first)} |", f"|{'---|' * (len(first) + 1)}"]
     for name, cells in rows:
-        percents = " | ".join(f"{cells[state]['percent']:.0f}" if state in cells else "" for state in first)
+        percents = " | ".join(f"{own['percent']:.0f}" for own in cells.values())
         lines.append(f"| {name} | {percents} |")
     return "\n".join(lines)
 
