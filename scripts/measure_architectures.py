@@ -87,6 +87,8 @@ def measure_recommended(out: Path) -> dict[str, Any]:
 def measure_places(out: Path) -> dict[str, Any]:
     """Runs what is missing of the places of joint attention, and returns their scores."""
     methods = {name: FIA(replace(FOUND_WITH, layers=layers)) for name, layers in PLACES.items()}
+    own = REWRITTEN["testbed-mmdit"][0].settings
+    methods[f"all three, mu = {own.retain_weight:g}"] = FIA(own)
     scores, _ = Bench(out / "places", TUNING, DRAWING, FOLDER, "mmdit").run(CHOSEN, lambda _: methods)
     return made_with(TUNING) | {"settings": asdict(FOUND_WITH), "layers": PLACES, "tasks": scores}
 
