@@ -28,7 +28,7 @@ NOT_RUN = {
     "own-model.md": 5,
     "reproduce.md": 2,
     "serve.md": 1,
-    "transformer.md": 2,
+    "transformer.md": 3,
     "use-elsewhere.md": 7,
 }
 
