@@ -182,6 +182,17 @@ def test_the_command_lists_the_layers_from_the_configs_alone(tmp_path, capsys):
     layers = json.loads(capsys.readouterr().out)["layers"]
     assert layers["transformer_blocks.0.attn.to_k"] == {"outputs": 16, "inputs": 16, "first_input": 0}
     assert len(layers) == 3
+    assert main(["layers", str(tmp_path), "--layers", "*.to_k, *.to_q,", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["layers"]) == 6
+
+
+def test_the_command_refuses_a_known_denoiser_without_such_layers(tmp_path, capsys):
+    tiny_sd().save_pretrained(tmp_path)
+    config = tmp_path / "unet" / "config.json"
+    plain = {"down_block_types": ["DownBlock2D"] * 2, "mid_block_type": None, "up_block_types": ["UpBlock2D"] * 2}
+    config.write_text(json.dumps(json.loads(config.read_text()) | plain))
+    assert main(["layers", str(tmp_path)]) == 2
+    assert "has no layer of the sites 'both'" in capsys.readouterr().err
 
 
 def test_the_command_says_what_it_needs(tmp_path, capsys):
