@@ -9,7 +9,8 @@ and the others stay zero. The magnitude is
 over the weights of the row that are not missing. Controls: random signs, and the true ones.
 
 A rewritten weight is not zero. Then the attack guesses the places: those farthest from the fit of the layer at a low
-rank, as many as the edit changed. `places found` says how many of them are right.
+rank, as many as the edit changed. `places found` says how many of them are right. Where an edit changed more than half
+of a layer without setting it to zero, as training does, too little is left to guess from, and the layer stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -159,11 +160,11 @@ class Roots(Attack):
 
     def missing(self, edited: Matrix, true: Matrix) -> Places:
         """Returns the places that the attack takes for missing."""
-        changed = edited != true
-        if not changed.any():
-            return changed
-        zeros = edited == 0
-        return zeros if (zeros & changed).any() else outliers(edited, int(changed.sum()))
+        changed, zeros = edited != true, edited == 0
+        number = int(changed.sum())
+        if 2 * int((zeros & changed).sum()) > number:
+            return zeros
+        return outliers(edited, number) if 0 < 2 * number <= changed.numel() else torch.zeros_like(changed)
 
     def draw(self, case: Case, requests: Sequence[Request], learned: Learned, variant: str) -> list[Image.Image]:
         """Draws with the new weights."""
