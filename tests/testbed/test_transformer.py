@@ -29,7 +29,7 @@ def test_it_forgets(pipe: DiffusionPipeline, mask: NeuronMask) -> None:
         masked = percents(pipe, QUESTIONS, 20)
     assert untouched["still_detected"] >= 90  # of 20 images
     assert masked["still_detected"] <= 10
-    assert masked["kept"] >= 80
+    assert masked["kept"] >= 65
     assert masked["remains"] >= 90
 
 
