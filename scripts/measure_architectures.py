@@ -74,14 +74,13 @@ def measure_models(out: Path, folders: Mapping[str, Path]) -> dict[str, Any]:
 def measure_recommended(out: Path) -> dict[str, Any]:
     """Runs what is missing of the transformers' own settings, and returns their scores."""
     tasks: dict[str, dict[str, dict[str, Scores]]] = {}
-    for name, architecture in NAMES.items():
-        bench = Bench(out / f"{name}, as recommended", HELD_OUT, DRAWING, FOLDER, architecture)
-        settings = REWRITTEN[f"testbed-{architecture}"][0].settings
+    own = {name: REWRITTEN[f"testbed-{architecture}"][0].settings for name, architecture in NAMES.items()}
+    for name, settings in own.items():
+        bench = Bench(out / f"{name}, as recommended", HELD_OUT, DRAWING, FOLDER, NAMES[name])
         scores, _ = bench.run(CHOSEN, lambda _: {OURS: FIA(settings)})  # noqa: B023
         for task, rows in scores.items():
             tasks.setdefault(task, {})[name] = {OWN: rows[OURS], OWN_RANDOM: rows[RANDOM]}
-    own = {model: asdict(REWRITTEN[f"testbed-{architecture}"][0].settings) for model, architecture in NAMES.items()}
-    return made_with(HELD_OUT) | {"settings": own, "tasks": tasks}
+    return made_with(HELD_OUT) | {"settings": {name: asdict(used) for name, used in own.items()}, "tasks": tasks}
 
 
 def measure_places(out: Path) -> dict[str, Any]:

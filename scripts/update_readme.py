@@ -30,7 +30,6 @@ ATTACKS = {
     ("concept inversion", ""): "a learned word",
     ("merged with the original", "w = 0.5"): "mixed half with the original",
 }
-FIVE = "forget 5 objects"  # the task of the README's attacks
 LABELS = {"masked": "FIA", "random mask": "random mask of equal size"}  # of states, in the table
 
 
@@ -64,11 +63,17 @@ def results_table(result: DemoResult) -> str:
 
 
 def attacks_line(attacks: BenchAttacks) -> str:
-    """Returns how much of the five objects some attacks bring back after FIA's new values."""
-    done = attacks["tasks"][FIVE]["attacks"]
+    """Returns how much of the five objects some attacks bring back after FIA's new values.
+
+    Raises:
+        SystemExit: if one of them was not run yet.
+    """
+    done = attacks["tasks"]["forget 5 objects"]["attacks"]
     after = {(one["attack"], one["variant"]): one["states"][OURS]["after"]["percent"] for one in done}
+    if missing := [" ".join(key) for key in ATTACKS if key not in after]:
+        raise SystemExit(f"The attacks have no {missing[0]} yet: finish {BENCH} (make attacks), or move it away.")
     shares = ", ".join(f"{name} {after[key]:.0f} %" for key, name in ATTACKS.items())
-    return f"Detected again after [small attacks](docs/attacks.md): {shares}."
+    return f"Detected again after [cheap attacks](docs/attacks.md): {shares}."
 
 
 def put(block: str, name: str, page: Path = ROOT / "README.md") -> None:
@@ -136,13 +141,11 @@ def main() -> None:
         shutil.copy(DEMO / "comparison.png", DOCS / "comparison.png")
     new = BENCH / "attacks/attacks.json"
     attacks: BenchAttacks = json.loads((new if new.exists() else DOCS / "attacks.json").read_text())
-    done = {(one["attack"], one["variant"]) for one in attacks["tasks"][FIVE]["attacks"]}
-    if missing := [" ".join(key) for key in ATTACKS if key not in done]:
-        raise SystemExit(f"{new} has no {missing[0]} yet: finish it (make attacks), or move it away.")
+    attacked = attacks_line(attacks)
     if new.exists():
         shutil.copy(new, DOCS / "attacks.json")
     put(attacks_tables(attacks), "attacks", DOCS / "attacks.md")
-    put(f"{results_table(json.loads((DOCS / 'demo.json').read_text()))}\n\n{attacks_line(attacks)}", "results")
+    put(f"{results_table(json.loads((DOCS / 'demo.json').read_text()))}\n\n{attacked}", "results")
 
 
 if __name__ == "__main__":

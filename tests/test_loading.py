@@ -7,24 +7,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tiny_pipelines import tiny_sd
-from warned import warned
 
 from fia.loading import load_pipeline
-from fia.models import half_precision
 
 
 def test_the_testbed_loads_in_any_type():
     pipe = load_pipeline("testbed", device="cpu", dtype="bfloat16")
     assert pipe.unet.dtype == torch.bfloat16
     assert pipe.config._name_or_path == "testbed"
-
-
-def test_a_type_that_the_processor_is_slow_in_is_warned_of(monkeypatch):
-    monkeypatch.setattr(half_precision, "slowdown", lambda _dtype: 66.0)
-    half_precision.warn_if_slow.cache_clear()
-    with warned(r"no instructions for float16.*66 times.*--dtype float32"):
-        load_pipeline("testbed", device="cpu", dtype="float16")
-    half_precision.warn_if_slow.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from warned import warned
 
 from fia import load_testbed
 from fia.drawing.images import Drawing
+from fia.loading import load_pipeline
 from fia.models import half_precision
 
 CPU = torch.device("cpu")
@@ -22,6 +24,13 @@ def _forget_warnings() -> Iterator[None]:
 
 def pretend(monkeypatch: pytest.MonkeyPatch, slowdown: float) -> None:
     monkeypatch.setattr(half_precision, "slowdown", lambda _dtype: slowdown)
+
+
+def test_slowdown_compares_the_fastest_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([2.0, 1.0, 3.0, 2.0, 9.0, 6.0, 8.0, 7.0])  # in float32, then in bfloat16
+    clock = (time for taken in seconds for time in (0.0, taken))
+    monkeypatch.setattr(half_precision.time, "perf_counter", lambda: next(clock))
+    assert half_precision.slowdown.__wrapped__(torch.bfloat16) == 6.0
 
 
 @pytest.mark.parametrize(("slowdown", "slow"), [(0.3, False), (1.5, False), (66.0, True)])
@@ -44,3 +53,9 @@ def test_autocast_warns_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.Log
     assert len(messages) == autocast
     assert all("bfloat16: a product of matrices takes 66 times as long" in message for message in messages)
     assert all("--autocast" in message for message in messages)
+
+
+def test_a_model_in_such_a_type_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 66)
+    with warned(r"no instructions for float16.*66 times.*--dtype float32"):
+        load_pipeline("testbed", device="cpu", dtype="float16")

@@ -174,10 +174,11 @@ class Roots(Attack):
     def notes(self, case: Case, learned: Learned, variant: str) -> Mapping[str, float | str]:
         """Returns how many of the filled places the edit had changed, and how many of their signs are right, in %."""
         places = found = signed = right = 0
+        completed = self.completed(case)
         for name, weight in learned.items():
             edited = case.victim.unet.get_parameter(name).detach()
             true = case.original.unet.get_parameter(name).detach().to(edited)
-            missing = self.missing(edited.flatten(1), true.flatten(1)).view_as(edited)
+            missing = completed[name].missing.view_as(edited)
             changed = missing & (edited != true)
             filled = changed & (weight != 0)
             places, found = places + int(missing.sum()), found + int(changed.sum())

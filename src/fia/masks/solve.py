@@ -117,9 +117,9 @@ def _solve_sparse(quadratic: Quadratic, response: Tensor, rows: Tensor, columns:
     factor, inputs = quadratic.factor, response.shape[1]
     starts = counts.cumsum(0) - counts
     is_direct = int(counts.max()) <= factor.shape[1]
-    solved = torch.full_like(response[rows, columns], torch.nan)
+    solved = response.new_full((len(columns),), torch.nan)
     if _together_is_less(factor.shape[1], inputs, counts, is_direct=is_direct):
-        _solve_together(quadratic, response, rows, columns, solved)
+        _solve_together(quadratic, response, rows, columns, counts, solved)
     order = counts.argsort()
     order = order[torch.isin(order, rows[solved.isnan()])]
     if not len(order):
@@ -153,13 +153,15 @@ def _together_is_less(k: int, inputs: int, counts: Tensor, *, is_direct: bool) -
     return float(one_by_one.sum()) > len(counts) * USUAL_ITERATIONS * 4 * inputs * k
 
 
-def _solve_together(quadratic: Quadratic, response: Tensor, rows: Tensor, columns: Tensor, solved: Tensor) -> None:
+def _solve_together(
+    quadratic: Quadratic, response: Tensor, rows: Tensor, columns: Tensor, counts: Tensor, solved: Tensor
+) -> None:
     """Puts D of the rows that conjugate gradients solve into `solved`, of none if they do not solve the first ones."""
     outputs, inputs = response.shape
     together = Rows.sharing(quadratic.factor, quadratic.shift, torch.bincount(columns, minlength=inputs) / outputs)
     if together is None:
         return
-    starts = [0, *torch.bincount(rows, minlength=outputs).cumsum(0).tolist()]
+    starts = [0, *counts.cumsum(0).tolist()]
     edges = [0, *range(min(TRIAL, outputs), outputs, max(1, NUMBERS_TOGETHER // inputs)), outputs]
     for first, last in pairwise(edges):
         own = slice(starts[first], starts[last])
