@@ -64,7 +64,7 @@ class TemporalIntegral:
     Both are allocated at the start, before any short-lived tensors, so that the memory does not fragment.
     """
 
-    def __init__(self, shape: tuple[int, int], device: torch.device | None = None) -> None:
+    def __init__(self, shape: tuple[int, ...], device: torch.device | None = None) -> None:
         """Starts with no step.
 
         Args:

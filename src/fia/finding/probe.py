@@ -11,13 +11,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from ..concepts import Concept
 from ..errors import OutOfMemoryError
 from ..models.layers import layer_shapes
 from ..prompts import ConceptPairs, prompt_pairs
 from .collect import run_group, with_smaller_batches
+from .neurons import TemporalIntegral
 from .observe import Observer
-from .plan import FindingPlan
+from .plan import NAMES_AT_ONCE, FindingPlan
 from .progress import Progress
 from .saliency import connection_saliency
 from .sums import GroupStatistics
@@ -51,13 +55,25 @@ def answers(plan: FindingPlan, words: Sequence[str]) -> dict[str, float]:
         words: names of objects.
     """
     figures: dict[str, float] = {}
-    at_once = max(1, plan.memory.concepts - len(MADE_UP))
-    for first in range(0, len(words), at_once):
-        some = words[first : first + at_once]
+    for first in range(0, len(words), NAMES_AT_ONCE):
+        some = words[first : first + NAMES_AT_ONCE]
         *own, one, two = contrasts(plan, [Concept(word) for word in (*some, *MADE_UP)])
         usual = (one + two) / 2
         figures |= {word: value / usual if usual > 0 else 1.0 for word, value in zip(some, own, strict=True)}
     return figures
+
+
+class Total(TemporalIntegral):
+    """Keeps one number of a layer: S summed over its connections and over the steps."""
+
+    def __init__(self, _: tuple[int, int], device: torch.device | None = None) -> None:
+        """Starts with no step. `device` keeps the number; None means the CPU."""
+        super().__init__((), device)
+
+    def add(self, saliency: Tensor, temporal_ratio: float, *, count_ties: bool = False) -> None:
+        """Adds S of one more step."""
+        self.steps += 1
+        self.magnitude += saliency.sum().to(self.magnitude.device)
 
 
 def contrasts(plan: FindingPlan, concepts: Sequence[Concept]) -> list[float]:
@@ -79,13 +95,10 @@ def contrasts(plan: FindingPlan, concepts: Sequence[Concept]) -> list[float]:
 
     def collect(batch_size: int) -> list[float]:
         ratios = [0.0] * len(concepts)  # which connections are active does not matter
-        sums = GroupStatistics(layer_shapes(layers), ratios, PROMPTS, count_ties=False, device=plan.memory.integrals)
+        sums = GroupStatistics(layer_shapes(layers), ratios, PROMPTS, count_ties=False, integral=Total)
         with Observer(layers, connection_saliency, sums.receive) as observer:
             run_group(brief, group, observer, batch_size, steps)
-        return [
-            sum(float(layer.integrals[i].magnitude.sum()) for layer in sums.layers.values())
-            for i in range(len(concepts))
-        ]
+        return [sum(float(layer.integrals[i].magnitude) for layer in sums.layers.values()) for i in range(len(ratios))]
 
     with Progress(first, shown=False) as steps:
         return with_smaller_batches(brief, collect, steps)

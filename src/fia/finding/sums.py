@@ -19,11 +19,11 @@ from .saliency import contrastive_saliency
 class LayerStatistics:
     """The running sums of one layer."""
 
-    def __init__(self, shape: tuple[int, int], number_of_concepts: int, device: torch.device | None) -> None:
+    def __init__(self, integrals: list[TemporalIntegral]) -> None:
         self.base = Moments()
         self.base_mean_plus_std: Tensor | None = None  # set while the prompts of concepts arrive
         self.concept = Mean()
-        self.integrals = [TemporalIntegral(shape, device) for _ in range(number_of_concepts)]
+        self.integrals = integrals
 
 
 def by_source(rows: range, prompts: int) -> Iterator[tuple[int, range, slice]]:
@@ -58,6 +58,7 @@ class GroupStatistics:
         *,
         count_ties: bool,
         device: torch.device | None = None,
+        integral: type[TemporalIntegral] = TemporalIntegral,
     ) -> None:
         """Starts with no step.
 
@@ -67,9 +68,11 @@ class GroupStatistics:
             prompts_per_concept: P, the number of base prompts, and of prompts of each concept.
             count_ties: see `active_connections`.
             device: the device that keeps the sums over the steps. None means the CPU.
+            integral: keeps the sums of one concept in one layer.
         """
-        concepts = len(temporal_ratios)
-        self.layers = {name: LayerStatistics(shape, concepts, device) for name, shape in shapes.items()}
+        self.layers = {
+            name: LayerStatistics([integral(shape, device) for _ in temporal_ratios]) for name, shape in shapes.items()
+        }
         self.temporal_ratios = temporal_ratios
         self.prompts_per_concept = prompts_per_concept
         self.count_ties = count_ties
