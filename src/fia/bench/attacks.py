@@ -19,9 +19,10 @@ from ..attacks.merge import Merge
 from ..attacks.mma import MMA
 from ..attacks.noise import Noise
 from ..attacks.other_words import OtherWords
+from ..attacks.p4d import P4D
 from ..attacks.quantise import Quantise
 from ..attacks.records import AttackScores
-from ..attacks.relearning import RelearnLora
+from ..attacks.relearning import Benign, Relearn, RelearnHeld, RelearnLora
 from ..attacks.ring_a_bell import RingABell
 from ..attacks.roots import Roots
 from ..attacks.run import AttackRun, Extent, State
@@ -56,18 +57,22 @@ BUDGETS = Attacks(
     completion=Completion(steps=(2, 4)),
     image_prompt=ImagePrompt(strengths=(0.5, 0.9), pictures=8),
     other_words=OtherWords(words=3),
-    quantise=Quantise(bits=(4,)),
+    quantise=Quantise(bits=(8, 4)),
     merge=Merge(weights=(0.5,)),
     ring_a_bell=RingABell(population=40, generations=40, prompts=3),
     mma=MMA(candidates=64, batch=64, steps=30),
     unlearn_diff_atk=UnlearnDiffAtk(timesteps=2, iterations=10),
+    p4d=P4D(iterations=20, draws=2),
     inversion=Inversion(steps=30, batch_size=2, pictures=6),
     roots=Roots(rounds=100),
     relearn_lora=RelearnLora(steps=(15,), pictures=6, learning_rate=1e-3, batch_size=2),
+    relearn=Relearn(steps=(15,), pictures=6, learning_rate=1e-4, batch_size=2),
+    relearn_held=RelearnHeld(steps=(15,), pictures=6, learning_rate=1e-4, batch_size=2),
+    benign=Benign(steps=(15,), pictures=6, learning_rate=1e-4, batch_size=2),
 )
 CHOSEN = (  # in this order, because an interrupted run has the first of them
     *("completion", "merge", "inversion", "quantise", "relearn-lora", "other-words", "unlearn-diff-atk"),
-    *("ring-a-bell", "image-prompt", "noise", "mma", "roots"),
+    *("ring-a-bell", "image-prompt", "noise", "mma", "roots", "relearn", "relearn-held", "benign", "p4d"),
 )
 
 
