@@ -176,7 +176,7 @@ def parts(device: str) -> dict[str, tuple[Any, ...]]:
     usual = Settings(edit="zero", batch_size=batch, agnostic_ratio=0.8)
     # On two cores, a row of Stable Diffusion takes seconds, and all steps are alike, so we run few. The work that is
     # done once for a concept (allocating its sums, and the selection) usually spreads over ten steps, here over fewer.
-    several = replace(usual, prompts_per_concept=3, saliency_steps=5) if is_cpu else usual
+    several = replace(usual, prompts_per_concept=2, saliency_steps=3) if is_cpu else usual
     single = replace(usual, prompts_per_concept=1, saliency_steps=1) if is_cpu else usual
     # The words that every mask of a model retains are collected once, so they do not count.
     new_values: Any = {"edit": "rewrite", "agnostic_ratio": 1.01, "retained_words": 0}
@@ -201,7 +201,7 @@ def parts(device: str) -> dict[str, tuple[Any, ...]]:
         settings = replace(brief, prompts_per_concept=prompts, saliency_steps=steps)
         for what in ("denoise", "find"):
             result[f"memory {concepts} {prompts} {steps} {what}"] = (memory, little, concepts, settings, what)
-    for concepts in (1, 10, 30, 100):
+    for concepts in (1, 10, 30):
         result[f"scaling {concepts}"] = (memory, testbed, concepts, usual, "find")
     for name, settings in (("", several), ("rewriting ", replace(several, **new_values))):
         result[f"overhead {name}SDXL"] = (overhead, sdxl, 1 if is_cpu else 2, settings, 1 if is_cpu else 4)
