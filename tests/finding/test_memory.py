@@ -10,6 +10,7 @@ from warned import warned
 from fia.finding import memory
 from fia.finding.memory import MemoryPlan, plan_memory
 from fia.finding.neurons import TemporalIntegral
+from fia.finding.probe import Total
 from fia.finding.sums import GroupStatistics
 from fia.models.layers import MaskableLayer
 
@@ -64,6 +65,21 @@ def test_no_more_numbers_are_held_than_are_planned():
             statistics.receive("layer", range(row, row + 1), torch.rand(1, *shape))
             most = max(most, held())
     assert most == memory.SHARED + memory.FOR_A_CONCEPT * number
+
+
+def test_a_total_is_one_number_for_a_layer_of_any_size():
+    """It is the sum over the connections of what the integrals hold."""
+    collected = []
+    for integral in (TemporalIntegral, Total):
+        torch.manual_seed(0)
+        statistics = GroupStatistics({"layer": (10, 10)}, [0.0] * 2, 2, count_ties=False, integral=integral)
+        for _ in range(2):
+            statistics.receive("layer", range(6), torch.rand(6, 10, 10))
+        collected.append(statistics.layers["layer"].integrals)
+    for whole, total in zip(*collected, strict=True):
+        assert total.magnitude.numel() == total.frequency.numel() == 1
+        torch.testing.assert_close(total.magnitude, whole.magnitude.sum())
+        assert (total.steps, float(total.magnitude) > 0) == (2, True)
 
 
 def test_what_is_kept_of_a_batch_keeps_no_other_rows():
