@@ -49,7 +49,8 @@ def test_the_tasks_and_budgets() -> None:
     assert ATTACKED[0] == TASKS[0]
     assert ATTACKED[2] in TASKS
     assert [len(task.concepts) for task in ATTACKED] == [5, 1, 1]
-    assert len(BUDGETS.chosen(CHOSEN)) == len(CHOSEN)
+    assert len(CHOSEN) == len(set(CHOSEN))
+    assert BUDGETS.chosen(CHOSEN) == BUDGETS.chosen(["all"])
     for task in ATTACKED:
         assert {"FIA rewritten", "FIA", "ConceptPrune", "UCE", "RECE", "ESD-x", "ESD-u"} <= methods_for(task).keys()
 
