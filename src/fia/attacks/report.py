@@ -1,15 +1,13 @@
 """The report of attacks: one HTML file that holds everything and needs no network, and the table for the terminal."""
 
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
-
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from ..concepts import Concept
 from ..drawing.figure import Cell, contact_sheet
 from ..drawing.gallery import Gallery
 from ..evaluation import summary
+from ..evaluation.pages import fill_page
 from ..evaluation.report import coarse, inline
 from ..evaluation.run import UNTOUCHED
 from ..files import written_whole
@@ -61,16 +59,12 @@ def label_of(scores: AttackScores) -> str:
 
 def write_report(run: AttackRun, result: AttackResult, attacks: Sequence[Attack]) -> None:
     """Writes `attack.html` from the content of attack.json."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("fia.attacks"), PackageLoader("fia.evaluation")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
     first = result["attacks"][0]["states"]
     variants = [(attack, variant) for attack in attacks for variant in attack.variants]
-    page = environment.get_template("attack.html").render(
+    page = fill_page(
+        "attack.html",
+        "fia.attacks",
         result=result,
-        date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         names=[concept.name for concept in run.concepts],
         states=list(first),
         before=[summary.read(state["before"]) for state in first.values()],

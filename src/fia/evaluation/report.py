@@ -2,13 +2,11 @@
 
 import base64
 import csv
-import datetime
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -18,6 +16,7 @@ from ..files import written_whole
 from ..masks.mask import NeuronMask
 from . import summary
 from .charts import SHOULD, bars_figure, layers_figure, tradeoff_figure
+from .pages import fill_page
 from .questions import Group, first_of_each
 from .records import EvaluationResult, Scores, TaskResult
 from .run import UNTOUCHED, Evaluation
@@ -104,12 +103,9 @@ def write_report(
         tasks: the tasks of the result.
         mask: the mask that was evaluated; None for another edit.
     """
-    environment = Environment(
-        loader=PackageLoader("fia.evaluation", "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("report.html").render(
+    page = fill_page(
+        "report.html",
         result=result,
-        date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         names=[concept["name"] for concept in result["forgotten"]],
         headlines=[row for task in tasks for row in headlines(task, result["tasks"][task.name]["states"])],
         should=SHOULD,

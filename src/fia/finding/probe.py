@@ -95,7 +95,8 @@ def contrasts(plan: FindingPlan, concepts: Sequence[Concept]) -> list[float]:
 
     def collect(batch_size: int) -> list[float]:
         ratios = [0.0] * len(concepts)  # which connections are active does not matter
-        sums = GroupStatistics(layer_shapes(layers), ratios, PROMPTS, count_ties=False, integral=Total)
+        device = plan.memory.integrals
+        sums = GroupStatistics(layer_shapes(layers), ratios, PROMPTS, count_ties=False, device=device, integral=Total)
         with Observer(layers, connection_saliency, sums.receive) as observer:
             run_group(brief, group, observer, batch_size, steps)
         return [sum(float(layer.integrals[i].magnitude) for layer in sums.layers.values()) for i in range(len(ratios))]

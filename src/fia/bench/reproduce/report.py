@@ -1,14 +1,12 @@
 """The report of a protocol: one HTML file that sets the result beside the paper's table."""
 
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
-
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from ...drawing.gallery import Gallery
 from ...evaluation import summary
 from ...evaluation.charts import svg
+from ...evaluation.pages import fill_page
 from ...evaluation.records import Costs, Scores, TaskResult
 from ...evaluation.report import grid, inline
 from ...evaluation.run import RANDOM, UNTOUCHED, Evaluation
@@ -44,20 +42,16 @@ class Section(TypedDict):
 
 def write_report(plan: Plan, evaluation: Evaluation, result: Result, costs: Mapping[str, Costs]) -> None:
     """Writes `report.html` from the content of results.json and costs.json."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("fia.bench.reproduce"), PackageLoader("fia.evaluation")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
     main = result["tasks"][plan.protocol.measured]["states"]
     figure = None
     if plan.protocol.task.keep:
         figure = svg(tradeoff_figure({plan.protocol.task.name: main}), "What is still detected against what is kept")
-    page = environment.get_template("reproduce.html").render(
+    page = fill_page(
+        "reproduce.html",
+        "fia.bench.reproduce",
         result=result,
         protocol=plan.protocol,
         concepts=[concept.name for concept in plan.protocol.task.concepts],
-        date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         rows=beside_the_paper(plan.protocol, result["tasks"], plan.states),
         ours=(OURS, ZEROS),
         controls=(UNTOUCHED, RANDOM),
