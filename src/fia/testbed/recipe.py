@@ -57,7 +57,7 @@ class TrainingRecipe:
 
     world: Literal["small", "large"] = "small"
     """what the model learns: the package's world, or one with 120 objects and scenes with two subjects. The large one
-    goes on from the autoencoder and the U-Net of --parts (by default the package's); the CLIP and the judge are new"""
+    goes on from --parts (by default the package's)"""
     without: tuple[str, ...] = ()
     """subjects that the denoiser never sees, such as: church "golf ball"; the other parts see them"""
 

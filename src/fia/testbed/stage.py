@@ -143,6 +143,25 @@ def copy_weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def inherit(model: nn.Module, earlier: nn.Module, rows: Mapping[str, int], known: Mapping[str, int]) -> None:
+    """Copies the weights of an earlier model that knows fewer names into a model, in place.
+
+    Args:
+        model: the model. Its weights for names that the earlier one does not know stay as they are.
+        earlier: the earlier model, of the same architecture.
+        rows: the row of each name (a token, or a label) in those weights of the model that have a row for each.
+        known: the same rows in the earlier model.
+    """
+    shared = [name for name in rows if name in known]
+    before = earlier.state_dict()
+    for key, value in model.state_dict().items():
+        if value.shape == before[key].shape:
+            value.copy_(before[key])
+        else:
+            value[[rows[name] for name in shared]] = before[key][[known[name] for name in shared]]
+
+
+@torch.no_grad()
 def update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
     """Moves the average towards the model's weights. Whole numbers (counters) are copied."""
     for key, value in model.state_dict().items():

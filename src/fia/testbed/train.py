@@ -45,7 +45,7 @@ from .places import IMAGE_SIZE
 from .pretrained import FOLDER, SHARED, Architecture, catalogue_of, load_classifier, load_clip
 from .recipe import REFINEMENTS, TrainingRecipe
 from .scenes import Scenes
-from .stage import copy_weights, train_stage
+from .stage import copy_weights, inherit, train_stage
 from .transformer import build_transformer
 
 BUILDERS: dict[Architecture, Callable[[], Any]] = {"unet": build_unet, "dit": build_transformer, "mmdit": build_mmdit}
@@ -109,7 +109,11 @@ class Training:
         if self.finished is not None:
             return load_clip(self.finished)[0].to(self.device)
         torch.manual_seed(self.recipe.clip.seed)
-        clip = build_clip(tokenizer).to(self.device)
+        clip = build_clip(tokenizer)
+        if self.parts is not None:
+            earlier, known = load_clip(self.parts)
+            inherit(clip, earlier, tokenizer.get_vocab(), known.get_vocab())
+        clip = clip.to(self.device)
         if self.device.type == "cpu":
             clip.set_attn_implementation("eager")  # because its backward pass is several times faster
         self.train("clip", clip, CLIPTask(clip, tokenizer, self.scenes, self.recipe.clip.batch_size), self.begun)
@@ -119,7 +123,11 @@ class Training:
         if self.finished is not None:
             return load_classifier(self.finished).to(self.device)
         torch.manual_seed(self.recipe.classifier.seed)
-        classifier = build_classifier(heads_of(self.recipe.catalogue)).to(self.device)
+        classifier = build_classifier(heads_of(self.recipe.catalogue))
+        if self.parts is not None:
+            earlier = load_classifier(self.parts)
+            inherit(classifier, earlier, classifier.config.label2id, earlier.config.label2id)
+        classifier = classifier.to(self.device)
         task = ClassifierTask(classifier, self.scenes, self.recipe.classifier.batch_size)
         self.train("classifier", classifier, task, self.begun)
         return classifier
@@ -197,8 +205,8 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         parts: a folder that an earlier training wrote. Its autoencoder, CLIP and classifier are used as they are, and
             only the denoiser is trained: from scratch or, with `recipe.further`, from the denoiser in that folder.
             None trains everything. For a transformer, and for the large world, None takes the package's weights. If
-            `parts` know the small world and the recipe learns the large one, the CLIP and the classifier are new, and
-            the autoencoder and the denoiser go on from those of `parts`.
+            `parts` know the small world and the recipe learns the large one, every part goes on from that of `parts`;
+            the CLIP's new words and the classifier's new answers start untrained.
 
     Raises:
         FileNotFoundError: if `parts` is not such a folder.
