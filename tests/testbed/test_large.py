@@ -16,7 +16,7 @@ from fia.testbed.classifier import NOTHING, build_classifier, heads_of, judged_s
 from fia.testbed.clip import MAX_TOKENS, CLIPTask, build_clip, load_tokenizer
 from fia.testbed.judge import load_judge
 from fia.testbed.large import LARGE
-from fia.testbed.pretrained import FOLDER, catalogue_of, load_testbed
+from fia.testbed.pretrained import FOLDER, catalogue_of, load_classifier, load_testbed
 from fia.testbed.recipe import TrainingRecipe
 from fia.testbed.scenes import HALF, Scenes
 from fia.testbed.train import train_testbed
@@ -117,12 +117,14 @@ def test_the_shipped_model_knows_the_small_world() -> None:
 
 
 @pytest.mark.slow
-def test_it_goes_on_from_the_shipped_autoencoder_and_unet(large_model: Path) -> None:
+def test_every_part_goes_on_from_the_shipped_one(large_model: Path) -> None:
     assert catalogue_of(large_model) is LARGE
     shipped, grown = load_testbed(), load_testbed(large_model)
-    for part in ("vae", "unet"):
-        before, after = (getattr(pipe, part).state_dict() for pipe in (shipped, grown))
-        share = [(after[key] - before[key]).norm() / before[key].norm().clamp(min=1e-3) for key in before]
+    pairs = [(getattr(shipped, part), getattr(grown, part)) for part in ("vae", "unet", "text_encoder")]
+    for earlier, later in [*pairs, (load_classifier(), load_classifier(large_model))]:
+        before, after = earlier.state_dict(), later.state_dict()
+        same = [key for key, weight in before.items() if weight.dim() and weight.shape == after[key].shape]
+        share = [(after[key] - before[key]).norm() / before[key].norm().clamp(min=1e-3) for key in same]
         assert 0 < torch.stack(share).mean() < 0.1  # two small steps from the shipped weights, in float16
     assert grown.text_encoder.config.vocab_size > shipped.text_encoder.config.vocab_size
     assert set(load_judge(large_model).heads) == {"subject", "place", "style", "attribute", "second"}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fia.testbed.stage import Recipe, seeded, train_stage
+from fia.testbed.stage import Recipe, inherit, seeded, train_stage
 
 RECIPE = Recipe(images=40, batch_size=4, learning_rate=0.05, warmup_steps=2)
 
@@ -60,6 +60,15 @@ def test_a_training_goes_on_after_the_losses_of_an_earlier_one(tmp_path: Path, m
     assert seen == [6, 7, 8, 9]
     assert losses[:3] == earlier
     assert [step for step, _ in losses[3:]] == [6, 8]
+
+
+def test_names_that_an_earlier_model_knows_keep_their_weights() -> None:
+    earlier, model = (nn.Sequential(nn.Embedding(number, 4), nn.Linear(4, 4)) for number in (2, 3))
+    untrained = model[0].weight[2].clone()
+    inherit(model, earlier, {"dog": 0, "cat": 1, "robot": 2}, {"cat": 0, "dog": 1})
+    assert torch.equal(model[0].weight, torch.stack([earlier[0].weight[1], earlier[0].weight[0], untrained]))
+    assert torch.equal(model[1].weight, earlier[1].weight)
+    assert torch.equal(model[1].bias, earlier[1].bias)
 
 
 def test_a_training_that_would_not_go_on_is_refused(tmp_path: Path) -> None:
