@@ -19,11 +19,12 @@ from fia.models.pipelines import get_denoiser
 from fia.testbed.autoencoder import build_autoencoder
 from fia.testbed.clip import MAX_TOKENS, build_clip, load_tokenizer
 from fia.testbed.denoiser import DenoiserTask, build_unet
+from fia.testbed.folders import curves_file
 from fia.testbed.pretrained import SHARED, Architecture, load_classifier, load_clip, load_testbed
 from fia.testbed.recipe import TrainingRecipe
 from fia.testbed.scenes import Scenes
 from fia.testbed.stage import Recipe
-from fia.testbed.train import curves_file, extract_text_encoder, train_testbed
+from fia.testbed.train import extract_text_encoder, train_testbed
 from fia.testbed.world import PLACE_NAMES, STYLE_NAMES, SUBJECTS
 
 pytestmark = pytest.mark.slow

@@ -23,25 +23,17 @@ from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import (
-    CLIPImageProcessorPil,
-    CLIPModel,
-    CLIPTextModel,
-    CLIPTokenizer,
-    PreTrainedModel,
-    ResNetForImageClassification,
-)
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, ResNetForImageClassification
 
 from ..errors import NotFoundError, UsageError
-from ..files import folder_written_whole, read_json, written_whole
-from ..models.pipelines import get_denoiser
+from ..files import read_json, written_whole
 from ..provenance import hash_file
 from .autoencoder import AutoencoderTask, build_autoencoder, set_scaling_factor
 from .classifier import ClassifierTask, build_classifier, heads_of
 from .clip import CLIPTask, build_clip, load_tokenizer
 from .denoiser import DenoiserTask, build_scheduler, build_unet
+from .folders import DENOISER_FILE, curves_file, image_processor, save
 from .mmdit import ABSENT, build_flow_scheduler, build_mmdit
-from .places import IMAGE_SIZE
 from .pretrained import FOLDER, SHARED, Architecture, catalogue_of, load_classifier, load_clip
 from .recipe import REFINEMENTS, TrainingRecipe
 from .scenes import Scenes
@@ -50,13 +42,6 @@ from .transformer import build_transformer
 
 BUILDERS: dict[Architecture, Callable[[], Any]] = {"unet": build_unet, "dit": build_transformer, "mmdit": build_mmdit}
 COMPILERS = ("g++", "clang++", "c++", "cl")
-
-
-DENOISER_FILE: dict[Architecture, Path] = {
-    "unet": Path("model", "unet", SAFETENSORS_WEIGHTS_NAME),
-    "dit": Path("dit", "transformer", SAFETENSORS_WEIGHTS_NAME),
-    "mmdit": Path("mmdit", "transformer", SAFETENSORS_WEIGHTS_NAME),
-}
 
 
 class Training:
@@ -274,11 +259,6 @@ def learns_more(recipe: TrainingRecipe, parts: Path) -> bool:
     return known is not recipe.catalogue
 
 
-def curves_file(folder: Path, architecture: Architecture) -> Path:
-    """Returns the file with the losses of all stages of a training, or of its transformer."""
-    return (folder if architecture == "unet" else folder / architecture) / "curves.json"
-
-
 def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:
     """Returns a copy of the CLIP's text tower, in the class that diffusers pipelines expect."""
     text_encoder = CLIPTextModel(clip.config.text_config).to(clip.device)
@@ -286,28 +266,3 @@ def extract_text_encoder(clip: CLIPModel) -> CLIPTextModel:
     own = text_encoder.state_dict()
     text_encoder.load_state_dict({k: weights[k if k in weights else f"text_model.{k}"] for k in own})
     return text_encoder.eval()
-
-
-def image_processor() -> CLIPImageProcessorPil:
-    """Returns the processor that turns an image into numbers in [-1, 1] for the CLIP and the classifier."""
-    side = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
-    return CLIPImageProcessorPil(size=side, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
-
-
-def save(
-    model: PreTrainedModel | DiffusionPipeline,
-    folder: Path,
-    *companions: CLIPTokenizer | CLIPImageProcessorPil,
-) -> None:
-    """Writes a model in float16 and its companions to a temporary folder, then moves that into place."""
-    # The text encoder stays float32, because transformers loads the stored type and diffusers loads float32.
-    halved = [get_denoiser(model), model.vae] if isinstance(model, DiffusionPipeline) else [model]
-    halved = [part for part in halved if part is not None]
-    for part in halved:
-        part.half()
-    with folder_written_whole(folder) as partial:
-        model.save_pretrained(partial)
-        for companion in companions:
-            companion.save_pretrained(partial)
-    for part in halved:
-        part.float()
