@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from large_model import RECIPE, TINY
 
 from fia import attack, evaluate, find, random_mask
 from fia.bench.sheet import sheet_entries
 from fia.edits.weight_edit import WeightEdit
 from fia.testbed.captions import all_captions
-from fia.testbed.classifier import NOTHING, build_classifier, heads_of, judged_scenes
+from fia.testbed.classifier import NOTHING, build_classifier, classify, heads_of, judged_scenes
 from fia.testbed.clip import MAX_TOKENS, CLIPTask, build_clip, load_tokenizer
 from fia.testbed.judge import load_judge
 from fia.testbed.large import LARGE
@@ -23,6 +24,7 @@ from fia.testbed.train import train_testbed
 from fia.testbed.world import OBJECTS, PERSONS, SMALL
 
 NUMBER = 400
+PARTS = Path(__file__).parents[2] / "testbed-large"
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,17 @@ def test_the_shipped_model_knows_the_small_world() -> None:
     assert catalogue_of(FOLDER) is SMALL
 
 
+def test_the_parts_in_the_repository_know_the_large_world(large: Scenes) -> None:
+    assert catalogue_of(PARTS) is LARGE
+    batch = large.sample(256, generator())
+    autoencoder = AutoencoderKL.from_pretrained(PARTS / "model", subfolder="vae")
+    with torch.no_grad():
+        decoded = autoencoder.decode(autoencoder.encode(batch.images).latent_dist.mean).sample
+    for images, least in ((batch.images, 0.95), (decoded, 0.9)):
+        judged = classify(load_classifier(PARTS), images, heads_of(LARGE))
+        assert (judged["subject"] == batch.subjects).float().mean() > least
+
+
 @pytest.mark.slow
 def test_every_part_goes_on_from_the_shipped_one(large_model: Path) -> None:
     assert catalogue_of(large_model) is LARGE
@@ -138,6 +151,18 @@ def test_it_can_be_trained_further(large_model: Path, tmp_path: Path, monkeypatc
     assert catalogue_of(tmp_path / "further") is LARGE
     with pytest.raises(ValueError, match=r"know the large world; give world='large'"):
         train_testbed(tmp_path / "small", replace(RECIPE, world="small"), torch.device("cpu"), large_model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without", [(), ("church",)])
+def test_its_unet_goes_on_from_the_packages_unless_it_must_never_see_something(
+    large_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
+    train_testbed(tmp_path, replace(RECIPE, without=without), torch.device("cpu"), parts=large_model)
+    before, after = (load_testbed(folder).unet.state_dict() for folder in (FOLDER, tmp_path))
+    share = torch.stack([(after[key] - before[key]).norm() / before[key].norm().clamp(min=1e-3) for key in before])
+    assert (share.mean() > 0.5) if without else (share.mean() < 0.1)
 
 
 @pytest.mark.slow

@@ -120,8 +120,8 @@ class Training:
     def pipeline(self, autoencoder: AutoencoderKL, clip: CLIPModel, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
         torch.manual_seed(self.recipe.denoiser.seed)
         denoiser = BUILDERS[self.recipe.architecture]()
-        if self.parts is not None and (self.recipe.further or self.finished is None):
-            denoiser.load_state_dict(load_file(self.parts / DENOISER_FILE[self.recipe.architecture]))
+        if self.start is not None:
+            denoiser.load_state_dict(load_file(self.start))
         denoiser = denoiser.to(self.device, memory_format=torch.channels_last)
         if self.device.type == "cpu" and not isinstance(denoiser, SD3Transformer2DModel):
             denoiser.set_attn_processor(AttnProcessor())  # faster, as in `clip`
@@ -152,6 +152,18 @@ class Training:
             requires_safety_checker=False,
         )
 
+    @property
+    def start(self) -> Path | None:
+        """The denoiser's weights that its training goes on from, or None if it starts untrained.
+
+        A denoiser of the large world goes on from one of the small world, unless there is something it must never see.
+        """
+        if self.parts is not None and self.recipe.further:
+            return self.parts / DENOISER_FILE[self.recipe.architecture]
+        if self.recipe.world == "large" and not self.recipe.without:
+            return (FOLDER if self.finished is not None else self.parts or FOLDER) / DENOISER_FILE["unet"]
+        return None
+
     def refine(self, denoiser: nn.Module, task: nn.Module) -> None:
         """Trains a U-Net further in the stages of REFINEMENTS. Each starts from the mean of earlier stages' weights."""
         basis, left = self.denoiser_basis(), {"denoiser": copy_weights(denoiser)}
@@ -175,8 +187,8 @@ class Training:
             basis |= {f"{name}.images": getattr(self.recipe, name).images for name in ("autoencoder", "clip")}
         else:
             weights.append(self.parts / "clip" / "model.safetensors")
-        if self.recipe.further or self.finished is None:
-            weights.append(self.parts / DENOISER_FILE[self.recipe.architecture])
+        if self.start is not None:
+            weights.append(self.start)
         return basis | {"parts": hashlib.sha256(b"".join(file.read_bytes() for file in weights)).hexdigest()}
 
 
@@ -188,10 +200,11 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         recipe: how long and how to train each part.
         device: the device to train on.
         parts: a folder that an earlier training wrote. Its autoencoder, CLIP and classifier are used as they are, and
-            only the denoiser is trained: from scratch or, with `recipe.further`, from the denoiser in that folder.
-            None trains everything. For a transformer, and for the large world, None takes the package's weights. If
-            `parts` know the small world and the recipe learns the large one, every part goes on from that of `parts`;
-            the CLIP's new words and the classifier's new answers start untrained.
+            only the denoiser is trained: from scratch (in the large world from the package's) or, with
+            `recipe.further`, from the denoiser in that folder. None trains everything. For a transformer, and for the
+            large world, None takes the package's weights. If `parts` know the small world and the recipe learns the
+            large one, every part goes on from that of `parts`; the CLIP's new words and the classifier's new answers
+            start untrained.
 
     Raises:
         FileNotFoundError: if `parts` is not such a folder.
