@@ -149,6 +149,8 @@ def test_it_can_be_trained_further(large_model: Path, tmp_path: Path, monkeypatc
     further = replace(RECIPE, further=True, denoiser=replace(TINY, images=88))
     train_testbed(tmp_path / "further", further, torch.device("cpu"), parts=large_model)
     assert catalogue_of(tmp_path / "further") is LARGE
+    with pytest.raises(FileNotFoundError, match="there is no folder model/unet in it"):
+        train_testbed(tmp_path / "no-unet", further, torch.device("cpu"), parts=PARTS)
     with pytest.raises(ValueError, match=r"know the large world; give world='large'"):
         train_testbed(tmp_path / "small", replace(RECIPE, world="small"), torch.device("cpu"), large_model)
 

@@ -220,7 +220,7 @@ def test_going_on_needs_a_denoiser_to_go_on_with(trained: Path, tmp_path: Path) 
     further = replace(shortest_recipe(), further=True)
     with pytest.raises(ValueError, match=r"give its folder as parts \(--parts\)"):
         train_testbed(tmp_path, further, torch.device("cpu"))
-    with pytest.raises(FileNotFoundError, match="there is no folder dit in it"):
+    with pytest.raises(FileNotFoundError, match="there is no folder dit/transformer in it"):
         train_testbed(tmp_path, replace(further, architecture="dit"), torch.device("cpu"), trained)
     without = shutil.copytree(trained, tmp_path / "without", ignore=shutil.ignore_patterns("curves.json"))
     with pytest.raises(FileNotFoundError, match=r"curves\.json is missing; it says how long"):

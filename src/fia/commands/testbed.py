@@ -29,6 +29,7 @@ class Train:
       fia testbed train --out runs/dit --architecture dit
       fia testbed train --out runs/never-knew --parts runs/testbed --without church "golf ball" --no-refine
       fia testbed train --out runs/longer --parts runs/testbed --further --denoiser.images 5000000
+      fia testbed train --out runs/large --world large --parts testbed-large   # in a checkout
     """
 
     out: Folder

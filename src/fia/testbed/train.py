@@ -216,7 +216,9 @@ def train_testbed(out: Path, recipe: TrainingRecipe, device: torch.device, parts
         parts = FOLDER
     if parts is None and recipe.further:
         raise UsageError("further=True continues to train a finished denoiser; give its folder as parts (--parts).")
-    needed = ["model", "clip", "classifier"] + ([recipe.architecture] if recipe.further and not is_unet else [])
+    needed = ["model", "clip", "classifier"]
+    if recipe.further:
+        needed.append(DENOISER_FILE[recipe.architecture].parent.as_posix())
     for name in needed:
         if parts is not None and not (parts / name).is_dir():
             raise NotFoundError(
