@@ -158,11 +158,10 @@ class Training:
 
         A denoiser of the large world goes on from one of the small world, unless there is something it must never see.
         """
-        if self.parts is not None and self.recipe.further:
-            return self.parts / DENOISER_FILE[self.recipe.architecture]
-        if self.recipe.world == "large" and not self.recipe.without:
-            return (FOLDER if self.finished is not None else self.parts or FOLDER) / DENOISER_FILE["unet"]
-        return None
+        folder = self.parts if self.recipe.further else None
+        if self.recipe.world == "large" and not (self.recipe.further or self.recipe.without):
+            folder = self.parts if self.finished is None else FOLDER
+        return None if folder is None else folder / DENOISER_FILE[self.recipe.architecture]
 
     def refine(self, denoiser: nn.Module, task: nn.Module) -> None:
         """Trains a U-Net further in the stages of REFINEMENTS. Each starts from the mean of earlier stages' weights."""
