@@ -158,10 +158,10 @@ def test_it_can_be_trained_further(large_model: Path, tmp_path: Path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("without", [(), ("church",)])
 def test_its_unet_goes_on_from_the_packages_unless_it_must_never_see_something(
-    large_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: tuple[str, ...]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr("fia.testbed.denoiser.POOL_SIZE", 128)
-    train_testbed(tmp_path, replace(RECIPE, without=without), torch.device("cpu"), parts=large_model)
+    train_testbed(tmp_path, replace(RECIPE, without=without), torch.device("cpu"), parts=PARTS)
     before, after = (load_testbed(folder).unet.state_dict() for folder in (FOLDER, tmp_path))
     share = torch.stack([(after[key] - before[key]).norm() / before[key].norm().clamp(min=1e-3) for key in before])
     assert (share.mean() > 0.5) if without else (share.mean() < 0.1)
