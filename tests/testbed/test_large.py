@@ -11,6 +11,7 @@ from large_model import RECIPE, TINY
 
 from fia import attack, evaluate, find, random_mask
 from fia.bench.sheet import sheet_entries
+from fia.drawing.images import generate_images
 from fia.edits.weight_edit import WeightEdit
 from fia.testbed.captions import all_captions
 from fia.testbed.classifier import NOTHING, build_classifier, classify, heads_of, judged_scenes
@@ -118,7 +119,7 @@ def test_the_shipped_model_knows_the_small_world() -> None:
     assert catalogue_of(FOLDER) is SMALL
 
 
-def test_the_parts_in_the_repository_know_the_large_world(large: Scenes) -> None:
+def test_the_model_in_the_repository_knows_the_large_world(large: Scenes) -> None:
     assert catalogue_of(PARTS) is LARGE
     batch = large.sample(256, generator())
     autoencoder = AutoencoderKL.from_pretrained(PARTS / "model", subfolder="vae")
@@ -127,6 +128,17 @@ def test_the_parts_in_the_repository_know_the_large_world(large: Scenes) -> None
     for images, least in ((batch.images, 0.95), (decoded, 0.9)):
         judged = classify(load_classifier(PARTS), images, heads_of(LARGE))
         assert (judged["subject"] == batch.subjects).float().mean() > least
+    assert sum(file.stat().st_size for file in PARTS.rglob("*") if file.is_file()) < 30e6
+
+
+@pytest.mark.slow
+def test_the_model_in_the_repository_draws_the_large_world() -> None:
+    names = [subject.name for subject in LARGE.objects[::4]]
+    prompts = [f"a photo of {thing.phrase(thing.name)} in a park" for thing in LARGE.objects[::4]]
+    pipe = load_testbed(PARTS)
+    images = generate_images(pipe, prompts, range(30), num_inference_steps=8, guidance_scale=4.0, progress=False)
+    seen = load_judge(PARTS).answer(images)["subject"]
+    assert sum(one == name for one, name in zip(seen, names, strict=True)) >= 27
 
 
 @pytest.mark.slow
@@ -149,8 +161,9 @@ def test_it_can_be_trained_further(large_model: Path, tmp_path: Path, monkeypatc
     further = replace(RECIPE, further=True, denoiser=replace(TINY, images=88))
     train_testbed(tmp_path / "further", further, torch.device("cpu"), parts=large_model)
     assert catalogue_of(tmp_path / "further") is LARGE
+    parts = shutil.copytree(PARTS, tmp_path / "parts", ignore=shutil.ignore_patterns("unet"))
     with pytest.raises(FileNotFoundError, match="there is no folder model/unet in it"):
-        train_testbed(tmp_path / "no-unet", further, torch.device("cpu"), parts=PARTS)
+        train_testbed(tmp_path / "no-unet", further, torch.device("cpu"), parts=parts)
     with pytest.raises(ValueError, match=r"know the large world; give world='large'"):
         train_testbed(tmp_path / "small", replace(RECIPE, world="small"), torch.device("cpu"), large_model)
 

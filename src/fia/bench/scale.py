@@ -151,8 +151,8 @@ class ScaleBench(Bench):
         """
         if catalogue_of(weights) is not LARGE:
             raise UsageError(
-                f"weights={weights} do not know the large world. Train it: fia testbed train --world large --out "
-                "runs/large; then give --weights runs/large."
+                f"weights={weights} do not know the large world. Give --weights testbed-large, a folder of the "
+                "repository, or train it: fia testbed train --world large --out runs/large."
             )
         super().__init__(out, world, drawing, weights)
 

@@ -63,7 +63,7 @@ class BenchCommand:
       fia bench --out runs/bench --quick                                  # two tasks, under ten minutes on two cores
       fia bench --out runs/bench                                          # everything; hours on two cores
       fia bench --out runs/styles --tasks "forget all styles" --methods FIA UCE
-      fia bench --out runs/scale --scale --weights runs/large             # the large world; hours on two cores
+      fia bench --out runs/scale --scale --weights testbed-large          # the large world; hours on two cores
       fia bench --out runs/bench --attacks                                # the attacks; hours on two cores
       fia bench testbed --task imagenette5 --no-quality --out runs/imagenette5 --dry-run
       fia bench ./my-model --task imagenette10 --captions captions.json --inception inception.pt --out runs/ten
@@ -83,8 +83,9 @@ class BenchCommand:
     --attacks, generate a third of the images, and run only the task to forget five objects. With --scale, only
     generate fewer images."""
     scale: bool = False
-    """Forget more and more objects of the large world, whose model --weights must hold (fia testbed train --world
-    large). The number of images is fixed, and smaller with --quick."""
+    """Forget more and more objects of the large world, whose model --weights must hold: testbed-large of the
+    repository, or what fia testbed train --world large writes. The number of images is fixed, and smaller with
+    --quick."""
     attacks: bool = False
     """Attack every method's edit instead of measuring it. The images and budgets are fixed."""
     never_knew: Path | None = None

@@ -3,6 +3,8 @@
 As in Stable Diffusion, the U-Net has cross-attention at the full latent resolution, 8x8, and below.
 """
 
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
@@ -16,7 +18,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from torch import Tensor, nn
-from tqdm.auto import trange
+from tqdm.auto import tqdm, trange
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .autoencoder import LATENT_CHANNELS, LATENT_SIZE
@@ -93,6 +95,9 @@ Predictor = Callable[[Tensor, Tensor, Text], Tensor]  # of noisy latents, timest
 
 def predictor(denoiser: Denoiser, *, compiled: bool) -> Predictor:
     """Returns what calls a denoiser in the way of its architecture."""
+    if compiled:
+        tqdm.write("Compiling the denoiser first, which takes minutes. --no-compile begins at once.", file=sys.stderr)
+        warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")  # in diffusers
     predict = torch.compile(denoiser) if compiled else denoiser
 
     def call(noisy: Tensor, timesteps: Tensor, text: Text) -> Tensor:
