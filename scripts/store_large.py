@@ -1,15 +1,16 @@
-"""Copies a trained large world (runs/large) to testbed-large, with the U-Net's matrices in eight bits.
+"""Adds the U-Net of a training with --parts testbed-large (runs/large) to that folder, its matrices in eight bits.
 
-In float16 the whole model is 39 MB; so it is under 30. Any of diffusers' loaders reads it, as float32.
+In float16 the whole model is 39 MB, so it is under 30. Any loader of diffusers reads it as float32.
 """
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
 import torch
-from documents import ROOT
 from safetensors.torch import load_file, save_file
+from update_readme import ROOT
 
 from fia.files import written_whole
 from fia.testbed.folders import DENOISER_FILE
@@ -21,15 +22,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trained", type=Path, nargs="?", default=ROOT / "runs" / "large", help="the trained folder")
     trained: Path = parser.parse_args().trained
-    for name in ("model", "clip", "classifier"):
-        shutil.copytree(trained / name, STORED / name, dirs_exist_ok=True)
-    shutil.copy(trained / "curves.json", STORED)
+    shutil.copytree(trained / "model", STORED / "model", ignore=shutil.ignore_patterns("vae"), dirs_exist_ok=True)
     weights = load_file(trained / DENOISER_FILE["unet"])
     for name, weight in weights.items():
         if weight.dim() > 1:
             weights[name] = weight.to(torch.float8_e4m3fn)
     with written_whole(STORED / DENOISER_FILE["unet"]) as partial:
         save_file(weights, partial, metadata={"format": "pt"})
+    before, added = (json.loads((folder / "curves.json").read_text()) for folder in (STORED, trained))
+    (STORED / "curves.json").write_text(json.dumps(before | added))
+    for file in STORED.glob("*/**/tokenizer.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()), separators=(",", ":")))
 
 
 if __name__ == "__main__":

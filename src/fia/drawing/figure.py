@@ -98,19 +98,38 @@ def _colour(heading: str) -> str:
 
 def contact_sheet(sections: Mapping[str, Sequence[Cell]], columns: int) -> Image.Image:
     """Returns a picture of labelled images: one grid for each section, under its heading."""
-    cell = TILE + GAP + ANSWER
-    heights = [HEADING + cell * -(-len(cells) // columns) for cells in sections.values()]
-    picture = Image.new("RGB", (columns * (TILE + GAP) + GAP, sum(heights) + GAP), "white")
+    grids = {
+        heading: [cells[i : i + columns] for i in range(0, len(cells), columns)] for heading, cells in sections.items()
+    }
+    height = GAP + sum(HEADING + sum(map(_row_height, grid)) for grid in grids.values())
+    picture = Image.new("RGB", (columns * (TILE + GAP) + GAP, height), "white")
     draw = ImageDraw.Draw(picture)
     top = 0
-    for (heading, cells), height in zip(sections.items(), heights, strict=True):
+    for heading, grid in grids.items():
         draw.text((GAP, top + HEADING / 2 + 2), heading, fill=INK, font=_font(17), anchor="lm")
-        for i, shown in enumerate(cells):
-            x, y = GAP + i % columns * (TILE + GAP), top + HEADING + i // columns * cell
-            picture.paste(shown.image.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (x, y))
-            _fitted(draw, (x + TILE / 2, y + TILE + 11), shown.label, GONE if shown.is_wrong else QUIET, 13)
-        top += height
+        top += HEADING
+        for row in grid:
+            for i, shown in enumerate(row):
+                x = GAP + i * (TILE + GAP)
+                picture.paste(shown.image.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (x, top))
+                text, size = _label(shown)
+                below, colour = (x + TILE / 2, top + TILE + 4), GONE if shown.is_wrong else QUIET
+                draw.multiline_text(below, text, fill=colour, font=_font(size), anchor="ma", align="center", spacing=3)
+            top += _row_height(row)
     return picture
+
+
+def _label(cell: Cell) -> tuple[str, int]:
+    """Returns the label of a cell, in lines if it is wider than a tile in the smallest font, and its font size."""
+    if _width(cell.label, SMALLEST) <= TILE:
+        return cell.label, _size_that_fits([cell.label], ANSWER_SIZE)
+    return _in_lines(cell.label, SMALLEST + 1), SMALLEST + 1
+
+
+def _row_height(row: Sequence[Cell]) -> int:
+    """Returns the height of a row of the contact sheet, which grows with the lines of its labels."""
+    lines = max(_label(cell)[0].count("\n") for cell in row)
+    return TILE + GAP + ANSWER + lines * (SMALLEST + 4)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
