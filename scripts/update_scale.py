@@ -5,10 +5,10 @@ import json
 
 from update_readme import DOCS, ROOT, take_over
 
-from fia.bench.edit_store import OURS
 from fia.bench.report import BenchScores, page
 from fia.bench.scale import SCALE_LEGEND
 from fia.bench.scale_report import curves_figure
+from fia.evaluation.records import Proportion
 from fia.evaluation.run import RANDOM, UNTOUCHED
 from fia.files import slug, written_whole
 
@@ -19,21 +19,23 @@ RUN = ROOT / "runs" / "scale"
 def largest(scores: BenchScores) -> str:
     """Returns how much the methods that forget nearly everything keep of what nobody listed, in the largest task."""
     task, by_method = list(scores.items())[-1]
-    before = by_method[UNTOUCHED]["rest"]["percent"]
-    kept = {
-        name: own["rest"]["percent"]
-        for name, own in by_method.items()
-        if name not in (UNTOUCHED, RANDOM) and own["still_detected"]["percent"] <= MOST_LEFT
-    }
-    others = ", ".join(
-        f"{name} {kept[name]:.1f} %" for name in sorted(kept, key=kept.__getitem__)[::-1] if name != OURS
+    unlisted, left = (
+        {name: percent(own[key]) for name, own in by_method.items()} for key in ("rest", "still_detected")
     )
+    forget = [name for name in by_method if name not in (UNTOUCHED, RANDOM) and left[name] <= MOST_LEFT]
+    in_order = sorted(forget, key=unlisted.__getitem__, reverse=True)
     return (
-        f"*{task.capitalize()}*: of the methods after which at most {MOST_LEFT} % are still detected, {OURS} leaves "
-        f"{kept[OURS]:.1f} % of what nobody listed ({before:.1f} % before), the others {others}. "
-        f"The same values in random connections ({RANDOM}) leave {by_method[RANDOM]['rest']['percent']:.1f} %, and "
-        f"{by_method[RANDOM]['still_detected']['percent']:.1f} % are still detected."
+        f"*{task.capitalize()}*: at most {MOST_LEFT} % are still detected after {', '.join(in_order)}. They leave "
+        f"{', '.join(f'{unlisted[name]:.1f}' for name in in_order)} % of what nobody listed "
+        f"({unlisted[UNTOUCHED]:.1f} % before). The control gives new values to as many random connections: "
+        f"{left[RANDOM]:.1f} % are still detected, and {unlisted[RANDOM]:.1f} % of what nobody listed are left."
     )
+
+
+def percent(value: Proportion | None) -> float:
+    """Returns the percentage of a proportion that the task has measured."""
+    assert value is not None
+    return value["percent"]
 
 
 def main() -> None:
