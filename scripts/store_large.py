@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from update_readme import ROOT
 
-from fia.files import written_whole
-from fia.testbed.folders import DENOISER_FILE
+from fia.files import read_json, written_whole
+from fia.testbed.folders import DENOISER_FILE, curves_file
 
 STORED = ROOT / "testbed-large"
 
@@ -29,10 +29,10 @@ def main() -> None:
             weights[name] = weight.to(torch.float8_e4m3fn)
     with written_whole(STORED / DENOISER_FILE["unet"]) as partial:
         save_file(weights, partial, metadata={"format": "pt"})
-    before, added = (json.loads((folder / "curves.json").read_text()) for folder in (STORED, trained))
-    (STORED / "curves.json").write_text(json.dumps(before | added))
+    before, added = (read_json(curves_file(folder, "unet")) for folder in (STORED, trained))
+    curves_file(STORED, "unet").write_text(json.dumps(before | added))
     for file in STORED.glob("*/**/tokenizer.json"):
-        file.write_text(json.dumps(json.loads(file.read_text()), separators=(",", ":")))
+        file.write_text(json.dumps(read_json(file), separators=(",", ":")))
 
 
 if __name__ == "__main__":

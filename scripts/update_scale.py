@@ -3,12 +3,12 @@
 import argparse
 import json
 
+from draw_figures import percent
 from update_readme import DOCS, ROOT, take_over
 
 from fia.bench.report import BenchScores, page
 from fia.bench.scale import SCALE_LEGEND
 from fia.bench.scale_report import curves_figure
-from fia.evaluation.records import Proportion
 from fia.evaluation.run import RANDOM, UNTOUCHED
 from fia.files import slug, written_whole
 
@@ -19,9 +19,8 @@ RUN = ROOT / "runs" / "scale"
 def largest(scores: BenchScores) -> str:
     """Returns how much the methods that forget nearly everything keep of what nobody listed, in the largest task."""
     task, by_method = list(scores.items())[-1]
-    unlisted, left = (
-        {name: percent(own[key]) for name, own in by_method.items()} for key in ("rest", "still_detected")
-    )
+    unlisted = {name: percent(own, "rest") for name, own in by_method.items()}
+    left = {name: percent(own, "still_detected") for name, own in by_method.items()}
     forget = [name for name in by_method if name not in (UNTOUCHED, RANDOM) and left[name] <= MOST_LEFT]
     in_order = sorted(forget, key=unlisted.__getitem__, reverse=True)
     return (
@@ -30,12 +29,6 @@ def largest(scores: BenchScores) -> str:
         f"({unlisted[UNTOUCHED]:.1f} % before). The control gives new values to as many random connections: "
         f"{left[RANDOM]:.1f} % are still detected, and {unlisted[RANDOM]:.1f} % of what nobody listed are left."
     )
-
-
-def percent(value: Proportion | None) -> float:
-    """Returns the percentage of a proportion that the task has measured."""
-    assert value is not None
-    return value["percent"]
 
 
 def main() -> None:

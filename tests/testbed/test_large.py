@@ -133,12 +133,12 @@ def test_the_model_in_the_repository_knows_the_large_world(large: Scenes) -> Non
 
 @pytest.mark.slow
 def test_the_model_in_the_repository_draws_the_large_world() -> None:
-    names = [subject.name for subject in LARGE.objects[::4]]
-    prompts = [f"a photo of {thing.phrase(thing.name)} in a park" for thing in LARGE.objects[::4]]
-    pipe = load_testbed(PARTS)
-    images = generate_images(pipe, prompts, range(30), num_inference_steps=8, guidance_scale=4.0, progress=False)
+    things = LARGE.objects[::4]
+    prompts = [f"a photo of {thing.phrase(thing.name)} in a park" for thing in things]
+    pipe, seeds = load_testbed(PARTS), range(len(things))
+    images = generate_images(pipe, prompts, seeds, num_inference_steps=8, guidance_scale=4.0, progress=False)
     seen = load_judge(PARTS).answer(images)["subject"]
-    right = sum(one == name for one, name in zip(seen, names, strict=True))
+    right = sum(one == thing.name for one, thing in zip(seen, things, strict=True))
     assert right >= 24
 
 

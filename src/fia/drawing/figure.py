@@ -80,7 +80,8 @@ def comparison_figure(columns: Sequence[Column], rows: Sequence[str]) -> Image.I
             picture.paste(image.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (left, top))
             if column.answers:
                 colour = _colour(column.heading) if column.answers[r] == column.label else QUIET
-                _fitted(draw, (left + TILE / 2, top + TILE + 11), column.answers[r], colour, answer_size)
+                below = (left + TILE / 2, top + TILE + 11)
+                draw.text(below, column.answers[r], fill=colour, font=_font(answer_size), anchor="mm")
     return picture
 
 
@@ -158,8 +159,3 @@ def _in_lines(text: str, size: int) -> str:
     if len(lines) > MOST_LINES:
         lines = [*lines[: MOST_LINES - 1], f"{lines[MOST_LINES - 1]} ..."]
     return "\n".join(lines)
-
-
-def _fitted(draw: ImageDraw.ImageDraw, centre: tuple[float, float], text: str, colour: str, size: int) -> None:
-    """Writes centred text, in a smaller font if it is wider than a tile."""
-    draw.text(centre, text, fill=colour, font=_font(_size_that_fits([text], size)), anchor="mm")

@@ -96,7 +96,6 @@ Predictor = Callable[[Tensor, Tensor, Text], Tensor]  # of noisy latents, timest
 def predictor(denoiser: Denoiser, *, compiled: bool) -> Predictor:
     """Returns what calls a denoiser in the way of its architecture."""
     if compiled:
-        tqdm.write("Compiling the denoiser first, which takes minutes. --no-compile begins at once.", file=sys.stderr)
         warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")  # in diffusers
     predict = torch.compile(denoiser) if compiled else denoiser
 
@@ -157,7 +156,7 @@ class DenoiserTask(nn.Module):
         self.predict = predictor(denoiser, compiled=compiled)
         self.loss = flow_loss if isinstance(denoiser, SD3Transformer2DModel) else denoising_loss
         self.frozen = (autoencoder.requires_grad_(False), text_encoder.requires_grad_(False))
-        self.tokenizer, self.scenes, self.batch_size = tokenizer, scenes, batch_size
+        self.tokenizer, self.scenes, self.batch_size, self.compiled = tokenizer, scenes, batch_size, compiled
         self.pool_number = -1
         self.latents = torch.empty(0)
 
@@ -165,6 +164,8 @@ class DenoiserTask(nn.Module):
         pool_number = step * self.batch_size // POOL_IMAGES
         if pool_number != self.pool_number:
             self.fill_pool(seeded("pool", pool_number))
+            if self.compiled and self.pool_number < 0:
+                tqdm.write("Compiling the denoiser takes minutes; --no-compile begins at once.", file=sys.stderr)
             self.pool_number = pool_number
         generator = seeded("denoiser", step)
         device = self.latents.device
