@@ -6,8 +6,9 @@ import json
 from draw_figures import percent
 from update_readme import DOCS, ROOT, take_over
 
+from fia.bench.chosen_settings import FOR_FEW
 from fia.bench.report import BenchScores, page
-from fia.bench.scale import SCALE_LEGEND
+from fia.bench.scale import SCALE_LEGEND, SCALE_TASKS
 from fia.bench.scale_report import curves_figure
 from fia.evaluation.run import RANDOM, UNTOUCHED
 from fia.files import slug, written_whole
@@ -29,6 +30,13 @@ def largest(scores: BenchScores) -> str:
         f"({unlisted[UNTOUCHED]:.1f} % before). The control gives new values to as many random connections: "
         f"{left[RANDOM]:.1f} % are still detected, and {unlisted[RANDOM]:.1f} % of what nobody listed are left."
     )
+
+
+def not_measured(scores: BenchScores) -> list[str]:
+    """Returns a sentence that names the tasks and methods that the run left out, if any."""
+    tasks = [task.name for task in SCALE_TASKS if task.name not in scores]
+    methods = [name for name in FOR_FEW if any(name not in own for own in scores.values())]
+    return [f"Not measured: {', '.join(tasks + methods)}."] if tasks or methods else []
 
 
 def main() -> None:
@@ -55,6 +63,7 @@ def main() -> None:
         f"{drawing['guidance_scale']:g}{precision}. The methods have the settings that were chosen for the small world "
         "([rivals.md](rivals.md)). [scale.json](scale.json) has the intervals and every class.",
         largest(scores),
+        *not_measured(scores),
         *curves,
         page(scores, costs["tasks"], SCALE_LEGEND),
         "## What they look like",

@@ -38,7 +38,7 @@ class Train:
     parts: Folder | None = None
     """Folder of an earlier training. Take its autoencoder, CLIP and classifier, and train only the denoiser: from
     scratch, or with --further from the folder's denoiser. For a transformer, and for the large world, the package's
-    weights by default. The large world goes on from the autoencoder and the denoiser of the small one."""
+    weights by default; every part of the large world goes on from those."""
     device: str = "auto"
     """Device to train on; auto takes a GPU if there is one."""
 
