@@ -121,6 +121,6 @@ def test_the_command_runs_a_task_and_draws_the_curves(
 
 def test_the_small_world_is_refused_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--scale", "--out", str(tmp_path)]) == 2
-    assert "do not know the large world. Train it: fia testbed train --world large" in capsys.readouterr().err
+    assert "do not know the large world. Give --weights testbed-large" in capsys.readouterr().err
     assert main(["bench", "--scale", "--attacks", "--out", str(tmp_path)]) == 2
     assert "--attacks and --scale are two benchmarks" in capsys.readouterr().err
