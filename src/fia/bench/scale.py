@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from ..concepts import Concept
@@ -155,6 +156,7 @@ class ScaleBench(Bench):
                 "repository, or train it: fia testbed train --world large --out runs/large."
             )
         super().__init__(out, world, drawing, weights)
+        self.pipe.unet.to(memory_format=torch.channels_last)  # its convolutions take half as long on a CPU
 
     def legend(self) -> str:
         return SCALE_LEGEND
