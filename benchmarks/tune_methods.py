@@ -1,27 +1,41 @@
 """Finds the best settings of every method in `fia bench`, on other prompts and seeds than the benchmark's.
 
-Every candidate forgets one, five and ten objects of the embedded model, its styles, and smoking. The settings with the
-highest Overall belong into `src/fia/bench/chosen_settings.py`. It writes docs/rivals.md. If you start it again with the
-same folder, it continues.
+Every candidate forgets one, five and ten objects of the embedded model, its styles, smoking, and a hundred objects of
+the large world. The settings with the highest Overall belong into `src/fia/bench/chosen_settings.py`. It writes
+docs/rivals.md. If you start it again with the same folder, it continues.
 
     python benchmarks/tune_methods.py runs/tuning
     python benchmarks/tune_methods.py runs/tuning SPEED OCE      # these alone; the page keeps the rows of the others
+    python benchmarks/tune_methods.py runs/tuning --task "forget 100 objects"
     python benchmarks/tune_methods.py                            # writes the page again, with the rows that it has
 """
 
 import argparse
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
+from diffusers import DiffusionPipeline
 
+from fia import Concept, NeuronMask, Settings, find
 from fia.bench import TASKS, Bench
-from fia.bench.chosen_settings import ESD_SETTINGS, FOR_FEW, OF_FIVE, PROMPTS, SEEDS_OF_SMOKING, Prompts
+from fia.bench.chosen_settings import (
+    ESD_SETTINGS,
+    FOR_FEW,
+    OF_FIVE,
+    PROMPTS,
+    PROMPTS_OF_LARGE,
+    SEEDS_OF_SMOKING,
+    Prompts,
+)
 from fia.bench.edit_store import OURS
 from fia.bench.questions import World, ask
 from fia.bench.report import COLUMNS, LEGEND, cells
+from fia.bench.scale import SCALE_TASKS, ScaleBench, ScaleWorld
+from fia.bench.scale import ask as ask_of_large
 from fia.bench.tasks import BenchTask
 from fia.drawing.images import Drawing
 from fia.evaluation.records import Scores
@@ -33,13 +47,17 @@ from fia.models.half_precision import is_slow
 from fia.recommended import FOUND_WITH
 from fia.testbed.pretrained import GUIDANCE_SCALE
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS, LARGE_WEIGHTS = ROOT / "docs", ROOT / "testbed-large"
 SHOWN = ("still detected %", "kept %", "unlisted %", "overall", "seconds")
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
 WIDER = replace(WORLD, images_per_object=4, images_per_other=4, images_per_style=10)  # fewer of the ten, more others
 DRAWING = Drawing(20, GUIDANCE_SCALE, autocast=not is_slow(torch.device("cpu"), torch.bfloat16))
+OF_LARGE = ScaleWorld(forgotten=100, others=30, sharing=0, template="{subject} near a {place}", seed=60_000)
+DRAWING_OF_LARGE = Drawing(8, GUIDANCE_SCALE)
 SEED = 10_000  # of the prompts that find neurons
 FINDING = replace(OF_FIVE, seed=SEED)
+MU_OF_ALL = {f"mu = {mu:g}": replace(FOUND_WITH, retain_weight=mu) for mu in (0.75, FOUND_WITH.retain_weight, 3.0)}
 UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
     *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
     *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
@@ -63,6 +81,22 @@ SCAPRE_SETTINGS = (
 )
 
 
+@lru_cache(maxsize=1)
+def found(
+    pipe: DiffusionPipeline, concepts: tuple[Concept, ...], keep: tuple[str, ...], settings: Settings
+) -> NeuronMask:
+    """Returns a mask, the same again for the same arguments."""
+    return find(pipe, concepts, settings, keep=keep)
+
+
+class FoundOnce(FIA):
+    """FIA that finds neurons once for any number of mu, and then only solves for the values again."""
+
+    def unlearn(self, pipe: DiffusionPipeline, concepts: Sequence[Concept], keep: Sequence[str]) -> NeuronMask:
+        mask = found(pipe, tuple(concepts), tuple(keep), replace(self.settings, retain_weight=1.0))
+        return mask.with_retain_weight(self.settings.retain_weight)
+
+
 @dataclass(frozen=True)
 class Choice:
     """The candidates for a task.
@@ -74,22 +108,23 @@ class Choice:
         concept_prune: share of a row, and the guidance scale while finding.
         esd_x, esd_u: learning rates.
         seeds_per_prompt: number of seeds for each prompt, for FIA and ConceptPrune.
+        rewritten: the settings of FIA rewritten by their labels. By default mu, of the one setting for all tasks.
     """
 
     task: BenchTask
-    world: World
+    world: World | ScaleWorld
     fia: tuple[tuple[float, float, float], ...]
     concept_prune: tuple[tuple[float, float], ...]
     esd_x: tuple[float, ...] = (5e-4, 2e-3)
     esd_u: tuple[float, ...] = (1e-4, 5e-4)
     seeds_per_prompt: int = 1
+    rewritten: Mapping[str, Settings] = field(default_factory=lambda: MU_OF_ALL)
 
     def candidates(self) -> Iterator[tuple[str, str, Method]]:
         """Yields the name of the method, the label of the candidate, and the candidate."""
         prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
-        for weight in (0.75, FOUND_WITH.retain_weight, 3.0):  # the one setting for all tasks, and its neighbours
-            rewriting = replace(FOUND_WITH, retain_weight=weight, seed=SEED)
-            yield OURS, f"mu = {weight:g}", FIA(rewriting)
+        for label, settings in self.rewritten.items():
+            yield OURS, label, FoundOnce(replace(settings, seed=SEED))
         for r2, alpha, guidance in self.fia:
             settings = replace(FINDING, spatial_ratio=r2, agnostic_ratio=alpha, guidance_scale=guidance, **prompts)
             sparing = "union" if alpha > 1 else f"alpha = {alpha}"
@@ -127,6 +162,18 @@ def found_at(guidance: float) -> str:
 
 
 BY_NAME = {task.name: task for task in TASKS}
+FOUND_IN_LARGE = replace(
+    FOUND_WITH,
+    sites="feed-forward",
+    moment_rank=48,
+    response_rank=16,
+    retained_words=1000,
+    prompts_per_concept=PROMPTS_OF_LARGE,
+)
+REWRITTEN_OF_LARGE = {
+    f"feed-forward, all words, ranks 48 and 16, mu = {mu:g}": replace(FOUND_IN_LARGE, retain_weight=mu)
+    for mu in (0.2, 0.4, 0.75, 1.5, 3.0)
+}
 OF_OBJECTS = (
     *((r2, 0.8, 1.0) for r2 in (0.02, 0.025, 0.03, 0.04, 0.05, 0.07)),
     *((r2, 1.01, 1.0) for r2 in (0.02, 0.03, 0.04)),
@@ -165,6 +212,7 @@ CHOICES = (
         ((0.05, 7.5), (0.1, 7.5), (0.2, 7.5), (0.2, 1.0)),
         seeds_per_prompt=SEEDS_OF_SMOKING,
     ),
+    Choice(SCALE_TASKS[-1], OF_LARGE, fia=(), concept_prune=(), esd_x=(), esd_u=(), rewritten=REWRITTEN_OF_LARGE),
 )
 
 
@@ -184,10 +232,13 @@ INTRO = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
+    parser.add_argument("--task", choices=[choice.task.name for choice in CHOICES], help="this task alone")
     parser.add_argument("methods", nargs="*", default=list(FOR_FEW), metavar="METHOD", help="all by default")
     options = parser.parse_args()
     write_page({})
     for choice in CHOICES if options.folder else ():
+        if options.task not in (None, choice.task.name):
+            continue
         write_page({choice.task.name: measured_rows(choice, options.folder, options.methods)})
 
 
@@ -214,7 +265,11 @@ def read_rows(page: str) -> dict[str, dict[str, str]]:
 
 def measured_rows(choice: Choice, out: Path, wanted: Sequence[str]) -> dict[str, str]:
     """Runs the candidates of some methods for one task; returns their rows, with the best of each method in bold."""
-    bench = Bench(out / slug(choice.task.name), choice.world, DRAWING)
+    folder = out / slug(choice.task.name)
+    if isinstance(choice.world, ScaleWorld):
+        bench: Bench = ScaleBench(folder, choice.world, DRAWING_OF_LARGE, LARGE_WEIGHTS)
+    else:
+        bench = Bench(folder, choice.world, DRAWING)
     candidates = {f"{name}, {label}": (name, own) for name, label, own in choice.candidates() if name in wanted}
     results, costs = bench.run([choice.task], lambda _: {label: method for label, (_, method) in candidates.items()})
     scores, cost = results[choice.task.name], costs[choice.task.name]
@@ -232,7 +287,10 @@ def measured_rows(choice: Choice, out: Path, wanted: Sequence[str]) -> dict[str,
 
 def section(choice: Choice, rows: Mapping[str, str]) -> str:
     """Returns the section of a task, with the rows of the candidates that were measured."""
-    asked = ask(choice.world, choice.task.concepts, choice.task.keep)
+    if isinstance(choice.world, ScaleWorld):
+        asked = [question for question in ask_of_large(choice.task, choice.world) if not question.variant]
+    else:
+        asked = ask(choice.world, choice.task.concepts, choice.task.keep)
     number = sum(question.group == "forgotten" for question in asked)
     noise = f"There are {number} images of forgotten concepts, so one image is {100 / number:.1f} %."
     labels = [f"{name}, {label}" for name, label, _ in choice.candidates()]

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,8 @@ from neighbours import NEIGHBOURS
 from sequential import find_sequentially
 from tune_methods import CHOICES, DOCS, FINDING, Choice, read_rows
 
-from fia.bench import methods_for
-from fia.bench.chosen_settings import FOR_FEW, OF_FIVE
-from fia.bench.questions import World
+from fia.bench.chosen_settings import FOR_FEW, OF_FIVE, methods_for, methods_for_scale
+from fia.bench.scale import ScaleWorld
 from fia.methods import FIA, ConceptPrune, Method
 from fia.testbed.world import OBJECT_NAMES
 
@@ -93,8 +93,8 @@ def test_scores_worked_by_hand() -> None:
 
 
 def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
-    usual = World()
     for choice in CHOICES:
+        usual = type(choice.world)()
         assert choice.world.template != usual.template
         assert abs(choice.world.seed - usual.seed) > 10_000
         assert {name for name, _, _ in choice.candidates()} <= FOR_FEW.keys()
@@ -105,9 +105,15 @@ def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.task.name)
 def test_what_the_benchmark_uses_was_tried(choice: Choice) -> None:
     tried = {json.dumps(described(method), sort_keys=True) for one in CHOICES for _, _, method in one.candidates()}
-    for name, method in methods_for(choice.task).items():
-        if name != "negative prompt":  # which has no settings
+    found_with_other_prompts = ("FIA", "ConceptPrune") if isinstance(choice.world, ScaleWorld) else ()
+    for name, method in used(choice).items():
+        if name not in ("negative prompt", *found_with_other_prompts):  # the first has no settings
             assert json.dumps(described(method), sort_keys=True) in tried
+
+
+def used(choice: Choice) -> Mapping[str, Method]:
+    """Returns the methods of the benchmark for a task."""
+    return methods_for_scale(choice.task) if isinstance(choice.world, ScaleWorld) else methods_for(choice.task)
 
 
 def described(method: Method) -> dict[str, Any]:
@@ -169,7 +175,7 @@ def without_seed(method: Method) -> Method:
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.task.name)
 def test_the_benchmark_takes_the_best_of_every_method(choice: Choice) -> None:
     rows = read_rows((DOCS / "rivals.md").read_text(encoding="utf-8"))[choice.task.name]
-    chosen = methods_for(choice.task)
+    chosen = used(choice)
     best = {name: own for name, label, own in choice.candidates() if "**" in rows.get(f"{name}, {label}", "")}
     assert len(best) >= 7
     if (

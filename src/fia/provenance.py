@@ -83,7 +83,7 @@ def hash_pipeline(pipe: DiffusionPipeline) -> str:
                 digest.update(f"{part}.{name} {tuple(value.shape)} {value.dtype}".encode())
                 if value.is_meta:  # offloaded: a hook holds the values
                     continue
-                digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy())
+                digest.update(value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

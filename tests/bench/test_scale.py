@@ -93,7 +93,7 @@ def test_it_measures_draws_the_curves_and_goes_on(large_model: Path, tmp_path: P
     scores, costs = bench.run(tasks, lambda _: METHODS)
     assert list(scores) == ["forget 1 object", "forget 10 objects"]
     assert list(scores["forget 10 objects"]) == ["untouched", OURS, "negative prompt", RANDOM]
-    assert scores["forget 10 objects"][OURS]["other_of_two"]["number"] == 10
+    assert scores["forget 10 objects"][OURS]["other_of_two"]["number"] == 2
     assert json.loads((tmp_path / "results.json").read_text())["made_with"]["world"]["forgotten"] == 4
     page = (tmp_path / "results.md").read_text()
     assert "| of two: still detected % | of two: the other % |" in page

@@ -5,6 +5,7 @@ import torch
 from bits import assert_same_bits, bits
 from quick_finding import SETTINGS, assert_same_neurons
 from same_mask import assert_same_mask
+from torch.nn import functional as F
 from warned import warned
 
 import fia
@@ -176,6 +177,16 @@ def test_names_to_keep(pipe):
         find(pipe, "church", keep=[" "])
 
 
+@pytest.mark.parametrize(("near", "blocks"), [(2, {"base", "words", "near"}), (3, {"base", "word"})])
+def test_if_most_words_are_near_the_others_are_kept_alone(pipe, tmp_path, monkeypatch, near, blocks):
+    monkeypatch.setattr(retained, "near_words", lambda _pipe, _concepts, words: {"church": tuple(words[:near])})
+    mask = find(pipe, "church", retained_words=5)
+    assert {source.block for source in mask.rewriting.sources.values()} == blocks
+    assert mask.rewriting.number_of_words == 5 - near
+    mask.save_pretrained(tmp_path)
+    assert NeuronMask.from_pretrained(tmp_path).fingerprint == mask.fingerprint
+
+
 def test_the_words_are_collected_once_for_a_model(pipe, cache):
     first = []
     mask = find(pipe, "church", retained_words=10, on_step=lambda done, total: first.append((done, total)))
@@ -213,6 +224,17 @@ def test_a_word_that_is_a_concept_is_near_it(pipe):
     near = near_words(pipe, [fia.Concept("church"), fia.Concept("golf ball")], ["church", "ball", "dog"])
     assert "church" in near["church"]
     assert "ball" in near["golf ball"]
+
+
+def test_what_all_texts_share_makes_no_word_near(pipe, monkeypatch):
+    def features(_pipe, names):
+        own = torch.eye(len(names) + 1)[1:]
+        for row, name in zip(own, names, strict=True):
+            row[0] = 10 * (name in ("church", "chapel"))
+        return F.normalize(own + 5, dim=1)  # any two have a cosine above 0.9
+
+    monkeypatch.setattr(retained, "text_features", features)
+    assert near_words(pipe, [Concept("church")], ["chapel", "abacus"]) == {"church": ("chapel",)}
 
 
 def test_the_list_has_no_word_twice_and_its_start_has_every_category():

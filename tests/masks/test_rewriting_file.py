@@ -63,7 +63,7 @@ def test_numbers_of_words_that_leave_none_are_no_list(rewriting_folder):
 
     def fewer(config):
         config["rewriting"]["sources"][2]["number"] = 1
-        config["rewriting"]["sources"][0]["block"] = "near"
+        config["rewriting"]["sources"][0] |= {"block": "near", "key": "near 0 word"}
 
     rewrite(rewriting_folder, change_config=fewer)
     mask = NeuronMask.from_pretrained(rewriting_folder)

@@ -1,5 +1,7 @@
 """The solution of one layer, against the direct one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rewriting_reference as reference
@@ -144,6 +146,22 @@ def test_words_near_a_concept_are_retained_again_without_it():
     assert statistics.number_of_words == 2
     assert statistics.only(["tench"]).number_of_words == 3
     assert statistics.only(["church"]).sources.keys() == statistics.sources.keys()
+
+
+def test_words_without_the_list_are_retained_but_not_near_any_concept():
+    statistics = rewriting()
+    words = {
+        f"word w {word}": Source("word", statistics.sources["base b"].moments) for word in ("chapel", "tree", "owl")
+    }
+    base = {"base b": statistics.sources["base b"]}
+    of_tench = replace(statistics.only(["tench"]), sources=base | words, near={"tench": ("near w owl",)})
+    assert of_tench.number_of_words == 2
+    assert [weight for weight, _ in of_tench.retained("layer")] == [1 / 3] * 3
+    assert replace(of_tench, near={"tench": ()}).number_of_words == 3
+    for united in (of_tench | statistics.only(["church"]), statistics.only(["church"]) | of_tench):
+        assert united.number_of_words == 1  # the tree: the chapel is near the church, and the owl near the tench
+        assert united.only(["church"]).number_of_words == 2  # the whole list but for the chapel
+    assert replace(of_tench, sources=base).number_of_words == 0
 
 
 def test_a_name_that_is_forgotten_is_not_retained():

@@ -29,7 +29,7 @@ def identify(edit: Edit) -> EditName:
         digest = hashlib.sha256()
         for name, weight in sorted(edit.weights.items()):
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(weight.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
         return {"edited": "weights", "hash": digest.hexdigest()}
     raise UsageError(
         f"A {type(edit).__name__} changes no weight that an attack could go round. Whoever draws leaves a negative "

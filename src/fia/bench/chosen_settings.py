@@ -81,6 +81,10 @@ FOR_SMOKING = FOR_ONE | {
     **{name: FOR_FEW[name] for name in ("SPEED", "DP", "OCE", "ScaPre")},
 }
 
+FOR_A_HUNDRED: dict[str, Method] = {}
+MANY = 50  # more objects than these have the settings for a hundred
+PROMPTS_OF_LARGE = 10  # for each object of the large world, or finding a hundred would take three times as long
+
 TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE", "SPEED", "DP", "OCE")
 
 
@@ -103,3 +107,15 @@ def settings_for(task: BenchTask) -> Mapping[str, Method]:
         return FOR_SMOKING
     number = len(task.concepts)
     return {1: FOR_ONE, 2: FOR_TWO}.get(number) or (FOR_FEW if number <= 5 else FOR_MANY)
+
+
+def methods_for_scale(task: BenchTask) -> Mapping[str, Method]:
+    """Returns every method, with its settings for a number of objects of the large world."""
+    chosen = {**settings_for(task), **(FOR_A_HUNDRED if len(task.concepts) > MANY else {})}
+    return {name: _with_prompts_of_large(method) for name, method in chosen.items()}
+
+
+def _with_prompts_of_large(method: Method) -> Method:
+    if isinstance(method, FIA):
+        return FIA(replace(method.settings, prompts_per_concept=PROMPTS_OF_LARGE))
+    return replace(method, prompts_per_concept=PROMPTS_OF_LARGE) if isinstance(method, ConceptPrune) else method

@@ -41,15 +41,17 @@ class ScaleWorld:
 
     Attributes:
         forgotten: images of the forgotten objects, together; at least one of each.
-        others: images of what is named to be kept, of what nobody lists, and of two subjects: of each of the three, and
-            at least one of each thing.
+        others: images of what is named to be kept, of what nobody lists, and of two subjects: of each of the three; of
+            the first two at least one of each thing.
         sharing: images of each object whose name shares a word with a forgotten one.
+        template: template of the prompts of single subjects, with the slots {subject} and {place}.
         seed: seed of the first image; the others count up from it.
     """
 
     forgotten: int = 200
     others: int = 100
     sharing: int = 10
+    template: str = ALONE
     seed: int = 2000
 
 
@@ -88,7 +90,7 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
 
     def alone(name: str) -> tuple[Request, str]:
         place = next(places)
-        return Request(fill(ALONE, subject=phrases[name], place=place), next(seeds)), place
+        return Request(fill(world.template, subject=phrases[name], place=place), next(seeds)), place
 
     for name in _in_turn(forgotten, world.forgotten):
         request, place = alone(name)
@@ -99,7 +101,7 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
         questions.append(Question(alone(name)[0], "subject", name, "rest"))
     for name in sharing * world.sharing:
         questions.append(Question(alone(name)[0], "subject", name, "rest", variant=SHARED))
-    pairs = zip(_in_turn(forgotten, world.others), cycle(unlisted), strict=False)
+    pairs = zip(islice(cycle(forgotten), world.others), cycle(unlisted), strict=False)
     for i, (name, other) in enumerate(pairs):
         first, second = (name, other) if i % 2 else (other, name)
         prompt = fill(BOTH, subject=phrases[first], second=phrases[second], place=next(places))

@@ -10,7 +10,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from ..bench.attacks import ATTACKED, IMAGES, QUICK_IMAGES, AttackBench
 from ..bench.attacks_report import markdown
-from ..bench.chosen_settings import FOR_FEW, methods_for
+from ..bench.chosen_settings import FOR_FEW, methods_for, methods_for_scale
 from ..bench.questions import World
 from ..bench.report import BenchCosts, BenchScores, text
 from ..bench.reproduce import dry_run, report
@@ -209,7 +209,8 @@ class BenchCommand:
         names = self.methods or tuple(FOR_FEW)
         for name in names:
             _known(name, FOR_FEW, "method")
-        return lambda task: {name: method for name, method in methods_for(task).items() if name in names}
+        settings = methods_for_scale if self.scale else methods_for
+        return lambda task: {name: method for name, method in settings(task).items() if name in names}
 
 
 def _known(name: str, known: Mapping[str, Known], kind: str) -> Known:

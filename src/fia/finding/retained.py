@@ -26,7 +26,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..concepts import Concept
 from ..files import written_whole
 from ..masks.low_rank import Moment
-from ..masks.rewriting import NAMED, Source
+from ..masks.rewriting import NAMED, NEAR, WORD, Source
 from ..masks.rewriting_file import pack_moments, take_moments
 from ..models.layers import layer_shapes
 from ..models.pipelines import active_adapters
@@ -37,12 +37,16 @@ from .moments import MomentSketch, SourceMoments
 from .observe import Observer
 from .plan import PROMPTS_OF_NAME, FindingPlan, batches_of
 from .progress import Progress
+from .words import in_turn
 
 log = logging.getLogger("fia")
 
 FIRST_SEED = 5_000_000  # far from the seeds that find concepts
 WORD_RANK, LIST_RANK = 8, 48  # eigenvectors that are kept of a word, and of the whole list
-NEAR = 0.8  # a word is near a concept if the cosine of their text embeddings is at least this
+NEARNESS = (
+    0.8  # a word is near a concept if the cosine of their text embeddings, less their usual mean, is at least this
+)
+USUAL_WORDS = 64  # of the list, for that mean
 
 Moments = dict[str, Moment]  # by layer
 
@@ -87,12 +91,19 @@ def text_features(pipe: DiffusionPipeline, names: Sequence[str]) -> Float[Tensor
 def near_words(
     pipe: DiffusionPipeline, concepts: Sequence[Concept], words: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Returns, for each concept, the words that mean nearly the same to the pipeline's text encoder."""
+    """Returns, for each concept, the words that mean nearly the same to the pipeline's text encoder.
+
+    Embeddings of short texts all have much in common, and some encoders' more than others'. So the mean embedding of
+    common words is taken off before they are compared.
+    """
     names = [name for concept in concepts for name in concept.words]
-    features = text_features(pipe, [*names, *words])
+    usual = [word for word, _ in in_turn()[:USUAL_WORDS]]
+    features = text_features(pipe, [*names, *words, *usual])
     close = dict.fromkeys(names, [False] * len(words))
     if features is not None:
-        close = dict(zip(names, (features[: len(names)] @ features[len(names) :].T >= NEAR).tolist(), strict=True))
+        own = features[: len(names) + len(words)] - features[len(names) + len(words) :].mean(dim=0)
+        own = torch.nn.functional.normalize(own, dim=1)
+        close = dict(zip(names, (own[: len(names)] @ own[len(names) :].T >= NEARNESS).tolist(), strict=True))
     return {
         concept.name: tuple(
             word
@@ -137,12 +148,16 @@ def retain(
     else:
         steps.skip(steps.total - steps.done)
     *words, whole = kept
-    sources[f"words {identity}"] = Source("words", whole, len(words))
     near = near_words(plan.pipe, [concept for concept, _ in plan.pairs], [word for word, _ in plan.words])
     by_word = dict(zip((word for word, _ in plan.words), words, strict=True))
-    for word in dict.fromkeys(word for found in near.values() for word in found):
-        sources[f"near {identity} {word}"] = Source("near", by_word[word])
-    return sources, {name: tuple(f"near {identity} {word}" for word in found) for name, found in near.items()}
+    taken = dict.fromkeys(word for found in near.values() for word in found)
+    if 2 * len(taken) <= len(words):
+        sources[f"words {identity}"] = Source("words", whole, len(words))
+        sources |= {f"{NEAR}{identity} {word}": Source("near", by_word[word]) for word in taken}
+    else:
+        left = [word for word in by_word if word not in taken]
+        sources |= {f"{WORD}{identity} {word}": Source("word", by_word[word]) for word in left}
+    return sources, {name: tuple(f"{NEAR}{identity} {word}" for word in found) for name, found in near.items()}
 
 
 def collect_moments(

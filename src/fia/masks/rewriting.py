@@ -9,7 +9,9 @@ For the concepts that are forgotten together, in one layer (section 9 of docs/me
 A_c is the moment of the concept's inputs, and A_r that of what is retained: the mean over the base prompts and a list
 of words. If there are names to keep, it is half of that, plus half of the mean over them. The list holds no word that
 is near a forgotten concept. The mask keeps the sum over the whole list, and the moments of the words that are near one
-of its concepts, so the list of any combination of masks is known without the model.
+of its concepts, so the list of any combination of masks is known without the model. If most words are near, what is
+left of the sum would be little but rounding. Then the mask keeps the other words alone, and a combination that holds
+such a mask retains those of them that are near none of its concepts.
 """
 
 import hashlib
@@ -24,9 +26,13 @@ from torch import Tensor
 from .low_rank import Moment, Response
 from .solve import Quadratic, combine, response_of, solve_rows, solve_whole
 
-SIGNS = {"base": 1, "words": 1, "near": -1}  # a word near a concept is taken out of the list
+SIGNS = {"base": 1, "words": 1, "near": -1, "word": 1}  # a word near a concept is taken out of the list
 NAMED = "named "  # keys of names to keep start with this
-Block = Literal["base", "named", "words", "near"]
+NEAR, WORD = (
+    "near ",
+    "word ",
+)  # keys of a word near a concept, and of one that is retained alone, which then go on alike
+Block = Literal["base", "named", "words", "near", "word"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +40,8 @@ class Source:
     """Something that a mask retains: its moments in every layer.
 
     Attributes:
-        block: "base" for base prompts, "named" for a name to keep, "words" for the whole list of words, or "near" for
-            one word of the list that is near a concept.
+        block: "base" for base prompts, "named" for a name to keep, "words" for the whole list of words, "near" for one
+            word of the list that is near a concept, or "word" for one that is retained without the list.
         moments: the moment of each layer's inputs, by layer.
         number: number of words in the list; 1 for all else.
     """
@@ -68,7 +74,8 @@ class Rewriting:
         moments: A_c of each concept and layer.
         responses: R_c of each concept and layer.
         sources: what is retained, by key. Equal keys mean equal sources.
-        near: for each concept, the keys of the words near it.
+        near: for each concept, the keys of the words near it. If they are not among the sources, other words are
+            retained without the list.
         retain_weight: mu > 0.
         ridge: lambda > 0.
     """
@@ -89,8 +96,19 @@ class Rewriting:
     @property
     def number_of_words(self) -> int:
         """Number of words of the list that are retained."""
-        listed = sum(source.number for source in self.sources.values() if source.block == "words")
-        return listed - sum(source.block == "near" for source in self.sources.values())
+        return sum(SIGNS[source.block] * source.number for source in self._general if source.block != "base")
+
+    @property
+    def _general(self) -> list[Source]:
+        """What is retained without being named."""
+        near = {key for keys in self.near.values() for key in keys}
+        has_list = any(source.block == "words" for source in self.sources.values()) and near <= self.sources.keys()
+        used, others = ("words", "near") if has_list else ("word",), {WORD + key.removeprefix(NEAR) for key in near}
+        return [
+            source
+            for key, source in self.sources.items()
+            if source.block == "base" or (source.block in used and key not in others)
+        ]
 
     def only(self, names: Collection[str]) -> "Rewriting":
         """Returns the same for some of the concepts."""
@@ -116,7 +134,7 @@ class Rewriting:
 
     def retained(self, layer: str) -> list[tuple[float, Moment]]:
         """Returns the moments of a layer whose weighted sum is A_r, with their weights, some of them negative."""
-        general = [source for source in self.sources.values() if source.block != "named"]
+        general = self._general
         named = [self.sources[NAMED + name] for name in self.kept_names]
         number = sum(SIGNS[source.block] * source.number for source in general)
         of_general, of_named = (0.5, 0.5) if named and number > 0 else (1.0, 1.0)

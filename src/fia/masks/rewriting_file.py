@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ..settings import LARGEST_WEIGHT
 from .low_rank import Moment, Response
-from .rewriting import NAMED, Block, Rewriting, Source
+from .rewriting import NAMED, NEAR, WORD, Block, Rewriting, Source
 
 Shapes = dict[str, tuple[int, int]]
 LARGEST_RANK = 2**12
+STARTS = {"named": NAMED, "near": NEAR, "word": WORD}  # of keys
 
 
 class SourceRecord(TypedDict):
@@ -108,7 +109,7 @@ def _is_source(source: Any) -> bool:
         and source.keys() == SourceRecord.__annotations__.keys()
         and isinstance(source["key"], str)
         and source["block"] in get_args(Block)
-        and (source["block"] != "named" or source["key"].startswith(NAMED))
+        and source["key"].startswith(STARTS.get(source["block"], ""))
         and type(source["number"]) is int
         and source["number"] > 0
         and _is_rank(source["rank"])
@@ -116,10 +117,14 @@ def _is_source(source: Any) -> bool:
 
 
 def _is_near(near: Any, blocks: dict[str, Block]) -> bool:
-    """Returns whether a value says which words are near which concept."""
+    """Returns whether a value says which words are near which concept. They need not be sources."""
     if not isinstance(near, dict) or not all(isinstance(keys, list) for keys in near.values()):
         return False
-    return all(isinstance(key, str) and blocks.get(key) == "near" for keys in near.values() for key in keys)
+    return all(
+        isinstance(key, str) and key.startswith(NEAR) and blocks.get(key, "near") == "near"
+        for keys in near.values()
+        for key in keys
+    )
 
 
 def unpack(record: RewritingRecord, tensors: dict[str, np.ndarray], concepts: list[str], shapes: Shapes) -> Rewriting:
