@@ -6,7 +6,7 @@ docs/rivals.md. If you start it again with the same folder, it continues.
 
     python benchmarks/tune_methods.py runs/tuning
     python benchmarks/tune_methods.py runs/tuning SPEED OCE      # these alone; the page keeps the rows of the others
-    python benchmarks/tune_methods.py runs/tuning --task "forget 100 objects"
+    python benchmarks/tune_methods.py runs/tuning --task "forget 100 objects of the large world"
     python benchmarks/tune_methods.py                            # writes the page again, with the rows that it has
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -25,6 +26,7 @@ from fia.bench import TASKS, Bench
 from fia.bench.chosen_settings import (
     ESD_SETTINGS,
     FOR_FEW,
+    FOUND_IN_LARGE,
     OF_FIVE,
     PROMPTS,
     PROMPTS_OF_LARGE,
@@ -53,7 +55,7 @@ SHOWN = ("still detected %", "kept %", "unlisted %", "overall", "seconds")
 WORLD = World(images_per_object=8, images_per_other=1, template="a {subject} on a {place}", seed=60_000)
 WIDER = replace(WORLD, images_per_object=4, images_per_other=4, images_per_style=10)  # fewer of the ten, more others
 DRAWING = Drawing(20, GUIDANCE_SCALE, autocast=not is_slow(torch.device("cpu"), torch.bfloat16))
-OF_LARGE = ScaleWorld(forgotten=100, others=30, sharing=0, template="{subject} near a {place}", seed=60_000)
+OF_LARGE = ScaleWorld(forgotten=100, others=30, pairs=30, sharing=0, template="{subject} near a {place}", seed=60_000)
 DRAWING_OF_LARGE = Drawing(8, GUIDANCE_SCALE)
 SEED = 10_000  # of the prompts that find neurons
 FINDING = replace(OF_FIVE, seed=SEED)
@@ -108,6 +110,7 @@ class Choice:
         concept_prune: share of a row, and the guidance scale while finding.
         esd_x, esd_u: learning rates.
         seeds_per_prompt: number of seeds for each prompt, for FIA and ConceptPrune.
+        prompts_per_concept: number of prompts, for the same.
         rewritten: the settings of FIA rewritten by their labels. By default mu, of the one setting for all tasks.
     """
 
@@ -118,11 +121,17 @@ class Choice:
     esd_x: tuple[float, ...] = (5e-4, 2e-3)
     esd_u: tuple[float, ...] = (1e-4, 5e-4)
     seeds_per_prompt: int = 1
+    prompts_per_concept: int = PROMPTS["prompts_per_concept"]
     rewritten: Mapping[str, Settings] = field(default_factory=lambda: MU_OF_ALL)
+
+    @property
+    def name(self) -> str:
+        """Name of the task and, if it is not the usual one, of its world."""
+        return self.task.name + (" of the large world" if isinstance(self.world, ScaleWorld) else "")
 
     def candidates(self) -> Iterator[tuple[str, str, Method]]:
         """Yields the name of the method, the label of the candidate, and the candidate."""
-        prompts: Prompts = {**PROMPTS, "seeds_per_prompt": self.seeds_per_prompt}
+        prompts: Prompts = {"prompts_per_concept": self.prompts_per_concept, "seeds_per_prompt": self.seeds_per_prompt}
         for label, settings in self.rewritten.items():
             yield OURS, label, FoundOnce(replace(settings, seed=SEED))
         for r2, alpha, guidance in self.fia:
@@ -162,17 +171,15 @@ def found_at(guidance: float) -> str:
 
 
 BY_NAME = {task.name: task for task in TASKS}
-FOUND_IN_LARGE = replace(
-    FOUND_WITH,
-    sites="feed-forward",
-    moment_rank=48,
-    response_rank=16,
-    retained_words=1000,
-    prompts_per_concept=PROMPTS_OF_LARGE,
-)
 REWRITTEN_OF_LARGE = {
     f"feed-forward, all words, ranks 48 and 16, mu = {mu:g}": replace(FOUND_IN_LARGE, retain_weight=mu)
     for mu in (0.2, 0.4, 0.75, 1.5, 3.0)
+}
+OF_LARGE_ALIKE: dict[str, Any] = {
+    "esd_x": (),
+    "esd_u": (),
+    "prompts_per_concept": PROMPTS_OF_LARGE,
+    "rewritten": REWRITTEN_OF_LARGE,
 }
 OF_OBJECTS = (
     *((r2, 0.8, 1.0) for r2 in (0.02, 0.025, 0.03, 0.04, 0.05, 0.07)),
@@ -212,7 +219,21 @@ CHOICES = (
         ((0.05, 7.5), (0.1, 7.5), (0.2, 7.5), (0.2, 1.0)),
         seeds_per_prompt=SEEDS_OF_SMOKING,
     ),
-    Choice(SCALE_TASKS[-1], OF_LARGE, fia=(), concept_prune=(), esd_x=(), esd_u=(), rewritten=REWRITTEN_OF_LARGE),
+    Choice(
+        SCALE_TASKS[0],
+        replace(OF_LARGE, forgotten=30, pairs=0),
+        tuple((r2, 1.01, 1.0) for r2 in (0.03, 0.07, 0.15)),
+        ((0.05, 1.0), (0.1, 1.0), (0.2, 1.0)),
+        **OF_LARGE_ALIKE,
+    ),
+    Choice(
+        SCALE_TASKS[1],
+        replace(OF_LARGE, forgotten=50, pairs=0),
+        tuple((r2, 0.8, 1.0) for r2 in (0.015, 0.025, 0.05)),
+        ((0.01, 1.0), (0.02, 1.0), (0.05, 1.0)),
+        **OF_LARGE_ALIKE,
+    ),
+    Choice(SCALE_TASKS[-1], OF_LARGE, fia=(), concept_prune=(), **OF_LARGE_ALIKE),
 )
 
 
@@ -232,14 +253,14 @@ INTRO = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="where to measure; without it, only the page is written")
-    parser.add_argument("--task", choices=[choice.task.name for choice in CHOICES], help="this task alone")
+    parser.add_argument("--task", choices=[choice.name for choice in CHOICES], help="this task alone")
     parser.add_argument("methods", nargs="*", default=list(FOR_FEW), metavar="METHOD", help="all by default")
     options = parser.parse_args()
     write_page({})
     for choice in CHOICES if options.folder else ():
-        if options.task not in (None, choice.task.name):
+        if options.task not in (None, choice.name):
             continue
-        write_page({choice.task.name: measured_rows(choice, options.folder, options.methods)})
+        write_page({choice.name: measured_rows(choice, options.folder, options.methods)})
 
 
 def write_page(measured: Mapping[str, Mapping[str, str]]) -> None:
@@ -248,8 +269,8 @@ def write_page(measured: Mapping[str, Mapping[str, str]]) -> None:
     known = read_rows(page.read_text(encoding="utf-8"))
     parts = ["# How the settings of every method were chosen", INTRO]
     for choice in CHOICES:
-        task = choice.task.name
-        parts.append(section(choice, {**known.get(task, {}), **measured.get(task, {})}))
+        rows = {**known.get(choice.name, {}), **measured.get(choice.name, {})}
+        parts.append(section(choice, rows))
     with written_whole(page) as partial:
         partial.write_text("\n\n".join([*parts, LEGEND]) + "\n", encoding="utf-8")
 
@@ -265,7 +286,7 @@ def read_rows(page: str) -> dict[str, dict[str, str]]:
 
 def measured_rows(choice: Choice, out: Path, wanted: Sequence[str]) -> dict[str, str]:
     """Runs the candidates of some methods for one task; returns their rows, with the best of each method in bold."""
-    folder = out / slug(choice.task.name)
+    folder = out / slug(choice.name)
     if isinstance(choice.world, ScaleWorld):
         bench: Bench = ScaleBench(folder, choice.world, DRAWING_OF_LARGE, LARGE_WEIGHTS)
     else:
@@ -295,7 +316,7 @@ def section(choice: Choice, rows: Mapping[str, str]) -> str:
     noise = f"There are {number} images of forgotten concepts, so one image is {100 / number:.1f} %."
     labels = [f"{name}, {label}" for name, label, _ in choice.candidates()]
     lines = [f"| | {' | '.join(SHOWN)} |", f"|{'---|' * 6}", *(rows[label] for label in labels if label in rows)]
-    return f"## {choice.task.name}\n\n{noise}\n\n" + "\n".join(lines)
+    return f"## {choice.name}\n\n{noise}\n\n" + "\n".join(lines)
 
 
 def rank(scores: Scores) -> tuple[float, float]:

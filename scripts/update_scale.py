@@ -58,7 +58,7 @@ def main() -> None:
         "`fia bench --scale` measured these numbers on the large world of the embedded model: 120 objects, of which "
         "up to a hundred are forgotten together. Every second of the others is named to be kept. Every method "
         f"generates the same images: {world['forgotten']} of what is forgotten, {world['others']} each of what is "
-        "named, of what nobody listed, and of two subjects, one of them forgotten. Seeds start at "
+        f"named and of what nobody listed, and {world['pairs']} of two subjects, one of them forgotten. Seeds start at "
         f"{world['seed']}. Each image takes {drawing['num_inference_steps']} steps at a guidance scale of "
         f"{drawing['guidance_scale']:g}{precision}. The methods have the settings that were chosen for the small world "
         "([rivals.md](rivals.md)). [scale.json](scale.json) has the intervals and every class.",

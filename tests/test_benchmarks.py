@@ -102,7 +102,7 @@ def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
     assert FINDING.seed != OF_FIVE.seed
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.task.name)
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
 def test_what_the_benchmark_uses_was_tried(choice: Choice) -> None:
     tried = {json.dumps(described(method), sort_keys=True) for one in CHOICES for _, _, method in one.candidates()}
     found_with_other_prompts = ("FIA", "ConceptPrune") if isinstance(choice.world, ScaleWorld) else ()
@@ -172,9 +172,9 @@ def without_seed(method: Method) -> Method:
     return replace(method, seed=0) if isinstance(method, ConceptPrune) else method
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.task.name)
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
 def test_the_benchmark_takes_the_best_of_every_method(choice: Choice) -> None:
-    rows = read_rows((DOCS / "rivals.md").read_text(encoding="utf-8"))[choice.task.name]
+    rows = read_rows((DOCS / "rivals.md").read_text(encoding="utf-8"))[choice.name]
     chosen = used(choice)
     best = {name: own for name, label, own in choice.candidates() if "**" in rows.get(f"{name}, {label}", "")}
     assert len(best) >= 7

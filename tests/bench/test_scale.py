@@ -30,7 +30,7 @@ from fia.methods import FIA, NegativePrompt
 from fia.testbed.judge import load_judge
 from fia.testbed.large import LARGE
 
-WORLD = ScaleWorld(forgotten=4, others=2, sharing=1)
+WORLD = ScaleWorld(forgotten=4, others=2, pairs=2, sharing=1)
 METHODS = {
     OURS: FIA(Settings(num_inference_steps=4, saliency_steps=1, prompts_per_concept=1, retained_words=0)),
     "negative prompt": NegativePrompt(),

@@ -81,9 +81,25 @@ FOR_SMOKING = FOR_ONE | {
     **{name: FOR_FEW[name] for name in ("SPEED", "DP", "OCE", "ScaPre")},
 }
 
-FOR_A_HUNDRED: dict[str, Method] = {}
-MANY = 50  # more objects than these have the settings for a hundred
 PROMPTS_OF_LARGE = 10  # for each object of the large world, or finding a hundred would take three times as long
+FOUND_IN_LARGE = replace(
+    FOUND_WITH,
+    sites="feed-forward",
+    moment_rank=48,
+    response_rank=16,
+    retained_words=1000,
+    prompts_per_concept=PROMPTS_OF_LARGE,
+)
+FOR_A_HUNDRED: dict[str, Method] = {
+    OURS: FIA(replace(FOUND_IN_LARGE, retain_weight=0.75)),
+    "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
+    "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
+    "SPEED": SPEED(ridge=0.05, copies=0),
+    "DP": DoubleProjections(safe="kept", rank=4),
+    "OCE": OCE(erase_scale=300.0, preserve_scale=20.0),
+    "ScaPre": ScaPre(),
+}
+OF_LARGE: dict[int, Mapping[str, Method]] = {1: {}, 50: {}, 100: FOR_A_HUNDRED}  # up to this number of objects
 
 TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE", "SPEED", "DP", "OCE")
 
@@ -111,8 +127,8 @@ def settings_for(task: BenchTask) -> Mapping[str, Method]:
 
 def methods_for_scale(task: BenchTask) -> Mapping[str, Method]:
     """Returns every method, with its settings for a number of objects of the large world."""
-    chosen = {**settings_for(task), **(FOR_A_HUNDRED if len(task.concepts) > MANY else {})}
-    return {name: _with_prompts_of_large(method) for name, method in chosen.items()}
+    own = next(own for number, own in OF_LARGE.items() if len(task.concepts) <= number)
+    return {name: _with_prompts_of_large(method) for name, method in {**settings_for(task), **own}.items()}
 
 
 def _with_prompts_of_large(method: Method) -> Method:

@@ -41,8 +41,8 @@ class ScaleWorld:
 
     Attributes:
         forgotten: images of the forgotten objects, together; at least one of each.
-        others: images of what is named to be kept, of what nobody lists, and of two subjects: of each of the three; of
-            the first two at least one of each thing.
+        others: images of what is named to be kept, and as many of what nobody lists.
+        pairs: images of two subjects.
         sharing: images of each object whose name shares a word with a forgotten one.
         template: template of the prompts of single subjects, with the slots {subject} and {place}.
         seed: seed of the first image; the others count up from it.
@@ -50,6 +50,7 @@ class ScaleWorld:
 
     forgotten: int = 200
     others: int = 100
+    pairs: int = 100
     sharing: int = 10
     template: str = ALONE
     seed: int = 2000
@@ -92,7 +93,7 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
         place = next(places)
         return Request(fill(world.template, subject=phrases[name], place=place), next(seeds)), place
 
-    for name in _in_turn(forgotten, world.forgotten):
+    for name in _in_turn(forgotten, max(world.forgotten, len(forgotten))):
         request, place = alone(name)
         questions.append(Question(request, "subject", name, "forgotten", ("place", place)))
     for name in _in_turn(task.keep, world.others):
@@ -101,7 +102,7 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
         questions.append(Question(alone(name)[0], "subject", name, "rest"))
     for name in sharing * world.sharing:
         questions.append(Question(alone(name)[0], "subject", name, "rest", variant=SHARED))
-    pairs = zip(islice(cycle(forgotten), world.others), cycle(unlisted), strict=False)
+    pairs = zip(_in_turn(forgotten, world.pairs), cycle(unlisted), strict=False)
     for i, (name, other) in enumerate(pairs):
         first, second = (name, other) if i % 2 else (other, name)
         prompt = fill(BOTH, subject=phrases[first], second=phrases[second], place=next(places))
@@ -111,8 +112,8 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
 
 
 def _in_turn(names: Sequence[str], number: int) -> Iterator[str]:
-    """Yields names in turn: `number` in all, or each once if there are more names."""
-    return islice(cycle(names), max(number, len(names)))
+    """Yields `number` names in turn."""
+    return islice(cycle(names), number)
 
 
 SCALE_LEGEND = (

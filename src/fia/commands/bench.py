@@ -130,7 +130,7 @@ class BenchCommand:
         """Measures the edits of more and more objects of the large world."""
         if self.world != World():
             raise UsageError("--world has no effect with --scale; leave it out.")
-        amount = ScaleWorld(forgotten=40, others=20, sharing=2) if self.quick else ScaleWorld()
+        amount = ScaleWorld(forgotten=40, others=20, pairs=20, sharing=2) if self.quick else ScaleWorld()
         drawing = replace(Drawing(20, GUIDANCE_SCALE), **given(self.drawing))
         with told_to_continue(self.out):
             bench = ScaleBench(self.out, amount, drawing, self.weights)
