@@ -69,9 +69,8 @@ ablations: $(INSTALLED)  ## other layers, scores, filters and steps, and neighbo
 	$(BIN)/python benchmarks/neighbours.py runs/neighbours
 	$(BIN)/python scripts/draw_figures.py
 
-scale: $(INSTALLED)  ## train the large world, forget up to a hundred of its objects, and the page; a day on two cores
-	$(BIN)/fia testbed train --world large --out runs/large
-	$(BIN)/fia bench --scale --weights runs/large --out runs/scale --autocast
+scale: $(INSTALLED)  ## forget up to a hundred objects of the large world, and the page; hours on two cores, resumable
+	$(BIN)/fia bench --scale --weights testbed-large --out runs/scale --num-inference-steps 8
 	$(BIN)/python scripts/update_scale.py
 
 attacks: $(INSTALLED)  ## attack every method's edits, and the tables of docs/attacks.md; hours on two cores, resumable

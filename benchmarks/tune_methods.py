@@ -174,7 +174,7 @@ BY_NAME = {task.name: task for task in TASKS}
 REWRITTEN_OF_LARGE = {
     f"feed-forward, all words, ranks 48 and 16, mu = {mu:g}": replace(FOUND_IN_LARGE, retain_weight=mu)
     for mu in (0.2, 0.4, 0.75, 1.5, 3.0)
-}
+} | {"both places, the same, mu = 0.75": replace(FOUND_IN_LARGE, sites="both", retain_weight=0.75)}
 OF_LARGE_ALIKE: dict[str, Any] = {
     "esd_x": (),
     "esd_u": (),
@@ -238,15 +238,16 @@ CHOICES = (
 
 
 INTRO = (
-    f'`benchmarks/tune_methods.py` writes this page. It runs the benchmark with other prompts ("{WORLD.template}") '
-    "and seeds. `fia bench` uses the settings of each method with the highest Overall. They are in bold; if two are "
-    "equal, the one that keeps more of the rest wins. The settings for ten objects also serve for more objects and for "
-    "several kinds; what was not tuned for two objects has the settings for one. FIA and ConceptPrune find "
-    "neurons with the same prompts, on other seeds than in the benchmark, and without "
-    "guidance unless the row names it. For one object alpha makes no difference, so FIA takes the alpha "
-    "of two objects. If a bold row is at the end of its grid, values beyond the grid might be better. A method without "
-    "rows in a table was not tuned for that task. Images of the rows of SPEED, DP, OCE and ScaPre were generated in "
-    "bfloat16 (`--autocast`)."
+    f'`benchmarks/tune_methods.py` writes this page. It runs the benchmark with other prompts ("{WORLD.template}", '
+    f'and "{OF_LARGE.template}" on the large world) and seeds. `fia bench` uses the settings of each method with the '
+    "highest Overall. They are in bold; if two are equal, the one that keeps more of the rest wins. The settings for "
+    "ten objects also serve for more objects and for several kinds, and on the large world for up to fifty objects; "
+    "what was not tuned for two objects has the settings for one. FIA and ConceptPrune find neurons with the same "
+    "prompts, on other seeds than in the benchmark, and without guidance unless the row names it. Rows of FIA "
+    "rewritten that differ in mu alone share their neurons, and the first of them has the seconds of finding them. "
+    "For one object alpha makes no difference, so FIA takes the alpha of two objects. If a bold row is at the end of "
+    "its grid, values beyond the grid might be better. A method without rows in a table was not tuned for that task. "
+    "Images of the rows of SPEED, DP, OCE and ScaPre for the small world were generated in bfloat16 (`--autocast`)."
 )
 
 
