@@ -98,12 +98,15 @@ def near_words(
     """
     names = [name for concept in concepts for name in concept.words]
     usual = [word for word, _ in in_turn()[:USUAL_WORDS]]
-    features = text_features(pipe, [*names, *words, *usual])
+    texts = list(dict.fromkeys([*names, *words, *usual]))
+    features = text_features(pipe, texts)
     close = dict.fromkeys(names, [False] * len(words))
     if features is not None:
-        own = features[: len(names) + len(words)] - features[len(names) + len(words) :].mean(dim=0)
+        at = {text: i for i, text in enumerate(texts)}
+        own = features - features[[at[word] for word in usual]].mean(dim=0)
         own = torch.nn.functional.normalize(own, dim=1)
-        close = dict(zip(names, (own[: len(names)] @ own[len(names) :].T >= NEARNESS).tolist(), strict=True))
+        of_names, of_words = own[[at[name] for name in names]], own[[at[word] for word in words]]
+        close = dict(zip(names, (of_names @ of_words.T >= NEARNESS).tolist(), strict=True))
     return {
         concept.name: tuple(
             word
