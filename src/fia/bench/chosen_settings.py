@@ -90,16 +90,22 @@ FOUND_IN_LARGE = replace(
     retained_words=1000,
     prompts_per_concept=PROMPTS_OF_LARGE,
 )
-FOR_A_HUNDRED: dict[str, Method] = {
+FOR_TEN_OF_LARGE: dict[str, Method] = {
     OURS: FIA(replace(FOUND_IN_LARGE, retain_weight=0.75)),
+    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.015)),
+    "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
+    "SPEED": SPEED(threshold=0.01, ridge=0.05),
+    "OCE": OCE(erase_scale=1000.0, preserve_scale=20.0),
+    "ScaPre": ScaPre(),
+}
+FOR_A_HUNDRED = FOR_TEN_OF_LARGE | {
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
     "SPEED": SPEED(ridge=0.05, copies=0),
     "DP": DoubleProjections(safe="kept", rank=4),
     "OCE": OCE(erase_scale=300.0, preserve_scale=20.0),
-    "ScaPre": ScaPre(),
 }
-OF_LARGE: dict[int, Mapping[str, Method]] = {1: {}, 50: {}, 100: FOR_A_HUNDRED}  # up to this number of objects
+OF_LARGE: dict[int, Mapping[str, Method]] = {1: {}, 50: FOR_TEN_OF_LARGE, 100: FOR_A_HUNDRED}  # up to so many objects
 
 TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE", "SPEED", "DP", "OCE")
 
