@@ -1,8 +1,8 @@
 """Finds the best settings of every method in `fia bench`, on other prompts and seeds than the benchmark's.
 
-Every candidate forgets one, five and ten objects of the embedded model, its styles, smoking, and a hundred objects of
-the large world. The settings with the highest Overall belong into `src/fia/bench/chosen_settings.py`. It writes
-docs/rivals.md. If you start it again with the same folder, it continues.
+Every candidate forgets one, five and ten objects of the embedded model, its styles, smoking, and one, ten and a hundred
+objects of the large world. The settings with the highest Overall belong into `src/fia/bench/chosen_settings.py`. The
+page is docs/rivals.md. If you start it again with the same folder, it continues.
 
     python benchmarks/tune_methods.py runs/tuning
     python benchmarks/tune_methods.py runs/tuning SPEED OCE      # these alone; the page keeps the rows of the others

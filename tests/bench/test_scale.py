@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from fia import Settings
+from fia.bench.chosen_settings import FOR_FEW, PROMPTS_OF_LARGE, methods_for_scale
 from fia.bench.edit_store import OURS
 from fia.bench.scale import (
     NUMBERS,
@@ -66,6 +67,18 @@ def test_questions_are_as_many_as_promised_and_about_what_they_say(task) -> None
         assert other in question.request.prompt
         assert other not in forgotten | set(task.keep)
     assert len({question.request.seed for question in questions}) == len(questions)
+
+
+def test_every_number_of_objects_has_every_method_with_few_prompts() -> None:
+    settings = [methods_for_scale(task) for task in SCALE_TASKS]
+    assert all(own.keys() == FOR_FEW.keys() for own in settings)
+    assert settings[1] == settings[2] == settings[3] != settings[4]
+    for own in settings:
+        for name in (OURS, "FIA"):
+            method = own[name]
+            assert isinstance(method, FIA)
+            assert method.settings.prompts_per_concept == PROMPTS_OF_LARGE
+        assert own["ConceptPrune"].prompts_per_concept == PROMPTS_OF_LARGE
 
 
 @pytest.mark.slow

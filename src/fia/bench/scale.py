@@ -159,7 +159,7 @@ class ScaleBench(Bench):
                 "repository, or train it: fia testbed train --world large --out runs/large."
             )
         super().__init__(out, world, drawing, weights)
-        self.pipe.unet.to(memory_format=torch.channels_last)  # its convolutions take half as long on a CPU
+        self.pipe.unet.to(memory_format=torch.channels_last)  # in which a CPU is faster
 
     def legend(self) -> str:
         return SCALE_LEGEND

@@ -43,10 +43,8 @@ log = logging.getLogger("fia")
 
 FIRST_SEED = 5_000_000  # far from the seeds that find concepts
 WORD_RANK, LIST_RANK = 8, 48  # eigenvectors that are kept of a word, and of the whole list
-NEARNESS = (
-    0.8  # a word is near a concept if the cosine of their text embeddings, less their usual mean, is at least this
-)
-USUAL_WORDS = 64  # of the list, for that mean
+USUAL_WORDS = 64  # of the list, whose mean embedding is taken off
+NEARNESS = 0.8  # a word is near a concept if the cosine of what is left of their embeddings is at least this
 
 Moments = dict[str, Moment]  # by layer
 

@@ -28,10 +28,7 @@ from .solve import Quadratic, combine, response_of, solve_rows, solve_whole
 
 SIGNS = {"base": 1, "words": 1, "near": -1, "word": 1}  # a word near a concept is taken out of the list
 NAMED = "named "  # keys of names to keep start with this
-NEAR, WORD = (
-    "near ",
-    "word ",
-)  # keys of a word near a concept, and of one that is retained alone, which then go on alike
+NEAR, WORD = "near ", "word "  # the same of words near a concept, and of words that are retained without the list
 Block = Literal["base", "named", "words", "near", "word"]
 
 
