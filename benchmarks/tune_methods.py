@@ -1,6 +1,6 @@
 """Finds the best settings of every method in `fia bench`, on other prompts and seeds than the benchmark's.
 
-Every candidate forgets one, five and ten objects of the embedded model, its styles, smoking, and one, ten and a hundred
+Every candidate forgets one, five and ten objects of the embedded model, its styles, smoking, and ten and a hundred
 objects of the large world. The settings with the highest Overall belong into `src/fia/bench/chosen_settings.py`. The
 page is docs/rivals.md. If you start it again with the same folder, it continues.
 
@@ -218,13 +218,6 @@ CHOICES = (
         (*((r2, 0.8, 1.0) for r2 in (0.05, 0.1, 0.15, 0.2)), (0.15, 0.8, 7.5)),
         ((0.05, 7.5), (0.1, 7.5), (0.2, 7.5), (0.2, 1.0)),
         seeds_per_prompt=SEEDS_OF_SMOKING,
-    ),
-    Choice(
-        SCALE_TASKS[0],
-        replace(OF_LARGE, forgotten=30, pairs=0),
-        tuple((r2, 1.01, 1.0) for r2 in (0.03, 0.07, 0.15)),
-        ((0.05, 1.0), (0.1, 1.0), (0.2, 1.0)),
-        **OF_LARGE_ALIKE,
     ),
     Choice(
         SCALE_TASKS[1],
