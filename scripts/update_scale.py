@@ -92,7 +92,8 @@ def main() -> None:
         f"{drawing['guidance_scale']:g}{precision}. Methods that find neurons take {PROMPTS_OF_LARGE} prompts for "
         "each object. The settings were chosen on the large world, with other prompts and seeds, for ten and a hundred "
         "objects ([rivals.md](rivals.md)). Those for ten serve for 30 and 50 too, and for a hundred where none were "
-        "chosen. ESD, and every method for one object, has the settings of the small world. [scale.json](scale.json) has the intervals and every class.",
+        "chosen. ESD, and every method for one object, has the settings of the small world. "
+        "[scale.json](scale.json) has the intervals and every class.",
         largest(scores),
         *why_not_more(scores),
         *not_measured(scores),
