@@ -47,7 +47,9 @@ def curves_figure(scores: BenchScores, costs: BenchCosts) -> Figure:
             axis.minorticks_off()
             axis.grid(color="#e6e8eb")
             axis.set_axisbelow(True)
-        figure.axes[3].set_yscale("symlog", linthresh=1)
+        seconds = figure.axes[3]
+        seconds.set_yscale("symlog", linthresh=1)
+        seconds.set_ylim(-0.3, max(1, 2 * seconds.dataLim.y1))  # symlog would go as far below zero as above
         handles, names = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False)
     return figure
