@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 Identity = dict[str, str | None]  # name and hash of something that a result depends on
@@ -83,8 +83,13 @@ def hash_pipeline(pipe: DiffusionPipeline) -> str:
                 digest.update(f"{part}.{name} {tuple(value.shape)} {value.dtype}".encode())
                 if value.is_meta:  # offloaded: a hook holds the values
                     continue
-                digest.update(value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy())
+                digest.update(bytes_of(value))
     return digest.hexdigest()
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """Returns the bytes of a tensor's values, row by row, however they lie in memory."""
+    return tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().data
 
 
 def hash_json(value: Any) -> str:

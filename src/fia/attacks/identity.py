@@ -2,15 +2,13 @@
 
 import hashlib
 
-import torch
-
 from ..edits.edited import EditedPipeline, Lora
 from ..edits.interface import Edit
 from ..edits.weight_edit import WeightEdit
 from ..errors import UsageError
 from ..evaluation.records import EditName
 from ..masks.mask import NeuronMask
-from ..provenance import hash_file, hash_folder
+from ..provenance import bytes_of, hash_file, hash_folder
 
 
 def identify(edit: Edit) -> EditName:
@@ -29,7 +27,7 @@ def identify(edit: Edit) -> EditName:
         digest = hashlib.sha256()
         for name, weight in sorted(edit.weights.items()):
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            digest.update(weight.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(bytes_of(weight))
         return {"edited": "weights", "hash": digest.hexdigest()}
     raise UsageError(
         f"A {type(edit).__name__} changes no weight that an attack could go round. Whoever draws leaves a negative "
