@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, ClassVar, TypedDict
 
 import torch
+from candidates import DRAWING, FINDING, WORLD
 from command import folder_given
 from diffusers import DiffusionPipeline
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
-from tune_methods import DOCS, DRAWING, FINDING, WORLD
+from tune_methods import DOCS
 
 from fia import Concept, Settings
 from fia.bench import TASKS, Bench

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ablations import FIVE
+from candidates import DRAWING, FINDING, WORLD
 from diffusers import DiffusionPipeline
-from tune_methods import DOCS, DRAWING, FINDING, WORLD
+from tune_methods import DOCS
 
 from fia import Concept, NeuronMask, Settings, find
 from fia.bench import Bench

@@ -11,8 +11,9 @@ folder, it continues.
 import json
 from dataclasses import replace
 
+from candidates import DRAWING
 from command import folder_given
-from tune_methods import DOCS, DRAWING
+from tune_methods import DOCS
 
 from fia import Concept
 from fia.bench import Bench

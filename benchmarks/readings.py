@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 
 import torch
 from ablations import SCORES
+from candidates import DRAWING, SEED, WORLD
 from command import folder_given
 from diffusers import DiffusionPipeline
 from torch import Tensor
-from tune_methods import DOCS, DRAWING, SEED, WORLD
+from tune_methods import DOCS
 
 from fia import Concept, NeuronMask, Settings, find
 from fia.bench import TASKS, Bench

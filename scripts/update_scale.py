@@ -7,7 +7,7 @@ from draw_figures import percent
 from update_readme import DOCS, ROOT, take_over
 
 from fia.bench.chosen_settings import FOR_FEW, FOUND_IN_LARGE, PROMPTS_OF_LARGE
-from fia.bench.report import BenchScores, page
+from fia.bench.report import BenchScores, page, table
 from fia.bench.scale import SCALE_LEGEND, SCALE_TASKS
 from fia.bench.scale_report import curves_figure
 from fia.evaluation.run import RANDOM, UNTOUCHED
@@ -48,16 +48,29 @@ def why_not_more(scores: BenchScores) -> list[str]:
     forgotten = {concept.name for concept in task.concepts}
     left = [word for word in words if word not in near]
     objects = [word for word in left if word in names and word not in forgotten and word not in task.keep]
-    unlisted = [name for name in names if name not in forgotten and name not in task.keep]
+    others = [name for name in names if name not in forgotten and name not in task.keep]
     widths = [inputs for _, inputs in layer_shapes(maskable_layers(pipe.unet, None, "cross-attention")).values()]
     return [
-        "FIA rewritten takes neurons of the feed-forward alone here, and keeps more of the statistics than "
+        "FIA rewritten takes neurons of the decoder's feed-forwards alone here, and keeps more of the statistics than "
         f"elsewhere. The cross-attention's outputs have at most {max(widths)} inputs in this model, too few to tell "
         "so many things apart: with them, more of what should stay is lost ([rivals.md](rivals.md)). What nobody "
         f"listed is protected by the list of common words. This model's tokenizer reads {len(words)} of them as one "
-        f"token; {len(near)} are near one of the {len(forgotten)} objects, and of the {len(unlisted)} objects that "
+        f"token; {len(near)} are near one of the {len(forgotten)} objects, and of the {len(others)} objects that "
         f"nobody listed, {len(objects)} are among the {len(left)} words that remain. A larger mu leaves more and "
-        "forgets less."
+        "forgets less.",
+        *limits(),
+    ]
+
+
+def limits() -> list[str]:
+    """Returns what more connections and a longer list would bring, as benchmarks/limits.py measured it."""
+    rows = json.loads((DOCS / "scale-limits.json").read_text())["rows"]
+    shown = {name: row for name, row in rows.items() if name != RANDOM}
+    return [
+        "`benchmarks/limits.py` asks what limits it: the number of connections, or what it is told. With every "
+        "connection it may change all of these layers. Told the unlisted too, it knows what no method knows in the "
+        "benchmark: the names of all that nobody listed.",
+        table(shown, {}),
     ]
 
 
@@ -90,9 +103,8 @@ def main() -> None:
         f"named and of what nobody listed, and {world['pairs']} of two subjects, one of them forgotten. Seeds start at "
         f"{world['seed']}. Each image takes {drawing['num_inference_steps']} steps at a guidance scale of "
         f"{drawing['guidance_scale']:g}{precision}. Methods that find neurons take {PROMPTS_OF_LARGE} prompts for "
-        "each object. The settings were chosen on the large world, with other prompts and seeds, for ten and a hundred "
-        "objects ([rivals.md](rivals.md)). Those for ten serve for 30 and 50 too, and for a hundred where none were "
-        "chosen. ESD, and every method for one object, has the settings of the small world. "
+        "each object. The settings of every method were chosen on the large world, with other prompts and seeds, for "
+        "one, ten and a hundred objects ([rivals.md](rivals.md)). Those for ten serve for 30 and 50 too. "
         "[scale.json](scale.json) has the intervals and every class.",
         largest(scores),
         *why_not_more(scores),

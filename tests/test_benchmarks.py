@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import engine
 from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_times_norm
 from ablations_rewriting import Summed, Untold, sections
+from candidates import CHOICES, FINDING, Choice
 from models import sd15_unet, sdxl_unet
 from neighbours import NEIGHBOURS
 from sequential import find_sequentially
-from tune_methods import CHOICES, DOCS, FINDING, Choice, read_rows
+from tune_methods import DOCS, read_rows
 
-from fia.bench.chosen_settings import FOR_FEW, OF_FIVE, methods_for, methods_for_scale
-from fia.bench.scale import ScaleWorld
+from fia.bench.chosen_settings import FOR_FEW, OF_FIVE
 from fia.methods import FIA, ConceptPrune, Method
 from fia.testbed.world import OBJECT_NAMES
 
@@ -105,15 +104,9 @@ def test_settings_are_chosen_on_other_prompts_and_seeds() -> None:
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
 def test_what_the_benchmark_uses_was_tried(choice: Choice) -> None:
     tried = {json.dumps(described(method), sort_keys=True) for one in CHOICES for _, _, method in one.candidates()}
-    found_with_other_prompts = ("FIA", "ConceptPrune") if isinstance(choice.world, ScaleWorld) else ()
-    for name, method in used(choice).items():
-        if name not in ("negative prompt", *found_with_other_prompts):  # the first has no settings
+    for name, method in choice.chosen().items():
+        if name != "negative prompt":  # which has no settings
             assert json.dumps(described(method), sort_keys=True) in tried
-
-
-def used(choice: Choice) -> Mapping[str, Method]:
-    """Returns the methods of the benchmark for a task."""
-    return methods_for_scale(choice.task) if isinstance(choice.world, ScaleWorld) else methods_for(choice.task)
 
 
 def described(method: Method) -> dict[str, Any]:
@@ -175,7 +168,7 @@ def without_seed(method: Method) -> Method:
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice.name)
 def test_the_benchmark_takes_the_best_of_every_method(choice: Choice) -> None:
     rows = read_rows((DOCS / "rivals.md").read_text(encoding="utf-8"))[choice.name]
-    chosen = used(choice)
+    chosen = choice.chosen()
     best = {name: own for name, label, own in choice.candidates() if "**" in rows.get(f"{name}, {label}", "")}
     assert len(best) >= 7
     if (

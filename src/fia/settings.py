@@ -82,6 +82,9 @@ class Settings:
     0.6."""
     retain_weight: float = 1.5
     """mu > 0: the weight of what is retained against that of the concepts, if the neurons are rewritten."""
+    target_scale: float = 1.0
+    """g > 0: how far the outputs for a concept are to move towards those without it, if the neurons are rewritten. At 1
+    they become these. Above 1 they go beyond, and a larger `retain_weight` can spare more for the same forgetting."""
     ridge: float = 0.01
     """lambda > 0: how strongly the new values are kept near the old ones."""
     moment_rank: int = 16
@@ -130,7 +133,7 @@ class Settings:
         for name in ("spatial_ratio", "temporal_ratio"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}={getattr(self, name)} is outside [0, 1].")
-        for name in ("retain_weight", "ridge"):
+        for name in ("retain_weight", "target_scale", "ridge"):
             if not 0 < getattr(self, name) <= LARGEST_WEIGHT:
                 raise UsageError(f"{name}={getattr(self, name)}; it must be above 0 and at most {LARGEST_WEIGHT:g}.")
         for name, most in (("moment_rank", LARGEST_MOMENT_RANK), ("response_rank", LARGEST_RESPONSE_RANK)):
@@ -200,6 +203,7 @@ class SettingsByName(TypedDict, total=False):
     temporal_ratio: float
     agnostic_ratio: float | None
     retain_weight: float
+    target_scale: float
     ridge: float
     moment_rank: int
     response_rank: int

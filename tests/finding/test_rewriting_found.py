@@ -73,6 +73,14 @@ def test_the_new_values_do_what_they_are_for(pipe):
     assert careful.effects.moved < mask.effects.moved
 
 
+def test_a_target_beyond_the_base_prompts_output_is_reached_by_as_much_more_change(pipe):
+    """D is linear in the target (formula 11)."""
+    mask, beyond = find(pipe, "church"), find(pipe, "church", target_scale=3.0)
+    assert_same_neurons(beyond, mask)
+    for name in mask.shapes:
+        torch.testing.assert_close(beyond.added[name], 3 * mask.added[name])
+
+
 def test_two_masks_together_are_the_mask_of_both(pipe):
     both = find(pipe, ["church", "tench"], keep=["horse"])
     united = find(pipe, "church", keep=["horse"]) | find(pipe, "tench", keep=["horse"])

@@ -90,22 +90,39 @@ FOUND_IN_LARGE = replace(
     retained_words=1000,
     prompts_per_concept=PROMPTS_OF_LARGE,
 )
-FOR_TEN_OF_LARGE: dict[str, Method] = {
+IN_DECODER = replace(FOUND_IN_LARGE, layers="up_blocks.*.ff.net.2")
+FOR_ONE_OF_LARGE: dict[str, Method] = {
     OURS: FIA(replace(FOUND_IN_LARGE, retain_weight=0.75)),
-    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.015)),
-    "RECE": RECE(positions="tail", preserve_scale=1.0, ridge=10.0),
-    "SPEED": SPEED(threshold=0.01, ridge=0.05),
-    "OCE": OCE(erase_scale=1000.0, preserve_scale=20.0),
-    "ScaPre": ScaPre(),
+    "ConceptPrune": FOR_FEW["ConceptPrune"],
+    "UCE": UCE(positions="tail", preserve_scale=0.001, ridge=1.0),
+    "RECE": RECE(positions="tail", preserve_scale=0.01, ridge=1.0),
+    "SPEED": SPEED(threshold=10.0, ridge=0.05),
+    "DP": DoubleProjections(safe="guide", positions="tail", rank=64),
+    "OCE": OCE(erase_scale=300.0, preserve_scale=1.0),
+    "ScaPre": ScaPre(erase_scale=20.0, power=1.0),
 }
-FOR_A_HUNDRED = FOR_TEN_OF_LARGE | {
+FOR_TEN_OF_LARGE: dict[str, Method] = {
+    OURS: FIA(replace(IN_DECODER, target_scale=6.0, retain_weight=50.0)),
+    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.015)),
+    "RECE": RECE(positions="last", preserve_scale=10.0, ridge=10.0),
+    "SPEED": SPEED(ridge=0.3, copies=0),
+    "OCE": OCE(erase_scale=300.0, preserve_scale=5.0),
+    "ScaPre": ScaPre(erase_scale=0.5),
+}
+FOR_A_HUNDRED: dict[str, Method] = {
+    OURS: FIA(replace(IN_DECODER, target_scale=1.5, retain_weight=3.0)),
+    "FIA": FIA(replace(OF_FIVE, spatial_ratio=0.005)),
+    "ConceptPrune": ConceptPrune(0.005, guidance_scale=1.0, **PROMPTS),
     "UCE": UCE(positions="last", preserve_scale=1.0, ridge=1.0),
     "RECE": RECE(positions="last", preserve_scale=1.0, ridge=0.1),
     "SPEED": SPEED(ridge=0.05, copies=0),
     "DP": DoubleProjections(safe="kept", rank=4),
     "OCE": OCE(erase_scale=300.0, preserve_scale=20.0),
+    "ScaPre": ScaPre(),
+    "ESD-x": ESD("x", learning_rate=5e-4, **ESD_SETTINGS),
+    "ESD-u": ESD("u", learning_rate=1e-4, **ESD_SETTINGS),
 }
-OF_LARGE: dict[int, Mapping[str, Method]] = {1: {}, 50: FOR_TEN_OF_LARGE, 100: FOR_A_HUNDRED}  # up to so many objects
+OF_LARGE = {1: FOR_ONE_OF_LARGE, 50: FOR_TEN_OF_LARGE, 100: FOR_A_HUNDRED}  # for up to so many objects
 
 TOLD_WHAT_TO_KEEP = (OURS, "UCE", "RECE", "SPEED", "DP", "OCE")
 

@@ -78,15 +78,26 @@ def scale_task(number: int) -> BenchTask:
 SCALE_TASKS = tuple(map(scale_task, NUMBERS))
 
 
+def unlisted(task: BenchTask) -> tuple[str, ...]:
+    """Returns the objects and named persons that a task neither forgets nor names, without those of shared words."""
+    listed = {*(concept.name for concept in task.concepts), *task.keep, *_sharing(task)}
+    names = [thing.name for thing in LARGE.objects] + [person.name for person in LARGE.named_persons]
+    return tuple(name for name in names if name not in listed)
+
+
+def _sharing(task: BenchTask) -> list[str]:
+    """Returns the objects whose name shares a word with a forgotten one, and which are not forgotten themselves."""
+    forgotten = {concept.name for concept in task.concepts}
+    return [name for name, inner in SHARING.items() if inner in forgotten and name not in forgotten]
+
+
 def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
     """Returns the questions about a task: the forgotten, the kept, the unlisted, two subjects, and shared words."""
     places, seeds = cycle(LARGE.place_names), iter(range(world.seed, world.seed + 100_000))
     phrases = {subject.name: subject.phrase(subject.name) for subject in LARGE.subjects}
     forgotten = [concept.name for concept in task.concepts]
-    sharing = [name for name, inner in SHARING.items() if inner in forgotten and name not in forgotten]
-    named = [person.name for person in LARGE.named_persons]
-    objects = [thing.name for thing in LARGE.objects]
-    unlisted = [name for name in objects + named if name not in (*forgotten, *task.keep, *sharing)]
+    sharing = _sharing(task)
+    others = unlisted(task)
     questions: list[Question] = []
 
     def alone(name: str) -> tuple[Request, str]:
@@ -98,11 +109,11 @@ def ask(task: BenchTask, world: ScaleWorld) -> list[Question]:
         questions.append(Question(request, "subject", name, "forgotten", ("place", place)))
     for name in _in_turn(task.keep, world.others):
         questions.append(Question(alone(name)[0], "subject", name, "kept"))
-    for name in _in_turn(unlisted, world.others):
+    for name in _in_turn(others, world.others):
         questions.append(Question(alone(name)[0], "subject", name, "rest"))
     for name in sharing * world.sharing:
         questions.append(Question(alone(name)[0], "subject", name, "rest", variant=SHARED))
-    pairs = zip(_in_turn(forgotten, world.pairs), cycle(unlisted), strict=False)
+    pairs = zip(_in_turn(forgotten, world.pairs), cycle(others), strict=False)
     for i, (name, other) in enumerate(pairs):
         first, second = (name, other) if i % 2 else (other, name)
         prompt = fill(BOTH, subject=phrases[first], second=phrases[second], place=next(places))

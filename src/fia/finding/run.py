@@ -241,7 +241,8 @@ def find_group(
             base[layer] = sketch.base.low_rank(settings.moment_rank)
             for i, name in enumerate(names):
                 moments[name][layer] = sketch.moments[i].low_rank(settings.moment_rank)
-                responses[name][layer] = sketch.responses[i].low_rank(settings.response_rank)
+                response = sketch.responses[i].low_rank(settings.response_rank)
+                responses[name][layer] = response.times(settings.target_scale)
     for (name, own), ratio in zip(found.items(), ratios, strict=True):
         if ratio > 0 and not any(map(len, own.values())):
             log.warning(

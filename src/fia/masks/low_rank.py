@@ -5,7 +5,7 @@ response is R = mean (y_b - y_c) x_c^T: what the outputs would have to gain, for
 concept. It is kept by its leading singular vectors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -52,6 +52,10 @@ class Response:
     left: Float[Tensor, "outputs r"]
     values: Float[Tensor, " r"]
     right: Float[Tensor, "inputs r"]
+
+    def times(self, scale: float) -> "Response":
+        """Returns the response times a number above 0."""
+        return replace(self, values=self.values * scale)
 
     def dense(self) -> Float[Tensor, "outputs inputs"]:
         """Returns the whole matrix, float64."""
