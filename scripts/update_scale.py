@@ -2,14 +2,17 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 
 from draw_figures import percent
 from update_readme import DOCS, ROOT, take_over
 
 from fia.bench.chosen_settings import FOR_FEW, FOUND_IN_LARGE, PROMPTS_OF_LARGE
+from fia.bench.edit_store import OURS
 from fia.bench.report import BenchScores, page, table
 from fia.bench.scale import SCALE_LEGEND, SCALE_TASKS
 from fia.bench.scale_report import curves_figure
+from fia.evaluation.records import Scores
 from fia.evaluation.run import RANDOM, UNTOUCHED
 from fia.files import slug, written_whole
 from fia.finding.retained import near_words
@@ -51,21 +54,22 @@ def why_not_more(scores: BenchScores) -> list[str]:
     others = [name for name in names if name not in forgotten and name not in task.keep]
     widths = [inputs for _, inputs in layer_shapes(maskable_layers(pipe.unet, None, "cross-attention")).values()]
     return [
-        "FIA rewritten takes neurons of the decoder's feed-forwards alone here, and keeps more of the statistics than "
-        f"elsewhere. The cross-attention's outputs have at most {max(widths)} inputs in this model, too few to tell "
+        "For more than one object, FIA rewritten takes neurons of the decoder's feed-forwards alone here, with a "
+        "target beyond the base prompts' outputs, and keeps more of the statistics than elsewhere. The "
+        f"cross-attention's outputs have at most {max(widths)} inputs in this model, too few to tell "
         "so many things apart: with them, more of what should stay is lost ([rivals.md](rivals.md)). What nobody "
         f"listed is protected by the list of common words. This model's tokenizer reads {len(words)} of them as one "
         f"token; {len(near)} are near one of the {len(forgotten)} objects, and of the {len(others)} objects that "
         f"nobody listed, {len(objects)} are among the {len(left)} words that remain. A larger mu leaves more and "
         "forgets less.",
-        *limits(),
+        *limits(scores[task.name]),
     ]
 
 
-def limits() -> list[str]:
+def limits(measured: Mapping[str, Scores]) -> list[str]:
     """Returns what more connections and a longer list would bring, as benchmarks/limits.py measured it."""
     rows = json.loads((DOCS / "scale-limits.json").read_text())["rows"]
-    shown = {name: row for name, row in rows.items() if name != RANDOM}
+    shown = {OURS: measured[OURS]} | {name: row for name, row in rows.items() if name != UNTOUCHED}
     return [
         "`benchmarks/limits.py` asks what limits it: the number of connections, or what it is told. With every "
         "connection it may change all of these layers. Told the unlisted too, it knows what no method knows in the "
@@ -107,10 +111,11 @@ def main() -> None:
         "one, ten and a hundred objects ([rivals.md](rivals.md)). Those for ten serve for 30 and 50 too. "
         "[scale.json](scale.json) has the intervals and every class.",
         largest(scores),
-        *why_not_more(scores),
         *not_measured(scores),
         *curves,
         page(scores, costs["tasks"], SCALE_LEGEND),
+        "## What limits a hundred objects",
+        *why_not_more(scores),
         "## What they look like",
         *(f"**{task}**\n\n![A row for each method](scale-{slug(task)}.webp)" for task in scores),
     ]
