@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from ..evaluation.records import Costs, Scores
 from ..evaluation.run import UNTOUCHED
+from .edit_store import OURS
 from .report import COLOURS, MARKERS, BenchCosts, BenchScores
 from .scale import SCALE_TASKS
 
@@ -40,8 +41,10 @@ def curves_figure(scores: BenchScores, costs: BenchCosts) -> Figure:
                 found = [(n, value(scores[t][name], costs[t][name])) for t, n in numbers.items() if name in scores[t]]
                 points = [(number, y) for number, y in found if y is not None]
                 if points:
-                    style = "--" if name == UNTOUCHED else "-"
-                    axis.plot(*zip(*points, strict=True), style, marker=marker, color=COLOURS.get(name), label=name)
+                    line = axis.plot(*zip(*points, strict=True), marker=marker, color=COLOURS.get(name), label=name)[0]
+                    line.set_linestyle("--" if name == UNTOUCHED else "-")
+                    if name == OURS:
+                        line.set(linewidth=3.5, zorder=3)
             axis.set(xlabel="objects forgotten together", ylabel=label, xscale="log")
             axis.set_xticks(list(numbers.values()), [str(number) for number in numbers.values()])
             axis.minorticks_off()
