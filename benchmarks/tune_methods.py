@@ -1,6 +1,6 @@
 """Finds the best settings of every method in `fia bench`, on other prompts and seeds than the benchmark's.
 
-Every candidate forgets one, five and ten objects of the embedded model, its styles, smoking, and ten and a hundred
+Every candidate forgets one, five and ten objects of the embedded model, its styles, smoking, and one, ten and a hundred
 objects of the large world. The settings with the highest Overall belong into `src/fia/bench/chosen_settings.py`. The
 page is docs/rivals.md. If you start it again with the same folder, it continues.
 
@@ -34,9 +34,9 @@ INTRO = (
     "ten objects also serve for more objects and for several kinds, and on the large world for up to fifty objects; "
     "what was not tuned for two objects has the settings for one. FIA and ConceptPrune find neurons with the same "
     "prompts, on other seeds than in the benchmark, and without guidance unless the row names it. Rows of FIA "
-    "rewritten that differ in mu alone share their neurons, and the first of them has the seconds of finding them. "
-    "For one object alpha makes no difference, so FIA takes the alpha of two objects. If a bold row is at the end of "
-    "its grid, values beyond the grid might be better. A method without rows in a table was not tuned for that task. "
+    "rewritten that differ in mu or the target alone share their neurons, and the first of them has the seconds of "
+    "finding them. For one object alpha makes no difference, so FIA takes the alpha of two objects. If a bold row is "
+    "at the end of its grid, values beyond the grid might be better. A method without rows in a table was not tuned for that task. "
     "Images of the rows of SPEED, DP, OCE and ScaPre for the small world were generated in bfloat16 (`--autocast`)."
 )
 

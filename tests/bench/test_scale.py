@@ -21,6 +21,7 @@ from fia.bench.scale import (
     ask,
     objects_in_order,
     scale_task,
+    unlisted,
 )
 from fia.bench.scale_report import curves_figure
 from fia.cli import main
@@ -137,3 +138,11 @@ def test_the_small_world_is_refused_with_what_to_do(tmp_path: Path, capsys: pyte
     assert "do not know the large world. Give --weights testbed-large" in capsys.readouterr().err
     assert main(["bench", "--scale", "--attacks", "--out", str(tmp_path)]) == 2
     assert "--attacks and --scale are two benchmarks" in capsys.readouterr().err
+
+
+def test_what_nobody_lists_is_neither_forgotten_nor_named():
+    for task in SCALE_TASKS:
+        others, forgotten = set(unlisted(task)), {concept.name for concept in task.concepts}
+        assert others
+        assert not others & {*task.keep, *forgotten}
+        assert ("church bell" in others) == ("church" not in forgotten)
