@@ -36,7 +36,8 @@ INTRO = (
     "prompts, on other seeds than in the benchmark, and without guidance unless the row names it. Rows of FIA "
     "rewritten that differ in mu or the target alone share their neurons, and the first of them has the seconds of "
     "finding them. For one object alpha makes no difference, so FIA takes the alpha of two objects. If a bold row is "
-    "at the end of its grid, values beyond the grid might be better. A method without rows in a table was not tuned for that task. "
+    "at the end of its grid, values beyond the grid might be better. A method without rows in a table was not tuned "
+    "for that task. "
     "Images of the rows of SPEED, DP, OCE and ScaPre for the small world were generated in bfloat16 (`--autocast`)."
 )
 

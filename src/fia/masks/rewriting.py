@@ -54,7 +54,8 @@ class Effects:
 
     Attributes:
         removed: for each concept, how much of its effect is removed, as a share of what its layers could remove if
-            every connection were free and nothing were retained. Below 0 if the solution adds to the effect.
+            every connection were free and nothing were retained. Below 0 if the solution adds to the effect. With a
+            target beyond the base prompt's output, the effect is as many times larger, and the share smaller.
         moved: how far the outputs of what is retained move, as a share of how far those of the concepts move (mean
             squares).
     """
