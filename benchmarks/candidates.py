@@ -8,6 +8,19 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from grids import (
+    BEYOND,
+    DP_SETTINGS,
+    OCE_SETTINGS,
+    OF_OBJECTS,
+    OF_ROWS,
+    RECE_SETTINGS,
+    SCAPRE_OF_LARGE,
+    SCAPRE_SETTINGS,
+    SPEED_SETTINGS,
+    UCE_SETTINGS,
+    WEAKLY_PRESERVED,
+)
 
 from fia import Concept, NeuronMask, Settings, find
 from fia.bench import TASKS, Bench
@@ -46,27 +59,6 @@ DRAWING_OF_LARGE = Drawing(8, GUIDANCE_SCALE)
 SEED = 10_000  # of the prompts that find neurons
 FINDING = replace(OF_FIVE, seed=SEED)
 MU_OF_ALL = {f"mu = {mu:g}": replace(FOUND_WITH, retain_weight=mu) for mu in (0.75, FOUND_WITH.retain_weight, 3.0)}
-UCE_SETTINGS: tuple[tuple[Positions, float, float], ...] = (
-    *(("tail", 0.1, 10.0), ("tail", 1.0, 10.0), ("tail", 1.0, 30.0)),
-    *(("last", 0.1, 1.0), ("last", 1.0, 0.1), ("last", 1.0, 1.0)),
-)
-RECE_SETTINGS: tuple[tuple[Positions, float, float, int, float], ...] = (
-    *(("tail", 1.0, 10.0, 1, 0.1), ("tail", 1.0, 10.0, 3, 0.1)),
-    *(("last", 1.0, 0.1, 1, 0.1), ("last", 1.0, 0.1, 3, 0.1), ("last", 1.0, 0.1, 3, 0.001), ("last", 1.0, 1.0, 3, 0.1)),
-)
-SPEED_SETTINGS = ((0.1, 1.0, 10), (0.1, 0.05, 10), (0.1, 0.05, 0), (0.01, 0.05, 10), (0.01, 1.0, 10), (1.0, 0.05, 10))
-DP_SETTINGS: tuple[tuple[Safe, Positions, int | None], ...] = (
-    *(("kept", "last", None), ("guide", "last", None), ("kept", "last", 4)),
-    *(("kept", "tail", 16), ("guide", "tail", 16), ("guide", "tail", 32)),
-)
-OCE_SETTINGS = (
-    *((300.0, 1.0, 10.0), (300.0, 20.0, 10.0), (1000.0, 20.0, 10.0)),
-    *((2000.0, 1.0, 10.0), (2000.0, 100.0, 10.0), (2000.0, 100.0, 100.0)),
-)
-SCAPRE_SETTINGS = (
-    *((2.0, 8.0, 0.5), (2.0, 2.0, 0.5), (2.0, 1.0, 0.5)),
-    *((20.0, 1.0, 0.5), (20.0, 2.0, 0.05), (100.0, 1.0, 0.5)),
-)
 
 
 @lru_cache(maxsize=1)
@@ -207,12 +199,7 @@ class LargeChoice(Choice):
     prompts_per_concept: int = PROMPTS_OF_LARGE
     rewritten: Mapping[str, Settings] = field(default_factory=lambda: REWRITTEN_OF_LARGE)
     margin: float = 1.0
-    scapre: tuple[tuple[float, float, float], ...] = (
-        *SCAPRE_SETTINGS,
-        (2.0, 32.0, 0.5),
-        (0.5, 8.0, 0.5),
-        (2.0, 8.0, 5.0),
-    )
+    scapre: tuple[tuple[float, float, float], ...] = SCAPRE_OF_LARGE
 
     @property
     def name(self) -> str:
@@ -229,28 +216,6 @@ class LargeChoice(Choice):
 
 
 BY_NAME = {task.name: task for task in TASKS}
-WEAKLY_PRESERVED: tuple[tuple[Positions, float, float], ...] = (
-    *(("last", 0.01, 0.1), ("last", 0.01, 0.01), ("last", 0.001, 0.01)),
-    *(("tail", 0.01, 1.0), ("tail", 0.01, 0.1), ("tail", 0.001, 1.0)),
-)
-STRONGLY_PRESERVED: tuple[tuple[Positions, float, float], ...] = (
-    *(("last", 10.0, 1.0), ("last", 10.0, 10.0), ("last", 100.0, 1.0), ("tail", 10.0, 10.0), ("tail", 10.0, 100.0)),
-)
-BEYOND: dict[str, Any] = {
-    "uce": (*UCE_SETTINGS, *STRONGLY_PRESERVED),
-    "rece": (*RECE_SETTINGS, *((*own, 3, 0.1) for own in STRONGLY_PRESERVED)),
-    "speed": (*SPEED_SETTINGS, (0.1, 0.3, 10), (0.1, 0.3, 0), (1.0, 0.3, 0), (10.0, 0.05, 10)),
-    "dp": (*DP_SETTINGS, ("kept", "last", 16), ("guide", "last", 16), ("guide", "tail", 64)),
-    "oce": (*OCE_SETTINGS, (300.0, 5.0, 10.0), (1000.0, 10.0, 10.0), (300.0, 20.0, 100.0)),
-    "esd_x": (1e-4, 5e-4),
-    "esd_u": (3e-5, 1e-4),
-}
-OF_OBJECTS = (
-    *((r2, 0.8, 1.0) for r2 in (0.02, 0.025, 0.03, 0.04, 0.05, 0.07)),
-    *((r2, 1.01, 1.0) for r2 in (0.02, 0.03, 0.04)),
-    *((0.03, 1.01, 7.5), (0.05, 1.01, 7.5)),
-)
-OF_ROWS = (*((ratio, 7.5) for ratio in (0.005, 0.01, 0.02, 0.05)), (0.02, 1.0), (0.05, 1.0))
 CHOICES = (
     *(
         Choice(BY_NAME[name], WORLD, OF_OBJECTS, OF_ROWS, esd_x=(1e-4, 5e-4), esd_u=(3e-5, 1e-4, 5e-4))

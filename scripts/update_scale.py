@@ -108,9 +108,8 @@ def main() -> None:
         f"{world['seed']}. Each image takes {drawing['num_inference_steps']} steps at a guidance scale of "
         f"{drawing['guidance_scale']:g}{precision}. Methods that find neurons take {PROMPTS_OF_LARGE} prompts for "
         "each object. The settings of every method were chosen on the large world, with other prompts and seeds, for "
-        "one, ten and a hundred objects ([rivals.md](rivals.md)). Those for ten serve for 30 and 50 too, "
-        "so curves may bend after 50. "
-        "[scale.json](scale.json) has the intervals and every class.",
+        "one, ten and a hundred objects ([rivals.md](rivals.md)). Those for ten serve for 30 and 50 too, so "
+        "curves may bend after 50. [scale.json](scale.json) has the intervals and every class.",
         largest(scores),
         *not_measured(scores),
         *curves,

@@ -19,13 +19,14 @@ from fia.models.layers import find_layers, maskable_layers
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import engine
+import limits
 from ablations import FILTERS, LAYERS, SCORES, Ablation, row_normalised, weight_times_norm
 from ablations_rewriting import Summed, Untold, sections
 from candidates import CHOICES, FINDING, Choice
 from models import sd15_unet, sdxl_unet
 from neighbours import NEIGHBOURS
 from sequential import find_sequentially
-from tune_methods import DOCS, read_rows
+from tune_methods import DOCS, best_of, read_rows
 
 from fia.bench.chosen_settings import FOR_FEW, OF_FIVE
 from fia.methods import FIA, ConceptPrune, Method
@@ -179,3 +180,19 @@ def test_the_benchmark_takes_the_best_of_every_method(choice: Choice) -> None:
         best["FIA"] = FIA(replace(own.settings, agnostic_ratio=1.01))  # of one concept, alpha makes no difference
     for name, own in best.items():
         assert without_seed(own) == without_seed(chosen[name]), name
+
+
+def test_of_equal_candidates_the_one_that_spares_more_of_what_nobody_listed_is_best() -> None:
+    rows = ["| a | 2.0 | 86.7 | 56.7 | 92.0 | 1 |", "| b | 4.0 | 86.7 | 70.0 | 91.1 | 1 |", "| c | 9.0 |  |  |  | 1 |"]
+    assert best_of(rows, 0.0) == rows[0]
+    assert best_of(rows, 1.0) == rows[1]
+
+
+def test_limits_give_fia_what_it_lacks_in_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    every, told = limits.variants().values()
+    assert isinstance(every, FIA)
+    assert every.settings.spatial_ratio == 1.0
+    asked: list[Any] = []
+    monkeypatch.setattr(limits, "find", lambda _pipe, _concepts, _settings, *, keep: asked.append(keep))
+    told.unlearn(None, limits.TASK.concepts, limits.TASK.keep)  # type: ignore[arg-type]
+    assert {"Alba Renko", "key", *limits.TASK.keep} <= set(asked[0])

@@ -41,10 +41,15 @@ def curves_figure(scores: BenchScores, costs: BenchCosts) -> Figure:
                 found = [(n, value(scores[t][name], costs[t][name])) for t, n in numbers.items() if name in scores[t]]
                 points = [(number, y) for number, y in found if y is not None]
                 if points:
-                    line = axis.plot(*zip(*points, strict=True), marker=marker, color=COLOURS.get(name), label=name)[0]
-                    line.set_linestyle("--" if name == UNTOUCHED else "-")
-                    if name == OURS:
-                        line.set(linewidth=3.5, zorder=3)
+                    axis.plot(
+                        *zip(*points, strict=True),
+                        linestyle="--" if name == UNTOUCHED else "-",
+                        linewidth=3.5 if name == OURS else 1.5,
+                        zorder=3 if name == OURS else 2,
+                        marker=marker,
+                        color=COLOURS.get(name),
+                        label=name,
+                    )
             axis.set(xlabel="objects forgotten together", ylabel=label, xscale="log")
             axis.set_xticks(list(numbers.values()), [str(number) for number in numbers.values()])
             axis.minorticks_off()
